@@ -1,0 +1,58 @@
+/** What the core asks the shell to do, as plain data. The shell answers those with an id by an event that names it. */
+import type { GuestSize, Pages } from '../units.js';
+import type { ActionId } from './events.js';
+import type { GuestId } from './reading.js';
+import type { Reason } from './reason.js';
+import type { TunableName } from './tunables.js';
+
+export type GuestAction =
+  /** Look at the guest now; answered by `reading` or `reading-failed`. */
+  | { readonly kind: 'look'; readonly guest: GuestId }
+  | { readonly kind: 'set-target'; readonly guest: GuestId; readonly id: ActionId; readonly target: GuestSize }
+  | { readonly kind: 'shrink-overflow'; readonly guest: GuestId; readonly id: ActionId; readonly to: Pages };
+
+export type TellCode =
+  | 'guest-came'
+  | 'guest-left'
+  | 'stuck'
+  | 'uncooperative'
+  | 'obeys-again'
+  | 'action-failed'
+  | 'cannot-release'
+  | 'tunable-set'
+  | 'tunable-refused'
+  | 'released'
+  | 'overflow-shrunk';
+
+/** Something that a person should hear of. Not answered. */
+export interface Tell {
+  readonly kind: 'tell';
+  readonly level: 'info' | 'warning';
+  readonly code: TellCode;
+  readonly guest: GuestId | null;
+  readonly text: string;
+}
+
+export type Answer =
+  { readonly result: 'ok' } | { readonly result: 'EPERM' | 'EINVAL' | 'ENOENT'; readonly why: string };
+
+export type HostAction =
+  | Tell
+  /** The answer to a question from outside (a tunable written, a release asked for). */
+  | { readonly kind: 'answer'; readonly id: ActionId; readonly answer: Answer }
+  /** A tunable has a new value, or a refused one must be put back where it is shown. */
+  | { readonly kind: 'show-tunable'; readonly name: TunableName; readonly text: string };
+
+export type Action = GuestAction | HostAction;
+
+/** What was decided about one guest in one step, whether or not anything was asked of it. Kept in the journal. */
+export interface GuestDecision {
+  readonly guest: GuestId;
+  readonly goal: Pages | null;
+  /** What the policy asked for, before limits; null = it holds. */
+  readonly wished: Pages | null;
+  /** After limits; null = nothing is asked of the guest. */
+  readonly target: Pages | null;
+  readonly shrinkOverflowTo: Pages | null;
+  readonly reason: Reason;
+}

@@ -1,0 +1,42 @@
+/** Makes the sentence of a reason. The numbers come out in MiB, for people; programs read the reason itself. */
+import type { Reason } from './reason.js';
+
+const PAGES_PER_MIB = 256;
+
+const mibText = (reason: Reason, name: string): string => {
+  const value = reason.numbers[name];
+  return value === undefined ? '?' : `${Math.round(value / PAGES_PER_MIB)} MiB`;
+};
+
+const partsOfGoal = (reason: Reason): string => {
+  const parts = [`${mibText(reason, 'committed')} committed`, `${mibText(reason, 'reserve')} kernel reserve`];
+  if (reason.numbers['reserved']) parts.push(`${mibText(reason, 'reserved')} room`);
+  if (reason.numbers['overflow']) parts.push(`${mibText(reason, 'overflow')} to bring home`);
+  return parts.join(' + ');
+};
+
+/** The reason as one sentence without a full stop. */
+export function describeReason(reason: Reason): string {
+  switch (reason.code) {
+    case 'above-goal':
+      return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}): gives up a part of the rest`;
+    case 'below-goal':
+      return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}): takes it back`;
+    case 'at-goal':
+      return `has what it needs (${partsOfGoal(reason)})`;
+    case 'at-floor':
+      return `needs less than its floor of ${mibText(reason, 'floor')}: stays there`;
+    case 'clamped-to-ceiling':
+      return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}), more than it may have`;
+    case 'clamped-to-floor':
+      return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}), less than its administrator's floor`;
+    case 'signal-unknown':
+      return `holds, because a signal is not known (${reason.detail ?? 'which one was not said'})`;
+    case 'implausible':
+      return `holds, because what it says cannot be true (${reason.detail ?? 'what was not said'})`;
+    case 'switched-off':
+      return 'self-ballooning is switched off';
+    case 'released':
+      return 'everything was given back';
+  }
+}

@@ -1,0 +1,35 @@
+/** What can happen to the core, as plain data. Everything the shell learns comes in as one of these. */
+import type { ErrorCode } from '../errors.js';
+import type { GuestDescription } from './ports.js';
+import type { GuestId, Reading } from './reading.js';
+
+/** Identifies an action, so that its answer can be told from answers to questions no longer open. */
+export type ActionId = number;
+
+export type GuestEvent =
+  | { readonly kind: 'reading'; readonly guest: GuestId; readonly reading: Reading }
+  | { readonly kind: 'reading-failed'; readonly guest: GuestId; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: 'action-done'; readonly guest: GuestId; readonly id: ActionId; readonly note: string | null }
+  | {
+      readonly kind: 'action-failed';
+      readonly guest: GuestId;
+      readonly id: ActionId;
+      readonly code: ErrorCode;
+      readonly message: string;
+    };
+
+export type HostEvent =
+  | { readonly kind: 'guest-came'; readonly guest: GuestDescription }
+  | { readonly kind: 'guest-left'; readonly guest: GuestId }
+  | {
+      readonly kind: 'tunable-write';
+      /** Names the question; the answer carries it back. */
+      readonly id: ActionId;
+      readonly name: string;
+      readonly text: string;
+      readonly mayChange: boolean;
+    }
+  | { readonly kind: 'release'; readonly id: ActionId }
+  | { readonly kind: 'time-passed' };
+
+export type Event = GuestEvent | HostEvent;

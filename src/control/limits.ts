@@ -1,0 +1,91 @@
+/**
+ * What must hold whatever a policy wishes: no target outside a guest's limits, no memory taken on readings that are old or
+ * cannot be true. *Unknown may grow, may not shrink.*
+ */
+import { maxPages, minPages, NO_PAGES, type Millis, type Pages } from '../units.js';
+import { NOTHING_KNOWN, type Reading, type Signals } from './reading.js';
+import { refuseStale, unknown, type Signal } from './signal.js';
+
+export interface GuestLimits {
+  /** Least that the administrator lets the guest be set to. */
+  readonly floor: Pages;
+  /** Most that the administrator lets it be set to; null = only the guest's own maximum counts. */
+  readonly ceiling: Pages | null;
+}
+
+export const NO_LIMITS: GuestLimits = { floor: NO_PAGES, ceiling: null };
+
+/** The most that the guest may be set to now, or null when nobody knows. */
+export function ceilingNow(limits: GuestLimits, maximum: Signal<Pages>): Pages | null {
+  if (!maximum.known) return limits.ceiling;
+  return limits.ceiling === null ? maximum.value : minPages(limits.ceiling, maximum.value);
+}
+
+export type Limited =
+  | { readonly kind: 'as-wished'; readonly target: Pages }
+  | { readonly kind: 'clamped-to-floor' | 'clamped-to-ceiling'; readonly target: Pages };
+
+/** Holds a target within a guest's limits. Where floor and ceiling contradict each other, the ceiling wins: it is physical. */
+export function limitTarget(wished: Pages, limits: GuestLimits, ceiling: Pages | null): Limited {
+  const raised = maxPages(wished, limits.floor);
+  if (ceiling !== null && raised > ceiling) return { kind: 'clamped-to-ceiling', target: ceiling };
+  return raised === wished ? { kind: 'as-wished', target: wished } : { kind: 'clamped-to-floor', target: raised };
+}
+
+/** More memory than any machine has (2^52 bytes): what a guest says beyond this is a mistake or a lie. */
+const PAGES_BELIEVABLE = 2 ** 40;
+
+/** The signals that are page counts, and so can be checked against what a machine can hold. */
+const PAGE_SIGNALS = [
+  'current',
+  'maximum',
+  'total',
+  'free',
+  'available',
+  'cached',
+  'committed',
+  'reserve',
+  'maxPfn',
+  'swapTotal',
+  'swapUsed',
+  'overflowUsed',
+] as const;
+
+/**
+ * The reading with everything taken out that is too old or cannot be true. It is from a guest, who may be hostile: what is
+ * left is still only a hint, and can hurt nobody but that guest.
+ */
+export function believable(reading: Reading, now: Millis, ageMax: Millis): Reading {
+  let checked: Signals | null = null;
+  for (const name of PAGE_SIGNALS) {
+    const signal = reading[name];
+    const believed = believableSignal(signal, now, ageMax);
+    if (believed !== signal) checked = { ...(checked ?? reading), [name]: believed };
+  }
+  const sound = checked ?? reading;
+  const contradiction = contradictionIn(sound);
+  if (contradiction !== null) return { ...NOTHING_KNOWN, at: reading.at, current: sound.current, total: contradiction };
+  return checked === null ? reading : { ...checked, at: reading.at };
+}
+
+function believableSignal(signal: Signal<Pages>, now: Millis, ageMax: Millis): Signal<Pages> {
+  if (!signal.known) return signal;
+  if (!Number.isSafeInteger(signal.value) || signal.value < 0 || signal.value > PAGES_BELIEVABLE) {
+    return unknown('implausible', `${signal.value} pages is more than any machine has`);
+  }
+  return refuseStale(signal, now, ageMax);
+}
+
+function contradictionIn({ total, free, available, current }: Signals): Signal<Pages> | null {
+  if (!total.known) return null;
+  if (total.value === 0) return unknown('implausible', 'a guest without any RAM');
+  if (free.known && free.value > total.value) {
+    return unknown('implausible', `${free.value} pages free of ${total.value} in all`);
+  }
+  if (available.known && available.value > total.value) {
+    return unknown('implausible', `${available.value} pages available of ${total.value} in all`);
+  }
+  if (current.known && current.value === 0)
+    return unknown('implausible', 'the balloon driver says that the guest holds 0');
+  return null;
+}

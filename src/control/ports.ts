@@ -1,0 +1,76 @@
+/**
+ * The ports: what the shell must fill in for the core to have any effect. The daemon fills them with real hypervisors and a
+ * real clock, the simulator with its own; the loop between them is the same.
+ */
+import type { HypervisorError } from '../errors.js';
+import type { GuestSize, Millis, Pages } from '../units.js';
+import type { GuestId, Reading } from './reading.js';
+
+/** What a source of guests can do. Each has a consequence in the core; nothing asks which hypervisor it is. */
+export interface Capabilities {
+  /** False: the guest is only watched; decisions are made and shown, never carried out. */
+  readonly canSetTarget: boolean;
+  /** There is a tier that catches swapped pages and can be shrunk. False: self-shrinking stays off. */
+  readonly hasOverflowTier: boolean;
+  /** The guests are made up by a simulator. Everything shown says so. */
+  readonly isSimulated: boolean;
+}
+
+/** A guest as its adapter announces it. */
+export interface GuestDescription {
+  readonly id: GuestId;
+  /** For people. */
+  readonly name: string;
+  readonly capabilities: Capabilities;
+}
+
+export type GuestNotice =
+  | { readonly kind: 'guest-came'; readonly guest: GuestDescription }
+  | { readonly kind: 'guest-left'; readonly guest: GuestId };
+
+export type ReadOutcome =
+  | { readonly kind: 'reading'; readonly guest: GuestId; readonly reading: Reading }
+  | { readonly kind: 'reading-failed'; readonly guest: GuestId; readonly error: HypervisorError };
+
+/**
+ * A hypervisor, or the inside of one guest. All calls take an `AbortSignal` that ends them at their time limit. They throw
+ * `HypervisorError` and nothing else.
+ */
+export interface Hypervisor {
+  /** A short word for messages, also the first part of its guests' ids: `xen-guest`, `embedded` … */
+  readonly kind: string;
+  /** One sentence for people: what is being driven (or watched) here. */
+  readonly description: string;
+  /** Guests as they come and go, first those that are there already. Ends when `signal` is aborted. */
+  watchGuests(signal: AbortSignal): AsyncIterable<GuestNotice>;
+  /** Looks at the guests named, and reports each as soon as it is known: a slow guest does not hold up the others. */
+  read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void>;
+  /** Asks for a new size. That it returns means "asked", not "reached": only a later reading says what was reached. */
+  setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void>;
+  /** Asks the overflow tier to give back pages until it holds at most `to`. Returns what was done, in words for the log. */
+  shrinkOverflow(guest: GuestId, to: Pages, signal: AbortSignal): Promise<string>;
+  /** Lets go of every handle. What was asked of guests stays as it is. */
+  close(): Promise<void>;
+}
+
+/** A store that holds what a guest swaps out, and that can be asked to give pages back. */
+export interface OverflowTier {
+  /** Pages that it holds now. */
+  readonly read: () => Promise<OverflowReading>;
+  /** Gives pages back until at most `to` remain, as far as that is safe now. Says what was done and what was left. */
+  shrinkTo(to: Pages, signal: AbortSignal): Promise<string>;
+  close(): Promise<void>;
+}
+
+export type OverflowReading =
+  | { readonly kind: 'present'; readonly used: Pages; readonly total: Pages }
+  | { readonly kind: 'absent'; readonly why: string };
+
+/** The only source of time. */
+export interface Clock {
+  now(): Millis;
+  /** Resolves at `at` (at once if that is past), or as soon as `signal` is aborted. Never rejects. */
+  sleepUntil(at: Millis, signal: AbortSignal): Promise<void>;
+  /** A signal that is aborted `length` from now. */
+  timeLimit(length: Millis): AbortSignal;
+}

@@ -1,0 +1,68 @@
+/**
+ * One look at one guest: every signal that any source can have. A source fills in what it has and leaves the rest unknown.
+ */
+import type { Millis, Pages } from '../units.js';
+import { NOT_REPORTED, type Signal } from './signal.js';
+
+/** Names a guest: the adapter's kind, a slash, and the adapter's own name for it. Never empty, at most 255 characters. */
+export type GuestId = string;
+
+/** Share of time, in percent (0 to 100), in which some (or all) tasks waited for memory; the kernel's 10 s average. */
+export interface Pressure {
+  readonly somePercent: number;
+  readonly fullPercent: number;
+}
+
+export interface Signals {
+  /** What the guest holds, as its balloon driver or its hypervisor says. */
+  readonly current: Signal<Pages>;
+  /** What the guest could hold at most without memory being added. */
+  readonly maximum: Signal<Pages>;
+  /** RAM that the guest's kernel manages now: `MemTotal`, the specification's `totalramPages`. */
+  readonly total: Signal<Pages>;
+  readonly free: Signal<Pages>;
+  readonly available: Signal<Pages>;
+  readonly cached: Signal<Pages>;
+  /** Memory promised to processes: `Committed_AS`. */
+  readonly committed: Signal<Pages>;
+  /** RAM that the kernel keeps for itself: the specification's `totalreservePages`. */
+  readonly reserve: Signal<Pages>;
+  /** Highest page frame number that the guest could have. */
+  readonly maxPfn: Signal<Pages>;
+  readonly swapTotal: Signal<Pages>;
+  readonly swapUsed: Signal<Pages>;
+  /** Pages in the overflow tier (frontswap once; swap stripes over zram now). Unknown where there is no such tier. */
+  readonly overflowUsed: Signal<Pages>;
+  /** Pages read back into the page cache soon after they had been pushed out; counted since boot. */
+  readonly refaults: Signal<number>;
+  /** Page faults that had to wait for a disk; counted since boot. */
+  readonly majorFaults: Signal<number>;
+  /** Processes killed because there was no memory; counted since boot. */
+  readonly oomKills: Signal<number>;
+  readonly pressure: Signal<Pressure>;
+}
+
+export interface Reading extends Signals {
+  /** When the look was finished. */
+  readonly at: Millis;
+}
+
+/** A reading that knows nothing: what sources start from. */
+export const NOTHING_KNOWN: Signals = {
+  current: NOT_REPORTED,
+  maximum: NOT_REPORTED,
+  total: NOT_REPORTED,
+  free: NOT_REPORTED,
+  available: NOT_REPORTED,
+  cached: NOT_REPORTED,
+  committed: NOT_REPORTED,
+  reserve: NOT_REPORTED,
+  maxPfn: NOT_REPORTED,
+  swapTotal: NOT_REPORTED,
+  swapUsed: NOT_REPORTED,
+  overflowUsed: NOT_REPORTED,
+  refaults: NOT_REPORTED,
+  majorFaults: NOT_REPORTED,
+  oomKills: NOT_REPORTED,
+  pressure: NOT_REPORTED,
+};

@@ -1,0 +1,177 @@
+/**
+ * The one way in which decisions are made: `step(state, events, now) → { state, actions, decisions, wakeAt }`. It hands each
+ * event to the guest it is about and keeps what all guests share. It reads no clock, file, socket or random source: the
+ * same events at the same times give the same decisions, which is what the journal's replay rests on.
+ */
+import { millis, type Millis } from '../units.js';
+import type { Action, GuestDecision } from './actions.js';
+import type { ActionId, Event, GuestEvent, HostEvent } from './events.js';
+import { createGuestControl, wakeAtOf, type GuestControl, type GuestState, type StepContext } from './guest.js';
+import { NO_LIMITS, type GuestLimits } from './limits.js';
+import type { GuestPolicy } from './policy.js';
+import type { GuestId } from './reading.js';
+import { formatTunable, writeTunable, type TunableName, type Tunables } from './tunables.js';
+
+export interface ControlState<Memory> {
+  readonly tunables: Tunables;
+  /** True: decide and log, change nothing. */
+  readonly isDryRun: boolean;
+  /** An overflow tier (frontswap, or what stands in for it) is there for at least one guest. */
+  readonly hasFrontswap: boolean;
+  /** The administrator's limits, by guest id or name. */
+  readonly limits: Readonly<Record<string, GuestLimits>>;
+  readonly guests: ReadonlyMap<GuestId, GuestState<Memory>>;
+  readonly nextId: ActionId;
+}
+
+export interface StepResult<Memory> {
+  readonly state: ControlState<Memory>;
+  readonly actions: readonly Action[];
+  readonly decisions: readonly GuestDecision[];
+  /** When time alone makes the next step due; null = only an event does. */
+  readonly wakeAt: Millis | null;
+}
+
+export type Step<Memory> = (state: ControlState<Memory>, events: readonly Event[], now: Millis) => StepResult<Memory>;
+
+export type ControlSettings = Omit<ControlState<never>, 'guests' | 'nextId'>;
+
+/** The state before any guest has come. */
+export function initialState<Memory>(settings: ControlSettings): ControlState<Memory> {
+  return { ...settings, guests: new Map(), nextId: 1 };
+}
+
+/** The step with `policy` as the rule for every guest. */
+export function createStep<Memory>(policy: GuestPolicy<Memory>): Step<Memory> {
+  const control = createGuestControl(policy);
+  return (state, events, now) => {
+    const run = new StepRun(control, state, now);
+    for (const event of events) run.handle(event);
+    return run.finish();
+  };
+}
+
+/** The working copy of one step. It lives for one call of `step`; what goes in and what comes out is never changed. */
+class StepRun<Memory> implements StepContext {
+  readonly actions: Action[] = [];
+  readonly decisions: GuestDecision[] = [];
+  readonly #guests: Map<GuestId, GuestState<Memory>>;
+  #nextId: ActionId;
+  tunables: Tunables;
+
+  constructor(
+    readonly control: GuestControl<Memory>,
+    readonly before: ControlState<Memory>,
+    readonly now: Millis,
+  ) {
+    this.#guests = new Map(before.guests);
+    this.#nextId = before.nextId;
+    this.tunables = before.tunables;
+  }
+
+  readonly nextId = (): ActionId => this.#nextId++;
+  readonly emit = (action: Action): void => void this.actions.push(action);
+  readonly note = (decision: GuestDecision): void => void this.decisions.push(decision);
+
+  handle(event: Event): void {
+    switch (event.kind) {
+      case 'reading':
+      case 'reading-failed':
+      case 'action-done':
+      case 'action-failed':
+        this.#handleGuest(event);
+        break;
+      default:
+        this.#handleHost(event);
+    }
+  }
+
+  finish(): StepResult<Memory> {
+    let wakeAt = Infinity;
+    for (const [id, before] of this.#guests) {
+      const guest = this.control.passTime(before, this);
+      if (guest !== before) this.#guests.set(id, guest);
+      wakeAt = Math.min(wakeAt, wakeAtOf(guest));
+    }
+    const state = { ...this.before, tunables: this.tunables, guests: this.#guests, nextId: this.#nextId };
+    return {
+      state,
+      actions: this.actions,
+      decisions: this.decisions,
+      wakeAt: wakeAt === Infinity ? null : millis(wakeAt),
+    };
+  }
+
+  /** News of a guest that has left in the meantime is no longer of interest. */
+  #handleGuest(event: GuestEvent): void {
+    const guest = this.#guests.get(event.guest);
+    if (guest !== undefined) this.#guests.set(event.guest, this.control.handle(guest, event, this));
+  }
+
+  #handleHost(event: HostEvent): void {
+    switch (event.kind) {
+      case 'guest-came':
+        this.#welcome(event.guest);
+        break;
+      case 'guest-left':
+        if (this.#guests.delete(event.guest)) this.#tell('info', 'guest-left', event.guest, 'left');
+        break;
+      case 'tunable-write':
+        this.#writeTunable(event);
+        break;
+      case 'release':
+        this.#release(event.id);
+        break;
+      case 'time-passed':
+        break;
+    }
+  }
+
+  #welcome(guest: Extract<HostEvent, { kind: 'guest-came' }>['guest']): void {
+    const { limits, isDryRun } = this.before;
+    const own = limits[guest.id] ?? limits[guest.name] ?? NO_LIMITS;
+    this.#guests.set(guest.id, this.control.begin(guest, { limits: own, isDriven: !isDryRun }, this));
+    this.#tell('info', 'guest-came', guest.id, guest.capabilities.canSetTarget ? 'found' : 'found, observed only');
+  }
+
+  #writeTunable(event: Extract<HostEvent, { kind: 'tunable-write' }>): void {
+    const { hasFrontswap } = this.before;
+    const outcome = writeTunable(this.tunables, { ...event, hasFrontswap });
+    if (outcome.result === 'ok') {
+      this.#setTunables(outcome.name, outcome.tunables);
+      this.emit({ kind: 'answer', id: event.id, answer: { result: 'ok' } });
+      return;
+    }
+    this.#tell('warning', 'tunable-refused', null, `${outcome.result}: ${outcome.why}`);
+    this.emit({ kind: 'answer', id: event.id, answer: outcome });
+  }
+
+  #setTunables(name: TunableName, after: Tunables): void {
+    const change = { name, before: this.tunables, after };
+    this.tunables = after;
+    for (const [id, guest] of this.#guests) this.#guests.set(id, this.control.retune(guest, change, this));
+    const text = formatTunable(after, name);
+    this.emit({ kind: 'show-tunable', name, text });
+    this.#tell('info', 'tunable-set', null, `${name} is now ${text}`);
+  }
+
+  /** Switches both controllers off first: what has been given back must not be taken again. */
+  #release(id: ActionId): void {
+    this.#setTunables('selfballooning', { ...this.tunables, selfballooning: 0 });
+    if (this.before.hasFrontswap) {
+      this.#setTunables('frontswap_selfshrinking', { ...this.tunables, frontswap_selfshrinking: 0 });
+    }
+    for (const [guestId, guest] of this.#guests) this.#guests.set(guestId, this.control.release(guest, this));
+    this.#tell('info', 'released', null, 'everything is being given back; selfballooning is 0 now');
+    this.emit({ kind: 'answer', id, answer: { result: 'ok' } });
+  }
+
+  #tell(
+    level: 'info' | 'warning',
+    code: Extract<Action, { kind: 'tell' }>['code'],
+    guest: GuestId | null,
+    text: string,
+  ): void {
+    this.emit({ kind: 'tell', level, code, guest, text });
+  }
+}
