@@ -1,0 +1,89 @@
+/**
+ * The journal as files of NDJSON: written at once, so that a kill loses at most the line under way; rotated at a size, so that
+ * it never fills a disk. When it cannot be written it says so once and goes quiet: the loop must not stop for it.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync, fstatSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Journal, JournalRecord, StartRecord, StepRecord } from '../control/journal.js';
+import { errorText } from '../errors.js';
+import type { Bytes } from '../units.js';
+
+export interface JournalFileOptions {
+  readonly path: string;
+  /** A new file is begun when one has grown past this. */
+  readonly sizeMax: Bytes;
+  /** How many files are kept, the current one among them; 1 or more. */
+  readonly filesMax: number;
+  readonly warn: (message: string) => void;
+}
+
+/** Opens a journal that goes on in the file at `path`, or begins it. Throws the system's error when that cannot be done. */
+export function openJournalFile(options: JournalFileOptions): Journal {
+  mkdirSync(dirname(options.path), { recursive: true });
+  return new JournalFile(options);
+}
+
+class JournalFile implements Journal {
+  readonly #options: JournalFileOptions;
+  #descriptor: number | null;
+  #written: number;
+  #needsStart = true;
+
+  constructor(options: JournalFileOptions) {
+    this.#options = options;
+    this.#descriptor = this.#open();
+    this.#written = fstatSync(this.#descriptor).size;
+    // A line cut short by a kill must not spoil the first one of this run.
+    if (this.#written > 0) this.#written += writeSync(this.#descriptor, '\n');
+  }
+
+  record(step: StepRecord, start: () => StartRecord): void {
+    if (this.#descriptor === null) return;
+    try {
+      if (this.#written >= this.#options.sizeMax) this.#rotate();
+      if (this.#needsStart) this.#write(start());
+      this.#needsStart = false;
+      this.#write(step);
+    } catch (error) {
+      this.#options.warn(`the journal ${this.#options.path} cannot be written, and stops here: ${errorText(error)}`);
+      this.close();
+    }
+  }
+
+  close(): void {
+    if (this.#descriptor !== null) closeSync(this.#descriptor);
+    this.#descriptor = null;
+  }
+
+  /** Readings tell what a guest does: nobody but the owner needs them. */
+  #open(): number {
+    const descriptor = openSync(this.#options.path, 'a', 0o600);
+    chmodSync(this.#options.path, 0o600);
+    return descriptor;
+  }
+
+  #write(record: JournalRecord): void {
+    if (this.#descriptor === null) return;
+    this.#written += writeSync(this.#descriptor, `${JSON.stringify(record)}\n`);
+  }
+
+  #rotate(): void {
+    const { path, filesMax } = this.#options;
+    this.close();
+    if (filesMax === 1) rmSync(path);
+    for (let n = filesMax - 1; n >= 1; n -= 1) {
+      renameIfThere(n === 1 ? path : `${path}.${n - 1}`, `${path}.${n}`);
+    }
+    this.#descriptor = this.#open();
+    this.#written = 0;
+    this.#needsStart = true;
+  }
+}
+
+function renameIfThere(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+}

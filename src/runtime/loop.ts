@@ -1,0 +1,208 @@
+/**
+ * The loop. It carries events to the step and the step's actions to the ports, and nothing else: it decides nothing. The daemon
+ * and the simulator run this same loop; only the ports differ.
+ */
+import type { Action, Answer, GuestAction, Tell } from '../control/actions.js';
+import type { ActionId, Event } from '../control/events.js';
+import type { GuestState } from '../control/guest.js';
+import { encodeState, JOURNAL_FORMAT, type Journal, type StartRecord } from '../control/journal.js';
+import type { Clock, GuestNotice, Hypervisor } from '../control/ports.js';
+import type { GuestId } from '../control/reading.js';
+import type { ControlState, Step, StepResult } from '../control/step.js';
+import { errorText, SelfballoonError } from '../errors.js';
+import { addMillis, millis, type Millis } from '../units.js';
+import type { Commands, TunableListener } from './commands.js';
+import { Executor } from './executor.js';
+import { Inbox } from './inbox.js';
+import { PublishedState, type ReadModel } from './read-model.js';
+
+export interface LoopParts<Memory> {
+  readonly step: Step<Memory>;
+  readonly policyName: string;
+  readonly state: ControlState<Memory>;
+  readonly clock: Clock;
+  readonly hypervisors: readonly Hypervisor[];
+  readonly journal: Journal | null;
+  readonly tell: (tell: Tell) => void;
+  /** Told of every tunable that got a new value. */
+  readonly showTunable?: TunableListener;
+  /** Called after each step, for whoever shows the state as it changes. */
+  readonly afterStep?: (result: StepResult<Memory>) => void;
+}
+
+/** How long giving everything back may take at the end before we leave without the answers. */
+const FAREWELL_MAX = millis(10_000);
+/** A hypervisor that was lost is asked again after this. */
+const WATCH_AGAIN_AFTER = millis(5_000);
+
+export class Loop<Memory> implements Commands {
+  readonly #parts: LoopParts<Memory>;
+  readonly #inbox = new Inbox();
+  readonly #executor: Executor;
+  readonly #owners = new Map<GuestId, Hypervisor>();
+  readonly #questions = new Map<ActionId, (answer: Answer) => void>();
+  readonly #published: PublishedState<Memory>;
+  #state: ControlState<Memory>;
+  #lastQuestion = 0;
+  #isEnded = false;
+
+  constructor(parts: LoopParts<Memory>) {
+    this.#parts = parts;
+    this.#state = parts.state;
+    this.#executor = new Executor(
+      (guest) => this.#owners.get(guest),
+      parts.clock,
+      (event) => {
+        this.#post(event);
+      },
+    );
+    const sources = parts.hypervisors.map(({ description }) => description);
+    this.#published = new PublishedState(sources, parts.state, parts.clock.now());
+  }
+
+  get readModel(): ReadModel {
+    return this.#published;
+  }
+
+  get state(): ControlState<Memory> {
+    return this.#state;
+  }
+
+  writeTunable(write: { readonly name: string; readonly text: string; readonly mayChange: boolean }): Promise<Answer> {
+    return this.#ask((id) => ({ kind: 'tunable-write', id, ...write }));
+  }
+
+  release(): Promise<Answer> {
+    return this.#ask((id) => ({ kind: 'release', id }));
+  }
+
+  /** Runs until `signal` is aborted. Leaves everything as it is; `giveBack` first where that is not wanted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const watching = new AbortController();
+    const watches = this.#parts.hypervisors.map((hypervisor) => this.#watch(hypervisor, watching.signal));
+    while (!signal.aborted) {
+      const wakeAt = this.#turn();
+      await this.#inbox.wait(this.#parts.clock, wakeAt, signal);
+    }
+    watching.abort();
+    await Promise.all(watches);
+    this.#isEnded = true;
+    for (const answer of this.#questions.values()) answer({ result: 'ENOENT', why: 'the daemon is shutting down' });
+    this.#questions.clear();
+  }
+
+  /** Gives all memory back, and waits until every guest's hypervisor has answered. Says which guests did not. */
+  async giveBack(): Promise<readonly GuestId[]> {
+    const { clock } = this.#parts;
+    const until = addMillis(clock.now(), FAREWELL_MAX);
+    const limit = clock.timeLimit(FAREWELL_MAX);
+    this.#post({ kind: 'release', id: 0 });
+    this.#turn();
+    while (this.#unanswered().length > 0 && clock.now() < until) {
+      await this.#inbox.wait(clock, until, limit);
+      this.#turn();
+    }
+    return this.#notReleased();
+  }
+
+  /** One turn: everything that has happened, one step, and what follows from it. */
+  #turn(): Millis | null {
+    const { clock, step, journal } = this.#parts;
+    const taken = this.#inbox.take();
+    const events: readonly Event[] = taken.length > 0 ? taken : [{ kind: 'time-passed' }];
+    const at = clock.now();
+    const before = this.#state;
+    const result = step(before, events, at);
+    this.#state = result.state;
+    const { actions, decisions, wakeAt } = result;
+    journal?.record({ kind: 'step', at, events, actions, decisions, wakeAt }, () => this.#startRecord(before, at));
+    this.#published.publish(result.state, at);
+    this.#carryOut(actions);
+    this.#parts.afterStep?.(result);
+    return wakeAt;
+  }
+
+  #startRecord(state: ControlState<Memory>, at: Millis): StartRecord {
+    return { kind: 'start', format: JOURNAL_FORMAT, policy: this.#parts.policyName, at, state: encodeState(state) };
+  }
+
+  #carryOut(actions: readonly Action[]): void {
+    const guestActions: GuestAction[] = [];
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'tell':
+          this.#parts.tell(action);
+          break;
+        case 'answer':
+          this.#answer(action.id, action.answer);
+          break;
+        case 'show-tunable':
+          this.#parts.showTunable?.(action.name, action.text);
+          break;
+        default:
+          guestActions.push(action);
+      }
+    }
+    this.#executor.run(guestActions);
+  }
+
+  /** Follows a hypervisor's guests; begins again when that fails, because a host without news is a host without control. */
+  async #watch(hypervisor: Hypervisor, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        for await (const notice of hypervisor.watchGuests(signal)) this.#notice(hypervisor, notice);
+        return;
+      } catch (error) {
+        this.#warn(`${hypervisor.kind}: lost sight of the guests: ${errorText(error)}; trying again`);
+        await this.#parts.clock.sleepUntil(addMillis(this.#parts.clock.now(), WATCH_AGAIN_AFTER), signal);
+      }
+    }
+  }
+
+  #notice(hypervisor: Hypervisor, notice: GuestNotice): void {
+    if (notice.kind === 'guest-came') this.#owners.set(notice.guest.id, hypervisor);
+    else this.#owners.delete(notice.guest);
+    this.#post(notice);
+  }
+
+  #warn(text: string): void {
+    this.#parts.tell({ kind: 'tell', level: 'warning', code: 'action-failed', guest: null, text });
+  }
+
+  #post(event: Event): void {
+    if (this.#inbox.post(event)) return;
+    this.#warn(`the queue of events is full; lost: ${event.kind}`);
+  }
+
+  #ask(event: (id: ActionId) => Event): Promise<Answer> {
+    if (this.#isEnded) {
+      const message = 'the daemon is shutting down';
+      return Promise.reject(new SelfballoonError({ code: 'EUNAVAILABLE', message, advice: 'Start it again' }));
+    }
+    const id = ++this.#lastQuestion;
+    return new Promise((resolve) => {
+      this.#questions.set(id, resolve);
+      this.#post(event(id));
+    });
+  }
+
+  #answer(id: ActionId, answer: Answer): void {
+    this.#questions.get(id)?.(answer);
+    this.#questions.delete(id);
+  }
+
+  #unanswered(): readonly GuestId[] {
+    return this.#guestsWhere(({ pursuit }) => pursuit?.phase === 'asked');
+  }
+
+  #notReleased(): readonly GuestId[] {
+    return this.#guestsWhere(
+      ({ isDriven, isReleased, pursuit }) =>
+        isDriven && (!isReleased || pursuit?.phase === 'asked' || pursuit?.phase === 'failed'),
+    );
+  }
+
+  #guestsWhere(test: (state: GuestState<Memory>) => boolean): GuestId[] {
+    return [...this.#state.guests].filter(([, guest]) => test(guest)).map(([id]) => id);
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * What everyone outside the loop sees: an immutable snapshot with a version. The loop publishes after each step, which costs
+ * next to nothing; a snapshot is made only when somebody looks.
+ */
+import { describeReason } from '../control/describe.js';
+import type { GuestState } from '../control/guest.js';
+import type { Reading } from '../control/reading.js';
+import type { Reason } from '../control/reason.js';
+import type { Signal } from '../control/signal.js';
+import type { ControlState } from '../control/step.js';
+import type { Tunables } from '../control/tunables.js';
+import type { Millis, Pages } from '../units.js';
+
+/** What a guest is doing, in one word. */
+export type GuestPhase =
+  | 'waiting'
+  | 'observed'
+  | 'steady'
+  | 'shrinking'
+  | 'growing'
+  | 'stuck'
+  | 'uncooperative'
+  | 'failed'
+  | 'unreadable'
+  | 'released';
+
+export interface GuestRow {
+  readonly id: string;
+  readonly name: string;
+  readonly isSimulated: boolean;
+  /** False: decided and shown only. */
+  readonly isDriven: boolean;
+  readonly phase: GuestPhase;
+  /** Pages that the guest holds, as last read back; null = not known. */
+  readonly currentPages: Pages | null;
+  /** The most that it could hold; null = not known. */
+  readonly maximumPages: Pages | null;
+  /** Where the policy would like it to be; null = the policy holds, or has not been asked yet. */
+  readonly goalPages: Pages | null;
+  /** What was asked for last (of an observed guest: what would be asked for); null = nothing. */
+  readonly targetPages: Pages | null;
+  /** Null before the first decision. */
+  readonly reason: Reason | null;
+  /** The reason as a sentence. */
+  readonly why: string;
+  readonly reading: Reading | null;
+}
+
+export interface Snapshot {
+  /** Rises by one with each step of the loop. */
+  readonly version: number;
+  /** When it was true, on the loop's clock. */
+  readonly at: Millis;
+  readonly isDryRun: boolean;
+  /** What is being driven and what is watched, one sentence each. */
+  readonly sources: readonly string[];
+  readonly hasFrontswap: boolean;
+  readonly tunables: Tunables;
+  readonly guests: readonly GuestRow[];
+}
+
+export interface ReadModel {
+  snapshot(): Snapshot;
+}
+
+/** The read model, and the loop's end of it. */
+export class PublishedState<Memory> implements ReadModel {
+  #version = 0;
+  #at: Millis;
+  #state: ControlState<Memory>;
+  #made: Snapshot | null = null;
+
+  constructor(
+    readonly sources: readonly string[],
+    state: ControlState<Memory>,
+    at: Millis,
+  ) {
+    this.#state = state;
+    this.#at = at;
+  }
+
+  publish(state: ControlState<Memory>, at: Millis): void {
+    this.#state = state;
+    this.#at = at;
+    this.#version += 1;
+    this.#made = null;
+  }
+
+  snapshot(): Snapshot {
+    this.#made ??= this.#make();
+    return this.#made;
+  }
+
+  #make(): Snapshot {
+    const { tunables, isDryRun, hasFrontswap, guests } = this.#state;
+    return {
+      version: this.#version,
+      at: this.#at,
+      isDryRun,
+      sources: this.sources,
+      hasFrontswap,
+      tunables,
+      guests: Array.from(guests.values(), guestRow),
+    };
+  }
+}
+
+const valueOf = <T>(signal: Signal<T> | undefined): T | null => (signal?.known === true ? signal.value : null);
+
+function guestRow<Memory>(state: GuestState<Memory>): GuestRow {
+  const { guest, reading, decision } = state;
+  return {
+    id: guest.id,
+    name: guest.name,
+    isSimulated: guest.capabilities.isSimulated,
+    isDriven: state.isDriven,
+    phase: phaseOf(state),
+    currentPages: valueOf(reading?.current),
+    maximumPages: valueOf(reading?.maximum),
+    goalPages: decision?.goal ?? null,
+    targetPages: decision?.target ?? null,
+    reason: decision?.reason ?? null,
+    why: whyOf(state),
+    reading,
+  };
+}
+
+function phaseOf<Memory>(state: GuestState<Memory>): GuestPhase {
+  const { pursuit } = state;
+  if (state.readFailure !== null) return 'unreadable';
+  if (state.reading === null) return 'waiting';
+  if (!state.isDriven) return 'observed';
+  if (pursuit?.isUncooperative === true) return 'uncooperative';
+  if (pursuit?.phase === 'stuck' || pursuit?.phase === 'failed') return pursuit.phase;
+  if (state.isReleased) return 'released';
+  const current = valueOf(state.reading.current);
+  if (pursuit === null || pursuit.phase === 'reached' || current === null) return 'steady';
+  return pursuit.target < current ? 'shrinking' : 'growing';
+}
+
+function whyOf<Memory>(state: GuestState<Memory>): string {
+  if (state.readFailure !== null) return `could not be read: ${state.readFailure}`;
+  if (state.pursuit?.phase === 'failed') return `its hypervisor refused: ${state.pursuit.failure ?? 'no reason given'}`;
+  if (state.decision !== null) return describeReason(state.decision.reason);
+  return state.reading === null ? 'waits for its first reading' : 'waits for its first decision';
+}
