@@ -1,0 +1,26 @@
+/** Waiting with a time limit, for things that cannot be stopped themselves. */
+
+/** Resolves when `signal` is aborted. Never rejects. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const onAbort = (): void => {
+      resolve();
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** Settles as `work` does, or rejects with what `outOfTime` makes as soon as `signal` is aborted. `work` then goes on unheard. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, outOfTime: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(outOfTime());
+    };
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', onAbort);
+    });
+  });
+}

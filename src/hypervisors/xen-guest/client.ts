@@ -1,0 +1,148 @@
+/**
+ * The inside of one Xen guest as a hypervisor with one guest: itself. Reads the guest's own kernel, and moves its balloon
+ * through the driver's attribute files. Does the I/O; text and units are the codec's, decisions are control's.
+ */
+import { join } from 'node:path';
+import type { GuestNotice, Hypervisor, OverflowTier, ReadOutcome } from '../../control/ports.js';
+import type { GuestId, Reading } from '../../control/reading.js';
+import { knownAt, stamp, unknown, type Signal } from '../../control/signal.js';
+import { openGuestReader, type GuestReader } from '../../signals/guest-reader.js';
+import type { GuestSize, Millis, Pages } from '../../units.js';
+import { unlessAborted, untilAborted } from './abort.js';
+import { openBalloonFiles, XEN_MEMORY, type BalloonFiles } from './balloon-files.js';
+import { formatTarget } from './codec.js';
+import {
+  asHypervisorError,
+  impossibleTarget,
+  notTaken,
+  noTier,
+  outOfTime,
+  unknownGuest,
+  writeFailed,
+} from './errors.js';
+import { cleanName, guestId, guestName, KIND } from './name.js';
+import { setAttribute, type SetAttribute } from './target-file.js';
+
+export interface XenGuestOptions {
+  /** Folder under which `sys` and `proc` lie; `/` on a real machine. */
+  readonly root: string;
+  readonly now: () => Millis;
+  /** What catches swapped pages; null where there is nothing. It is not closed here: whoever opened it closes it. */
+  readonly tier: OverflowTier | null;
+  /** Default: the host name, or else the Xen UUID. */
+  readonly name?: string;
+  /** How `target_kb` is written and read back. Given by tests only. */
+  readonly setAttribute?: SetAttribute;
+}
+
+/**
+ * Opens this guest. That a file is missing is no error here: readings then have unknown signals, and `setTarget` says
+ * `ENODEV`. Use `detectXen` first to learn whether this is a Xen guest at all.
+ */
+export function openXenGuest(options: XenGuestOptions): Hypervisor {
+  return new XenGuest(options);
+}
+
+class XenGuest implements Hypervisor {
+  readonly kind = KIND;
+  readonly description: string;
+  readonly #options: XenGuestOptions;
+  readonly #name: string;
+  readonly #id: GuestId;
+  readonly #reader: GuestReader;
+  readonly #balloon: BalloonFiles;
+  readonly #targetPath: string;
+
+  constructor(options: XenGuestOptions) {
+    this.#options = options;
+    this.#name = options.name === undefined ? guestName(options.root) : cleanName(options.name);
+    this.#id = guestId(this.#name);
+    this.#targetPath = join(options.root, XEN_MEMORY, 'target_kb');
+    this.description = `this Xen guest (${this.#name}), through ${this.#targetPath}`;
+    this.#reader = openGuestReader({ root: options.root, now: options.now });
+    this.#balloon = openBalloonFiles(options.root);
+  }
+
+  async *watchGuests(signal: AbortSignal): AsyncGenerator<GuestNotice> {
+    if (signal.aborted) return;
+    const capabilities = { canSetTarget: true, hasOverflowTier: this.#options.tier !== null, isSimulated: false };
+    yield { kind: 'guest-came', guest: { id: this.#id, name: this.#name, capabilities } };
+    await untilAborted(signal);
+  }
+
+  async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
+    for (const guest of guests) report(await this.#readOne(guest, signal));
+  }
+
+  async #readOne(guest: GuestId, signal: AbortSignal): Promise<ReadOutcome> {
+    try {
+      if (guest !== this.#id) throw unknownGuest(guest, this.#id);
+      return { kind: 'reading', guest, reading: await this.#look(signal) };
+    } catch (error) {
+      return { kind: 'reading-failed', guest, error: asHypervisorError(guest, 'reading it failed', error) };
+    }
+  }
+
+  async #look(signal: AbortSignal): Promise<Reading> {
+    const overflowUsed = await this.#overflowUsed(signal);
+    const signals = this.#reader.read();
+    const seenAt = this.#options.now();
+    const sizes = this.#balloon.read();
+    const current = stamp(sizes.current, seenAt);
+    const maximum = stamp(sizes.maximum, seenAt);
+    return { ...signals, current, maximum, overflowUsed, at: this.#options.now() };
+  }
+
+  /** A tier that fails or takes too long leaves its own signal unknown; the rest of the reading is as good as ever. */
+  async #overflowUsed(signal: AbortSignal): Promise<Signal<Pages>> {
+    const { tier, now } = this.#options;
+    if (tier === null) return unknown('not-reported', 'there is no overflow tier');
+    try {
+      const seenAt = now();
+      const seen = await unlessAborted(tier.read(), signal, () => outOfTime(this.#id, 'the look at it'));
+      return seen.kind === 'present' ? knownAt(seen.used, seenAt) : unknown('not-reported', seen.why);
+    } catch (error) {
+      return unknown('unreadable', asHypervisorError(this.#id, 'the overflow tier cannot be read', error).message);
+    }
+  }
+
+  async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {
+    if (guest !== this.#id) throw unknownGuest(guest, this.#id);
+    const text = formatTarget(target);
+    if (text === null) throw impossibleTarget(guest, target);
+    // Nothing is begun when the time is up already: a late write could undo a newer one.
+    if (signal.aborted) throw outOfTime(guest, 'setting the balloon target');
+    const readBack = await unlessAborted(this.#write(text), signal, () =>
+      outOfTime(guest, 'setting the balloon target'),
+    );
+    if (readBack.trim() !== text.trim()) throw notTaken(guest, text, readBack);
+  }
+
+  async #write(text: string): Promise<string> {
+    try {
+      return await (this.#options.setAttribute ?? setAttribute)(this.#targetPath, text);
+    } catch (error) {
+      throw writeFailed(this.#id, this.#targetPath, error);
+    }
+  }
+
+  async shrinkOverflow(guest: GuestId, to: Pages, signal: AbortSignal): Promise<string> {
+    if (guest !== this.#id) throw unknownGuest(guest, this.#id);
+    const { tier } = this.#options;
+    if (tier === null) throw noTier(guest);
+    if (signal.aborted) throw outOfTime(guest, 'shrinking the overflow tier');
+    try {
+      const work = tier.shrinkTo(to, signal);
+      return await unlessAborted(work, signal, () => outOfTime(guest, 'shrinking the overflow tier'));
+    } catch (error) {
+      throw asHypervisorError(guest, 'shrinking the overflow tier failed', error);
+    }
+  }
+
+  /** Closes the files. The overflow tier stays open, and what was asked of the balloon stays as it is. */
+  close(): Promise<void> {
+    this.#reader.close();
+    this.#balloon.close();
+    return Promise.resolve();
+  }
+}
