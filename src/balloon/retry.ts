@@ -39,4 +39,6 @@ export function updateSchedule(
   return { state: { ...state, retryCount, scheduleDelay }, outcome };
 }
 
-const afresh = (state: RetryState): RetryState => ({ ...state, scheduleDelay: 1, retryCount: 1 });
+/** Usually nothing had failed before, and then nothing changes. */
+const afresh = (state: RetryState): RetryState =>
+  state.scheduleDelay === 1 && state.retryCount === 1 ? state : { ...state, scheduleDelay: 1, retryCount: 1 };

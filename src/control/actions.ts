@@ -27,7 +27,7 @@ export type TellCode =
 /** Something that a person should hear of. Not answered. */
 export interface Tell {
   readonly kind: 'tell';
-  readonly level: 'info' | 'warning';
+  readonly level: 'debug' | 'info' | 'warning';
   readonly code: TellCode;
   readonly guest: GuestId | null;
   readonly text: string;

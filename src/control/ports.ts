@@ -57,7 +57,11 @@ export interface Hypervisor {
 export interface OverflowTier {
   /** Pages that it holds now. */
   readonly read: () => Promise<OverflowReading>;
-  /** Gives pages back until at most `to` remain, as far as that is safe now. Says what was done and what was left. */
+  /**
+   * Gives pages back until at most `to` remain, as far as that is safe now. A tier that can give back large pieces only may
+   * keep more for now, remember what it owes, and later fall below `to`, but never give back more than was asked for in sum.
+   * Says what was done and what was left.
+   */
   shrinkTo(to: Pages, signal: AbortSignal): Promise<string>;
   close(): Promise<void>;
 }

@@ -55,27 +55,44 @@ export function beginPursuit(
   };
 }
 
+type Progress = Pick<Pursuit, 'phase' | 'distance' | 'progressAt' | 'isUncooperative' | 'failure'>;
+
+/** Written out because it is hot: a spread of this object takes ten times as long on Node.js 20. */
+const advance = (pursuit: Pursuit, progress: Progress): Pursuit => ({
+  id: pursuit.id,
+  target: pursuit.target,
+  phase: progress.phase,
+  progressAt: progress.progressAt,
+  distance: progress.distance,
+  isUncooperative: progress.isUncooperative,
+  failure: progress.failure,
+});
+
 /** The hypervisor answered the request `id`. An answer to another request is ignored. */
 export function answerPursuit(pursuit: Pursuit | null, id: ActionId, failure: string | null): Pursuit | null {
   if (pursuit?.id !== id) return pursuit;
-  if (failure !== null) return { ...pursuit, phase: 'failed', failure };
-  return pursuit.phase === 'asked' ? { ...pursuit, phase: 'accepted' } : pursuit;
+  const { distance, progressAt, isUncooperative, phase } = pursuit;
+  if (failure !== null) return advance(pursuit, { phase: 'failed', distance, progressAt, isUncooperative, failure });
+  if (phase !== 'asked') return pursuit;
+  return advance(pursuit, { phase: 'accepted', distance, progressAt, isUncooperative, failure });
 }
 
 /** A reading says where the guest is. */
 export function observePursuit(pursuit: Pursuit | null, current: Pages, now: Millis): Pursuit | null {
   if (pursuit === null || pursuit.phase === 'failed') return pursuit;
+  const { phase, progressAt, failure } = pursuit;
   const distance = distanceTo(pursuit.target, current);
-  if (distance <= REACHED_WITHIN) return arrived(pursuit, distance, now);
-  if (pursuit.distance === null) return { ...pursuit, distance };
-  if (distance < pursuit.distance)
-    return { ...pursuit, phase: 'accepted', distance, progressAt: now, isUncooperative: false };
-  const quiet = now - pursuit.progressAt;
+  const moved = (to: PursuitPhase): Pursuit =>
+    advance(pursuit, { phase: to, distance, progressAt: now, isUncooperative: false, failure });
+  if (distance <= REACHED_WITHIN) {
+    return phase === 'reached' && pursuit.distance === distance ? pursuit : moved('reached');
+  }
+  if (pursuit.distance === null) {
+    return advance(pursuit, { phase, distance, progressAt, isUncooperative: pursuit.isUncooperative, failure });
+  }
+  if (distance < pursuit.distance) return moved('accepted');
+  const quiet = now - progressAt;
   if (quiet < STUCK_AFTER) return pursuit;
-  return { ...pursuit, phase: 'stuck', isUncooperative: pursuit.isUncooperative || quiet >= UNCOOPERATIVE_AFTER };
+  const isUncooperative = pursuit.isUncooperative || quiet >= UNCOOPERATIVE_AFTER;
+  return advance(pursuit, { phase: 'stuck', distance: pursuit.distance, progressAt, isUncooperative, failure });
 }
-
-const arrived = (pursuit: Pursuit, distance: Pages, now: Millis): Pursuit =>
-  pursuit.phase === 'reached' && pursuit.distance === distance
-    ? pursuit
-    : { ...pursuit, phase: 'reached', distance, progressAt: now, isUncooperative: false };

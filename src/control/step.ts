@@ -4,6 +4,7 @@
  * same events at the same times give the same decisions, which is what the journal's replay rests on.
  */
 import { millis, type Millis } from '../units.js';
+import { errorText } from '../errors.js';
 import type { Action, GuestDecision } from './actions.js';
 import type { ActionId, Event, GuestEvent, HostEvent } from './events.js';
 import { createGuestControl, wakeAtOf, type GuestControl, type GuestState, type StepContext } from './guest.js';
@@ -105,7 +106,19 @@ class StepRun<Memory> implements StepContext {
   /** News of a guest that has left in the meantime is no longer of interest. */
   #handleGuest(event: GuestEvent): void {
     const guest = this.#guests.get(event.guest);
-    if (guest !== undefined) this.#guests.set(event.guest, this.control.handle(guest, event, this));
+    if (guest !== undefined) this.#guests.set(event.guest, this.#handleSafely(guest, event));
+  }
+
+  /** A bug that one guest's numbers bring to light costs that guest its step, and nobody else theirs. */
+  #handleSafely(guest: GuestState<Memory>, event: GuestEvent): GuestState<Memory> {
+    const asked = this.actions.length;
+    try {
+      return this.control.handle(guest, event, this);
+    } catch (error) {
+      this.actions.length = asked;
+      const message = `a bug in selfballoon, please report it: ${errorText(error)}`;
+      return this.control.handle(guest, { kind: 'reading-failed', guest: event.guest, code: 'EIO', message }, this);
+    }
   }
 
   #handleHost(event: HostEvent): void {

@@ -7,7 +7,7 @@ import type { Event } from '../control/events.js';
 import type { Clock, Hypervisor, ReadOutcome } from '../control/ports.js';
 import type { GuestId } from '../control/reading.js';
 import { errorText, HypervisorError, type ErrorCode } from '../errors.js';
-import { millis } from '../units.js';
+import { millis, type Millis } from '../units.js';
 
 /** No answer to a look or a request within this is a failure. Seen: 0.4 to 40 ms; a busy host may take far longer. */
 export const CALL_TIME_LIMIT = millis(5_000);
@@ -30,11 +30,16 @@ export class Executor {
   /** Starts all of them; returns at once. */
   run(actions: readonly GuestAction[]): void {
     const looks: GuestId[] = [];
+    const targets: Target[] = [];
+    const shrinks: Shrink[] = [];
     for (const action of actions) {
       if (action.kind === 'look') looks.push(action.guest);
-      else void this.#request(action);
+      else if (action.kind === 'set-target') targets.push(action);
+      else shrinks.push(action);
     }
     for (const [hypervisor, guests] of this.#byHypervisor(looks)) void this.#look(hypervisor, guests);
+    this.#requestAll(targets, CALL_TIME_LIMIT, setTarget);
+    this.#requestAll(shrinks, SHRINK_TIME_LIMIT, shrinkOverflow);
   }
 
   #byHypervisor(guests: readonly GuestId[]): Map<Hypervisor, GuestId[]> {
@@ -56,7 +61,7 @@ export class Executor {
     };
     const limit = this.clock.timeLimit(CALL_TIME_LIMIT);
     try {
-      await withinLimit(hypervisor.read(guests, report, limit), limit, 'a look');
+      await withinLimit(hypervisor.read(guests, report, limit), limit);
       for (const guest of open) this.#failLook(guest, 'EIO', 'the hypervisor said nothing about this guest');
     } catch (error) {
       for (const guest of open) this.#failLook(guest, codeOf(error), errorText(error));
@@ -68,28 +73,58 @@ export class Executor {
     this.post({ kind: 'reading-failed', guest, code, message });
   }
 
-  async #request(action: Target | Shrink): Promise<void> {
-    const { guest, id } = action;
-    const hypervisor = this.find(guest);
-    if (hypervisor === undefined) return;
-    try {
-      const note = await this.#ask(hypervisor, action);
-      this.post({ kind: 'action-done', guest, id, note });
-    } catch (error) {
-      this.post({ kind: 'action-failed', guest, id, code: codeOf(error), message: errorText(error) });
+  /** All calls of a kind that begin together share one time limit: with a thousand guests, a timer for each would cost more. */
+  #requestAll<Request extends Target | Shrink>(
+    requests: readonly Request[],
+    length: Millis,
+    call: Call<Request>,
+  ): void {
+    if (requests.length === 0) return;
+    const limit = this.clock.timeLimit(length);
+    const open = new Set(requests);
+    const answer = (request: Request, event: Event): void => {
+      if (!open.delete(request)) return;
+      if (open.size === 0) limit.removeEventListener('abort', onLimit);
+      this.post(event);
+    };
+    const onLimit = (): void => {
+      for (const request of open) answer(request, failed(request, outOfTime()));
+    };
+    limit.addEventListener('abort', onLimit, { once: true });
+    for (const request of requests) {
+      const hypervisor = this.find(request.guest);
+      if (hypervisor === undefined) continue;
+      call(hypervisor, request, limit).then(
+        (note) => { answer(request, { kind: 'action-done', guest: request.guest, id: request.id, note }); },
+        (error: unknown) => { answer(request, failed(request, error)); },
+      );
     }
-  }
-
-  async #ask(hypervisor: Hypervisor, action: Target | Shrink): Promise<string | null> {
-    if (action.kind === 'set-target') {
-      const limit = this.clock.timeLimit(CALL_TIME_LIMIT);
-      await withinLimit(hypervisor.setTarget(action.guest, action.target, limit), limit, 'setting the target');
-      return null;
-    }
-    const limit = this.clock.timeLimit(SHRINK_TIME_LIMIT);
-    return withinLimit(hypervisor.shrinkOverflow(action.guest, action.to, limit), limit, 'shrinking the overflow tier');
   }
 }
+
+type Call<Request> = (hypervisor: Hypervisor, request: Request, limit: AbortSignal) => Promise<string | null>;
+
+const setTarget: Call<Target> = async (hypervisor, { guest, target }, limit) => {
+  await hypervisor.setTarget(guest, target, limit);
+  return null;
+};
+
+const shrinkOverflow: Call<Shrink> = (hypervisor, { guest, to }, limit) => hypervisor.shrinkOverflow(guest, to, limit);
+
+const failed = ({ guest, id }: Target | Shrink, error: unknown): Event => ({
+  kind: 'action-failed',
+  guest,
+  id,
+  code: codeOf(error),
+  message: errorText(error),
+});
+
+const outOfTime = (): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    message: 'the hypervisor did not answer within the time limit',
+    advice: 'It goes on with the other guests and asks this one again',
+  });
 
 const codeOf = (error: unknown): ErrorCode => (error instanceof HypervisorError ? error.code : 'EIO');
 
@@ -100,15 +135,15 @@ function asEvent(outcome: ReadOutcome): Event {
 }
 
 /** Waits for `call`, but not past `limit`, even if the call does not heed it. */
-function withinLimit<T>(call: Promise<T>, limit: AbortSignal, what: string): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(new HypervisorError({ code: 'ETIMEDOUT', message: `${what} was not answered within its time limit` }));
-    };
+async function withinLimit(call: Promise<void>, limit: AbortSignal): Promise<void> {
+  let onAbort = (): void => undefined;
+  const ended = new Promise<never>((_, reject) => {
+    onAbort = () => { reject(outOfTime()); };
     limit.addEventListener('abort', onAbort, { once: true });
-    if (limit.aborted) onAbort();
-    call.then(resolve, reject).finally(() => {
-      limit.removeEventListener('abort', onAbort);
-    });
   });
+  try {
+    await Promise.race([call, ended]);
+  } finally {
+    limit.removeEventListener('abort', onAbort);
+  }
 }

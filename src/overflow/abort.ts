@@ -1,0 +1,18 @@
+/** Letting a caller go when its time is up, although what it waits for cannot be stopped. */
+
+/**
+ * Settles as `work` does, or rejects with what `outOfTime` makes as soon as `signal` is aborted. `work` then goes on, and its
+ * own end is nobody's rejection any more: whoever started it keeps what it left behind.
+ */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, outOfTime: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(outOfTime());
+    };
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', onAbort);
+    });
+  });
+}

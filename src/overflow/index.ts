@@ -1,0 +1,3 @@
+/** The overflow tiers' public face. */
+export { realSwapCalls, type SwapCalls } from './swap-calls.js';
+export { openSwapStripes, type StripeReport, type SwapStripes, type SwapStripesOptions } from './swap-stripes.js';

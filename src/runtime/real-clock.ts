@@ -1,0 +1,26 @@
+/** The real clock: milliseconds since 1970 when the process started, then monotonic, so that setting the time moves nothing. */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../control/ports.js';
+import { millis, type Millis } from '../units.js';
+
+/** `setTimeout` fires at once above this many milliseconds. */
+const TIMEOUT_MAX = 2 ** 31 - 1;
+
+export class RealClock implements Clock {
+  now(): Millis {
+    return millis(performance.timeOrigin + performance.now());
+  }
+
+  async sleepUntil(at: Millis, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.now() < at) {
+      // Whole milliseconds, rounded up: a timer that fires early would make an idle loop spin.
+      const length = Math.min(Math.ceil(at - this.now()), TIMEOUT_MAX);
+      await sleep(length, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  timeLimit(length: Millis): AbortSignal {
+    return AbortSignal.timeout(Math.ceil(length));
+  }
+}

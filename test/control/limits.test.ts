@@ -1,0 +1,73 @@
+/** Protects guests from targets outside their limits, and everyone from numbers that cannot be true. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { believable, ceilingNow, limitTarget, NO_LIMITS } from '../../src/control/limits.js';
+import { knownAt, NOT_REPORTED, unknown, type Signal } from '../../src/control/signal.js';
+import { millis, pages, type Pages } from '../../src/units.js';
+import { readingOf } from '../support/readings.js';
+
+const NOW = millis(100_000);
+const AGE_MAX = millis(6_000);
+const signal = (value: number, at = NOW): Signal<Pages> => knownAt(value as Pages, at);
+
+describe('a target', () => {
+  it('is raised to the floor and cut at the ceiling', () => {
+    const limits = { floor: pages(100), ceiling: pages(200) };
+    assert.deepEqual(limitTarget(pages(50), limits, pages(200)), { kind: 'clamped-to-floor', target: 100 });
+    assert.deepEqual(limitTarget(pages(300), limits, pages(200)), { kind: 'clamped-to-ceiling', target: 200 });
+    assert.deepEqual(limitTarget(pages(150), limits, pages(200)), { kind: 'as-wished', target: 150 });
+  });
+
+  it('obeys the ceiling where it lies below the floor', () => {
+    const limits = { floor: pages(100), ceiling: null };
+    assert.deepEqual(limitTarget(pages(50), limits, pages(80)), { kind: 'clamped-to-ceiling', target: 80 });
+  });
+
+  it('has the lower of the administrator’s ceiling and the guest’s maximum', () => {
+    assert.equal(ceilingNow({ ...NO_LIMITS, ceiling: pages(50) }, signal(80)), 50);
+    assert.equal(ceilingNow({ ...NO_LIMITS, ceiling: pages(90) }, signal(80)), 80);
+    assert.equal(ceilingNow(NO_LIMITS, NOT_REPORTED), null);
+  });
+});
+
+describe('a reading', () => {
+  const sound = readingOf({ at: NOW });
+
+  it('is left as it is when nothing is wrong with it', () => {
+    assert.equal(believable(sound, NOW, AGE_MAX), sound);
+  });
+
+  it('loses what was true too long ago, or is only going to be', () => {
+    for (const at of [millis(NOW - 6_001), millis(NOW + 1)]) {
+      const { committed, total } = believable({ ...sound, committed: signal(5, at) }, NOW, AGE_MAX);
+      assert.equal(committed.known ? '' : committed.reason, 'stale');
+      assert.equal(total.known, true);
+    }
+  });
+
+  for (const value of [-1, 0.5, Number.NaN, 2 ** 41, 2 ** 63, Infinity]) {
+    it(`loses a count of ${value}`, () => {
+      const { committed } = believable({ ...sound, committed: signal(value) }, NOW, AGE_MAX);
+      assert.equal(committed.known ? '' : committed.reason, 'implausible');
+    });
+  }
+
+  it('is not believed at all when it contradicts itself', () => {
+    const liars = [
+      { ...sound, free: signal(131_073) },
+      { ...sound, available: signal(131_073) },
+      { ...sound, total: signal(0) },
+      { ...sound, current: signal(0) },
+    ];
+    for (const liar of liars) {
+      const { total, committed } = believable(liar, NOW, AGE_MAX);
+      assert.equal(total.known ? '' : total.reason, 'implausible');
+      assert.equal(committed.known, false);
+    }
+  });
+
+  it('keeps the reason of what was unknown before', () => {
+    const torn = { ...sound, reserve: unknown('malformed', 'cut short') };
+    assert.deepEqual(believable(torn, NOW, AGE_MAX).reserve, unknown('malformed', 'cut short'));
+  });
+});

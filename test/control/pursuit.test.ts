@@ -1,0 +1,65 @@
+/** Protects the difference between asked and reached, and that a guest which does not obey is noticed. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { answerPursuit, beginPursuit, observePursuit, type Pursuit } from '../../src/control/pursuit.js';
+import { millis, pages } from '../../src/units.js';
+
+const ask = (target: number, current: number, now = 0, before: Pursuit | null = null): Pursuit =>
+  beginPursuit(before, { id: 1, target: pages(target), current: pages(current), now: millis(now) });
+
+const watch = (
+  pursuit: Pursuit | null,
+  ...looks: readonly (readonly [current: number, now: number])[]
+): Pursuit | null =>
+  looks.reduce<Pursuit | null>(
+    (before, [current, now]) => observePursuit(before, pages(current), millis(now)),
+    pursuit,
+  );
+
+describe('a request', () => {
+  it('is only asked until it is answered, and only accepted until a reading shows it', () => {
+    const asked = ask(1_000, 2_000);
+    assert.equal(asked.phase, 'asked');
+    const accepted = answerPursuit(asked, 1, null);
+    assert.equal(accepted?.phase, 'accepted');
+    assert.equal(watch(accepted, [1_500, 1_000])?.phase, 'accepted');
+    assert.equal(watch(accepted, [1_500, 1_000], [1_003, 2_000])?.phase, 'reached');
+  });
+
+  it('ignores the answer to a request that is no longer open', () => {
+    const asked = ask(1_000, 2_000);
+    assert.equal(answerPursuit(asked, 99, 'refused'), asked);
+    assert.equal(answerPursuit(null, 1, null), null);
+  });
+
+  it('keeps what the hypervisor said when it refused', () => {
+    assert.equal(answerPursuit(ask(1_000, 2_000), 1, 'not allowed')?.failure, 'not allowed');
+  });
+});
+
+describe('a guest that does not move', () => {
+  it('is stuck after 5 s without progress, and uncooperative after a minute', () => {
+    const asked = ask(1_000, 2_000);
+    assert.equal(watch(asked, [2_000, 4_999])?.phase, 'asked');
+    assert.equal(watch(asked, [2_000, 5_000])?.phase, 'stuck');
+    assert.equal(watch(asked, [2_000, 59_999])?.isUncooperative, false);
+    assert.equal(watch(asked, [2_000, 60_000])?.isUncooperative, true);
+  });
+
+  it('does not become lively by being asked again', () => {
+    const stuck = watch(ask(1_000, 2_000), [2_000, 5_000]);
+    const again = ask(900, 2_000, 6_000, stuck);
+    assert.equal(again.phase, 'stuck');
+    assert.equal(watch(again, [2_000, 60_000])?.isUncooperative, true);
+  });
+
+  it('is lively again with the first page that it gives', () => {
+    const stuck = watch(ask(1_000, 2_000), [2_000, 70_000]);
+    const moved = watch(stuck, [1_999, 71_000]);
+    assert.deepEqual([moved?.phase, moved?.isUncooperative], ['accepted', false]);
+  });
+
+  it('counts moving away as not moving', () => {
+    assert.equal(watch(ask(1_000, 2_000), [2_500, 5_000])?.phase, 'stuck');
+  });
+});

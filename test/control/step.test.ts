@@ -1,0 +1,273 @@
+/**
+ * Protects the core as a whole: when it looks, what it asks for and what it never asks for. Each safety rule is shown both
+ * ways: with the reading or limit that triggers it, and with the same reading made sound.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { Action } from '../../src/control/actions.js';
+import type { Event } from '../../src/control/events.js';
+import type { GuestDescription } from '../../src/control/ports.js';
+import type { Reading } from '../../src/control/reading.js';
+import { knownAt, unknown } from '../../src/control/signal.js';
+import { createStep, initialState, type ControlSettings, type ControlState } from '../../src/control/step.js';
+import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
+import { selfPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
+import { millis, pages, type Pages } from '../../src/units.js';
+import { readingOf } from '../support/readings.js';
+import { useSeed } from '../support/seed.js';
+
+useSeed();
+
+const step = createStep(selfPolicy);
+const SETTINGS: ControlSettings = {
+  tunables: DEFAULT_TUNABLES,
+  isDryRun: false,
+  hasFrontswap: true,
+  limits: {},
+};
+const GUEST: GuestDescription = {
+  id: 'fake/web',
+  name: 'web',
+  capabilities: { canSetTarget: true, hasOverflowTier: true, isSimulated: true },
+};
+
+/** A core with one guest, told things at given times. */
+class Core {
+  state: ControlState<SelfshrinkMemory>;
+  now = 0;
+  wakeAt: number | null = null;
+
+  constructor(settings: Partial<ControlSettings> = {}, guest: GuestDescription = GUEST) {
+    this.state = initialState({ ...SETTINGS, ...settings });
+    this.tell({ kind: 'guest-came', guest });
+  }
+
+  tell(...events: readonly Event[]): readonly Action[] {
+    const result = step(this.state, events, millis(this.now));
+    this.state = result.state;
+    this.wakeAt = result.wakeAt;
+    return result.actions;
+  }
+
+  /** Lets time pass until the core looks, and answers with `reading`, stamped with that time. */
+  round(given: Parameters<typeof readingOf>[0] = {}, change: Partial<Reading> = {}): readonly Action[] {
+    const isLooking = this.state.guests.get(GUEST.id)?.lookingSince !== null;
+    if (!isLooking) this.now = Math.max(this.now, this.wakeAt ?? this.now);
+    const looked = isLooking ? [] : this.tell({ kind: 'time-passed' });
+    const reading = { ...readingOf({ ...given, at: millis(this.now) }), ...change };
+    return [...looked, ...this.tell({ kind: 'reading', guest: GUEST.id, reading })];
+  }
+
+  /** Two rounds: the first step comes only after an interval. */
+  decide(given: Parameters<typeof readingOf>[0] = {}, change: Partial<Reading> = {}): readonly Action[] {
+    this.round(given, change);
+    return this.round(given, change);
+  }
+}
+
+const targetOf = (actions: readonly Action[]): Pages | null => {
+  const found = actions.find((action) => action.kind === 'set-target');
+  return found?.kind === 'set-target' ? found.target : null;
+};
+
+describe('the rhythm', () => {
+  it('looks at once, decides after one interval, and then every interval', () => {
+    const core = new Core();
+    assert.equal(targetOf(core.round()), null);
+    assert.equal(core.wakeAt, 5_000);
+    assert.notEqual(targetOf(core.round()), null);
+    assert.equal(core.now, 5_000);
+    assert.equal(core.wakeAt, 10_000);
+  });
+
+  it('asks once for a look and waits for the answer', () => {
+    const core = new Core();
+    core.round();
+    core.now = 5_000;
+    assert.deepEqual(core.tell({ kind: 'time-passed' }), [{ kind: 'look', guest: GUEST.id }]);
+    core.now = 9_000;
+    assert.deepEqual(core.tell({ kind: 'time-passed' }), []);
+  });
+
+  it('looks again when the answer was lost', () => {
+    const core = new Core();
+    core.now = 30_000;
+    assert.deepEqual(core.tell({ kind: 'time-passed' }), [{ kind: 'look', guest: GUEST.id }]);
+  });
+
+  it('goes on after a look that failed', () => {
+    const core = new Core();
+    core.tell({ kind: 'reading-failed', guest: GUEST.id, code: 'EIO', message: 'socket closed' });
+    assert.equal(core.wakeAt, 5_000);
+    assert.notEqual(targetOf(core.round()), null);
+  });
+});
+
+describe('never below the floor, never above the ceiling', () => {
+  it('holds the administrator’s floor', () => {
+    const core = new Core({ limits: { web: { floor: pages(134_000), ceiling: null } } });
+    assert.equal(targetOf(core.decide()), 134_000);
+    assert.ok((targetOf(new Core().decide()) ?? Infinity) < 134_000);
+  });
+
+  it('holds the guest’s maximum', () => {
+    const greedy = { committed: 500_000, maximum: 140_000 };
+    assert.equal(targetOf(new Core().decide(greedy)), 140_000);
+    assert.ok((targetOf(new Core().decide({ ...greedy, maximum: 600_000 })) ?? 0) > 140_000);
+  });
+});
+
+describe('unknown may not shrink', () => {
+  const old = knownAt(pages(50_000), millis(-2_000));
+  const cases: readonly (readonly [string, Partial<Reading>])[] = [
+    ['a stale signal', { committed: old }],
+    ['a missing signal', { committed: unknown('not-reported', 'no Committed_AS') }],
+    ['a signal past all belief', { committed: knownAt((2 ** 60) as Pages, millis(5_000)) }],
+    ['a reading that contradicts itself', { free: knownAt(pages(999_999), millis(5_000)) }],
+  ];
+  for (const [name, change] of cases) {
+    it(`asks for nothing on ${name}`, () => {
+      assert.equal(targetOf(new Core().decide({}, change)), null);
+    });
+  }
+  it('asks for less on the same reading without them', () => {
+    assert.ok((targetOf(new Core().decide()) ?? Infinity) < 134_072);
+  });
+});
+
+describe('observing', () => {
+  it('decides and asks for nothing, in a dry run and for a guest that cannot be driven', () => {
+    const watched = { ...GUEST, capabilities: { ...GUEST.capabilities, canSetTarget: false } };
+    for (const core of [new Core({ isDryRun: true }), new Core({}, watched)]) {
+      const actions = core.decide({ overflowUsed: 100 });
+      assert.ok(actions.every((action) => action.kind === 'look' || action.kind === 'tell'));
+      assert.notEqual(core.state.guests.get(GUEST.id)?.decision?.target ?? null, null);
+      assert.deepEqual(
+        core.tell({ kind: 'release', id: 7 }).filter(({ kind }) => kind === 'set-target'),
+        [],
+      );
+    }
+  });
+});
+
+describe('tunables', () => {
+  const write = (name: string, text: string, mayChange = true): Event => ({
+    kind: 'tunable-write',
+    id: 9,
+    name,
+    text,
+    mayChange,
+  });
+
+  it('answers a refused write and changes nothing', () => {
+    const core = new Core();
+    const before = core.state.tunables;
+    const answers = core.tell(write('selfballoon_interval', '0'), write('selfballoon_interval', '9', false));
+    assert.deepEqual(
+      answers.flatMap((action) => (action.kind === 'answer' ? [action.answer.result] : [])),
+      ['EINVAL', 'EPERM'],
+    );
+    assert.equal(core.state.tunables, before);
+  });
+
+  it('uses a written value from the next step on', () => {
+    const core = new Core();
+    core.round();
+    core.tell(write('selfballoon_downhysteresis', '1'));
+    const eager = targetOf(core.round()) ?? 0;
+    assert.ok(eager < (targetOf(new Core().decide()) ?? 0));
+  });
+
+  it('sleeps with both switches off, still looks, and wakes an interval after one is switched on', () => {
+    const core = new Core();
+    core.round();
+    core.tell(write('selfballooning', '0'), write('frontswap_selfshrinking', '0'));
+    core.round();
+    core.round();
+    assert.equal(core.state.guests.get(GUEST.id)?.policyDueAt, null);
+    const from = core.now;
+    core.tell(write('selfballooning', '1'));
+    assert.equal(core.wakeAt, from + 5_000);
+    assert.notEqual(targetOf(core.round()), null);
+  });
+});
+
+describe('release', () => {
+  it('asks for the most, switches off, and asks for nothing more', () => {
+    const core = new Core();
+    core.decide();
+    const actions = core.tell({ kind: 'release', id: 3 });
+    assert.equal(targetOf(actions), 262_144);
+    assert.ok(actions.some((action) => action.kind === 'answer' && action.id === 3));
+    assert.equal(core.state.tunables.selfballooning, 0);
+    assert.equal(targetOf([...core.round(), ...core.round()]), null);
+  });
+
+  it('says so when nobody knows how much the guest may have', () => {
+    const core = new Core();
+    core.decide({}, { maximum: unknown('not-reported', '') });
+    const actions = core.tell({ kind: 'release', id: 3 });
+    assert.ok(actions.some((action) => action.kind === 'tell' && action.code === 'cannot-release'));
+  });
+});
+
+describe('guests that come and go', () => {
+  it('ignores what is said of a guest that has left', () => {
+    const core = new Core();
+    core.tell({ kind: 'guest-left', guest: GUEST.id });
+    assert.deepEqual(
+      core.round().filter(({ kind }) => kind !== 'tell'),
+      [],
+    );
+    assert.equal(core.wakeAt, null);
+  });
+});
+
+describe('any order of events', () => {
+  const size = fc.oneof(fc.integer({ min: 0, max: 300_000 }), fc.constantFrom(-1, 2 ** 53, 2 ** 41, 0.5));
+  const event = fc.oneof(
+    fc
+      .record({ total: size, committed: size, current: size, overflowUsed: size, maximum: size, reserve: size })
+      .map((given) => {
+        return (core: Core): Event => {
+          const at = millis(core.now);
+          const signals = Object.fromEntries(
+            Object.entries(given).map(([name, value]) => [name, knownAt(value as Pages, at)]),
+          );
+          return { kind: 'reading', guest: GUEST.id, reading: { ...readingOf({ at }), ...signals } };
+        };
+      }),
+    fc
+      .integer({ min: 0, max: 20 })
+      .map((id) => (): Event => ({ kind: 'action-done', guest: GUEST.id, id, note: null })),
+    fc
+      .integer({ min: 0, max: 20 })
+      .map((id) => (): Event => ({ kind: 'action-failed', guest: GUEST.id, id, code: 'EIO', message: 'no' })),
+    fc.constant((): Event => ({ kind: 'reading-failed', guest: GUEST.id, code: 'EIO', message: 'no' })),
+    fc.constant((): Event => ({ kind: 'time-passed' })),
+    fc.constant((): Event => ({ kind: 'guest-left', guest: GUEST.id })),
+    fc.constant((): Event => ({ kind: 'guest-came', guest: GUEST })),
+    fc
+      .constantFrom('0', '1')
+      .map((text) => (): Event => ({ kind: 'tunable-write', id: 1, name: 'selfballooning', text, mayChange: true })),
+  );
+  const limits = { floor: pages(20_000), ceiling: pages(150_000) };
+
+  it('never throws, never asks outside the limits, never shrinks a guest on numbers that cannot be', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 9_000 }), event), { maxLength: 60 }), (script) => {
+        const core = new Core({ limits: { web: limits } });
+        for (const [pause, make] of script) {
+          core.now += pause;
+          const target = targetOf(core.tell(make(core)));
+          if (target === null) continue;
+          assert.ok(target <= limits.ceiling && Number.isSafeInteger(target));
+          const { maximum } = core.state.guests.get(GUEST.id)?.reading ?? {};
+          const ceiling = maximum?.known === true ? Math.min(maximum.value, limits.ceiling) : limits.ceiling;
+          assert.ok(target >= Math.min(limits.floor, ceiling));
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,55 @@
+/** The kernel as the swap stripes see it: two files under a folder, and the two calls. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { SwapCalls } from '../../src/overflow/swap-calls.js';
+
+export interface Area {
+  used: number;
+  priority: number;
+}
+
+/** A kernel in a folder: what it says of swap and memory, and what the two calls do to it. Pages of 4 KiB. */
+export class StripeKernel implements SwapCalls {
+  readonly root = mkdtempSync(join(tmpdir(), 'swap-stripes-'));
+  readonly areas = new Map<string, Area>();
+  available = 100_000;
+  now = 0;
+  readonly calls: string[] = [];
+  /** Runs in the middle of a call, before it takes effect. */
+  during: (call: string) => Promise<void> | void = () => undefined;
+
+  constructor(areas: readonly (readonly [string, Area])[]) {
+    mkdirSync(join(this.root, 'proc'));
+    for (const [device, area] of areas) this.areas.set(device, area);
+    this.show();
+  }
+
+  show(): void {
+    const lines = [...this.areas].map(
+      ([device, { used, priority }]) => `${device} partition\t${8192 * 4}\t\t${used * 4}\t\t${priority}\n`,
+    );
+    writeFileSync(join(this.root, 'proc/swaps'), `Filename\t\tType\t\tSize\t\tUsed\t\tPriority\n${lines.join('')}`);
+    writeFileSync(join(this.root, 'proc/meminfo'), `MemTotal: 8000000 kB\nMemAvailable: ${this.available * 4} kB\n`);
+  }
+
+  async swapOff(device: string): Promise<void> {
+    this.calls.push(`off ${device}`);
+    await this.during(`off ${device}`);
+    const area = this.areas.get(device);
+    assert.ok(area, `${device} is not on`);
+    this.available -= area.used;
+    this.areas.delete(device);
+    this.now += 1500;
+    this.show();
+  }
+
+  async swapOn(device: string, priority: number): Promise<void> {
+    this.calls.push(`on ${device} ${priority}`);
+    await this.during(`on ${device}`);
+    assert.ok(!this.areas.has(device), `${device} is on already`);
+    this.areas.set(device, { used: 0, priority });
+    this.show();
+  }
+}
