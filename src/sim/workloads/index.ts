@@ -1,0 +1,23 @@
+/** The lives that simulated guests lead, by name. */
+import type { WorkloadFactory } from '../workload.js';
+import { buildBursts } from './build-bursts.js';
+import { database } from './database.js';
+import { idle } from './idle.js';
+import { jvm } from './jvm.js';
+import { nightlyBatch } from './nightly-batch.js';
+import { slowLeak } from './slow-leak.js';
+import { swapping } from './swapping.js';
+import { webServer } from './web-server.js';
+
+export const LIVES = {
+  idle,
+  web: webServer,
+  builds: buildBursts,
+  jvm,
+  leak: slowLeak,
+  batch: nightlyBatch,
+  database,
+  swapper: swapping,
+} as const satisfies Readonly<Record<string, WorkloadFactory>>;
+
+export type LifeName = keyof typeof LIVES;
