@@ -1,0 +1,107 @@
+/** The configuration as the program uses it: complete, in the program's own units, and frozen. */
+import * as v from 'valibot';
+import { NO_LIMITS, type GuestLimits } from '../control/limits.js';
+import { DEFAULT_TUNABLES, writeTunable, type Tunables } from '../control/tunables.js';
+import { mib, mibToPages, NO_PAGES, type MiB, type Pages } from '../units.js';
+import { CONFIG_SCHEMA, type HYPERVISORS, type LOG_FORMATS, type LOG_LEVELS, type WrittenConfig } from './schema.js';
+
+export type HypervisorChoice = (typeof HYPERVISORS)[number];
+export type LogFormat = (typeof LOG_FORMATS)[number];
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface Config {
+  readonly hypervisor: HypervisorChoice;
+  readonly isDryRun: boolean;
+  /** Null: the default place. */
+  readonly socketPath: string | null;
+  /** All of them; those that nobody set have the product's defaults. */
+  readonly tunables: Tunables;
+  readonly journal: {
+    /** Null: no journal is kept. */
+    readonly path: string | null;
+    /** Size at which a new file is begun. */
+    readonly maxMib: MiB;
+    readonly files: number;
+  };
+  readonly log: { readonly format: LogFormat; readonly level: LogLevel };
+  readonly embedded: {
+    /** Simulated seconds in one real second, 0.1 to 10,000. */
+    readonly speed: number;
+    /** 0 to 4294967295. */
+    readonly seed: number;
+    readonly hostMib: MiB;
+    readonly showThisMachine: boolean;
+  };
+  readonly overflow: {
+    /** Paths of swap devices, highest priority first. */
+    readonly devices: readonly string[];
+    readonly reserve: Pages;
+  };
+  readonly xenGuest: { readonly root: string };
+  /** By the guests' names or ids. The object has no prototype: any name can be looked up. */
+  readonly guestLimits: Readonly<Record<string, GuestLimits>>;
+}
+
+/** Checked values by their keys' names, without those of guests. */
+export type Written = Readonly<Record<string, unknown>>;
+
+/** Fills in the defaults and converts units. `written` has been checked. */
+export function makeConfig(written: Written, guestLimits: ReadonlyMap<string, GuestLimits>): Config {
+  const config = v.parse(CONFIG_SCHEMA, written);
+  return deepFreeze({
+    hypervisor: config.hypervisor,
+    isDryRun: config.dry_run,
+    socketPath: config.socket ?? null,
+    tunables: tunablesOf(config.tunables),
+    journal: { path: config.journal.path ?? null, maxMib: mib(config.journal.max_mib), files: config.journal.files },
+    log: config.log,
+    ...partsOf(config),
+    guestLimits: withoutPrototype(guestLimits),
+  });
+}
+
+function partsOf({ embedded, overflow, xen_guest }: WrittenConfig): Pick<Config, 'embedded' | 'overflow' | 'xenGuest'> {
+  return {
+    embedded: {
+      speed: embedded.speed,
+      seed: embedded.seed,
+      hostMib: mib(embedded.host_mib),
+      showThisMachine: embedded.show_this_machine,
+    },
+    overflow: { devices: overflow.devices, reserve: mibToPages(mib(overflow.reserve_mib)) },
+    xenGuest: xen_guest,
+  };
+}
+
+function tunablesOf(written: WrittenConfig['tunables']): Tunables {
+  let tunables = DEFAULT_TUNABLES;
+  for (const [name, value] of Object.entries(written)) {
+    if (value === undefined) continue;
+    const outcome = writeTunable(tunables, { name, text: String(value), mayChange: true, hasFrontswap: true });
+    if (outcome.result !== 'ok') throw new Error(`the schema let through what ${name} does not take: ${outcome.why}`);
+    tunables = outcome.tunables;
+  }
+  return tunables;
+}
+
+/** A guest's limits as written; null = not written. */
+export function guestLimitsOf(minMib: number | null, maxMib: number | null): GuestLimits {
+  return {
+    floor: minMib === null ? NO_PAGES : mibToPages(mib(minMib)),
+    ceiling: maxMib === null ? NO_LIMITS.ceiling : mibToPages(mib(maxMib)),
+  };
+}
+
+/** A guest may be called `constructor`, and must not be given what every object has of that name. */
+function withoutPrototype(limits: ReadonlyMap<string, GuestLimits>): Config['guestLimits'] {
+  const bare = Object.fromEntries(limits);
+  Object.setPrototypeOf(bare, null);
+  return bare;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}

@@ -1,0 +1,142 @@
+/**
+ * The configuration's keys: one schema, from which the checks, the table of the reference page, the names of environment
+ * variables and the JSON Schema for editors are all made. It does not know where values come from, nor what they are used for.
+ */
+import * as v from 'valibot';
+import { acceptedText, AUTOMATIC, TUNABLES, type TunableRow } from '../control/tunables.js';
+import {
+  choiceKey,
+  numberKey,
+  optionalPathKey,
+  optionalWholeKey,
+  pathKey,
+  pathListKey,
+  switchKey,
+  wholeKey,
+  wholeNumber,
+  withFacts,
+} from './keyed-schema.js';
+
+/** More MiB than any machine has (2^52 bytes). */
+const MIB_MAX = 2 ** 32;
+const UINT32_MAX = 2 ** 32 - 1;
+
+/** Which hypervisor is driven. `auto` looks which of them is there. */
+export const HYPERVISORS = ['auto', 'embedded', 'xen-guest'] as const;
+export const LOG_FORMATS = ['text', 'json'] as const;
+export const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
+
+function tunableKey(row: TunableRow) {
+  const { takesAutomatic, default: fallback, min, unit } = row;
+  const description = unit === 'switch' ? row.summary : `${row.summary} Unit: ${unit}.`;
+  const word = v.picklist(takesAutomatic ? [AUTOMATIC] : []);
+  const value = takesAutomatic ? v.union([wholeNumber(row), word]) : wholeNumber(row);
+  const described = v.pipe(value, v.description(description));
+  // A default may lie outside what can be written (0 MiB of selfballoon_min_usable_mb stands for "by size").
+  const isWritable = fallback === AUTOMATIC || fallback >= min;
+  const schema = isWritable ? v.optional(described, fallback) : v.optional(described);
+  const written = fallback === AUTOMATIC ? JSON.stringify(fallback) : String(fallback);
+  return withFacts(schema, { kind: 'number', allowed: acceptedText(row), fallback: written, description });
+}
+
+const section = <const Entries extends v.ObjectEntries>(description: string, entries: Entries) =>
+  v.pipe(v.strictObject(entries), v.description(description));
+
+const MIB_LIMIT = { min: 0, max: MIB_MAX };
+
+export const GUEST_SECTION = section('Limits of one guest, by its name or id. They can be set in the file only.', {
+  min_mib: wholeKey(MIB_LIMIT, { fallback: 0, description: 'Least memory that the guest may be set to. Unit: MiB.' }),
+  max_mib: optionalWholeKey(
+    { min: 1, max: MIB_MAX },
+    {
+      fallback: "the guest's own maximum",
+      description: 'Most memory that the guest may be set to; not below min_mib. Unit: MiB.',
+    },
+  ),
+});
+
+const TOP_KEYS = {
+  hypervisor: choiceKey(HYPERVISORS, {
+    fallback: 'auto',
+    description: 'Which hypervisor to drive. auto takes the one that is there; embedded is a simulated host.',
+  }),
+  dry_run: switchKey({ fallback: false, description: 'Decide and show, but change nothing.' }),
+  socket: optionalPathKey({
+    fallback: '/run/selfballoon/selfballoon.sock as root, otherwise in $XDG_RUNTIME_DIR/selfballoon',
+    description: 'The unix socket on which the daemon answers.',
+  }),
+};
+
+/** The whole configuration, as it is written in the file. */
+export const CONFIG_SCHEMA = v.strictObject({
+  ...TOP_KEYS,
+  tunables: v.optional(
+    section(
+      'The tunables with which the daemon starts.',
+      Object.fromEntries(TUNABLES.map((row) => [row.name, tunableKey(row)])),
+    ),
+    {},
+  ),
+  journal: v.optional(
+    section('The record of everything that was seen and decided.', {
+      path: optionalPathKey({ fallback: 'no journal', description: 'The file to write the journal to.' }),
+      max_mib: wholeKey(
+        { min: 1, max: 65_536 },
+        { fallback: 16, description: 'Size at which a new file is begun. Unit: MiB.' },
+      ),
+      files: wholeKey({ min: 1, max: 100 }, { fallback: 4, description: 'How many files are kept.' }),
+    }),
+    {},
+  ),
+  log: v.optional(
+    section('What is logged, and how.', {
+      format: choiceKey(LOG_FORMATS, { fallback: 'text', description: 'Lines for people, or one JSON object a line.' }),
+      level: choiceKey(LOG_LEVELS, { fallback: 'info', description: 'The least serious message that is logged.' }),
+    }),
+    {},
+  ),
+  embedded: v.optional(
+    section('The simulated host that the hypervisor `embedded` shows.', {
+      speed: numberKey(
+        { min: 0.1, max: 10_000 },
+        { fallback: 1, description: 'How many simulated seconds pass in one real second.' },
+      ),
+      seed: wholeKey(
+        { min: 0, max: UINT32_MAX },
+        { fallback: 1, description: 'Seed of the simulated workloads: the same seed gives the same run.' },
+      ),
+      host_mib: wholeKey(
+        { min: 2_048, max: 64 * 1024 * 1024 },
+        { fallback: 8192, description: "The simulated host's memory. Unit: MiB." },
+      ),
+      show_this_machine: switchKey({
+        fallback: true,
+        description: 'Show this machine beside the simulated guests, with its real numbers. It is only watched.',
+      }),
+    }),
+    {},
+  ),
+  overflow: v.optional(
+    section('The overflow tier: swap devices that catch what a smaller guest must swap out.', {
+      devices: pathListKey('The swap devices, for example ["/dev/zram0", "/dev/zram1"], highest priority first.'),
+      reserve_mib: wholeKey(MIB_LIMIT, {
+        fallback: 64,
+        description: 'Memory that must stay available while a device is emptied. Unit: MiB.',
+      }),
+    }),
+    {},
+  ),
+  xen_guest: v.optional(
+    section('The inside of a Xen guest.', {
+      root: pathKey({ fallback: '/', description: 'The folder under which proc and sys are found.' }),
+    }),
+    {},
+  ),
+  guest: v.optional(
+    v.pipe(v.record(v.string(), GUEST_SECTION), v.description('Limits of single guests: [guest."NAME or ID"].')),
+    {},
+  ),
+});
+
+/** The configuration as it is written, defaults filled in. */
+export type WrittenConfig = v.InferOutput<typeof CONFIG_SCHEMA>;
