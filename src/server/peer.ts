@@ -1,0 +1,69 @@
+/**
+ * Who is at the other end of a unix socket, as the kernel says. It decides nothing about what they may do.
+ *
+ * Node.js has no call for it, so getsockopt(2) is called through koffi, which is loaded when first needed.
+ */
+import type { Socket } from 'node:net';
+import { errorText } from '../errors.js';
+
+export type Peer =
+  | { readonly kind: 'known'; readonly uid: number; readonly gid: number; readonly pid: number }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+/** From asm-generic/socket.h. MIPS, PowerPC, SPARC and PA-RISC number them differently. */
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+const ARCHITECTURES: readonly string[] = ['x64', 'ia32', 'arm', 'arm64', 'riscv64', 'loong64', 's390x'];
+
+/** `struct ucred` is three 32-bit numbers: pid, uid, gid. */
+const UCRED_BYTES = 12;
+
+type Getsockopt = (fd: number, level: number, name: number, value: Buffer, length: Buffer) => number;
+
+let loading: Promise<Getsockopt> | null = null;
+
+async function loadGetsockopt(): Promise<Getsockopt> {
+  const { default: koffi } = await import('koffi');
+  const call = koffi.load(null).func('int getsockopt(int fd, int level, int name, void *value, void *length)');
+  return (...given) => Number(call(...given));
+}
+
+/** The user at the other end of a connection, as of when the connection was made. Never throws. */
+export async function peerOf(socket: Socket): Promise<Peer> {
+  if (!ARCHITECTURES.includes(process.arch)) {
+    return { kind: 'unknown', why: `SO_PEERCRED is not known for ${process.arch}` };
+  }
+  try {
+    loading ??= loadGetsockopt();
+    const getsockopt = await loading;
+    // Only now, and without waiting in between: a descriptor that was closed may already be somebody else's.
+    const fd = descriptorOf(socket);
+    return fd === null ? { kind: 'unknown', why: 'the connection is closed' } : readCredentials(getsockopt, fd);
+  } catch (error) {
+    return { kind: 'unknown', why: `getsockopt cannot be called: ${errorText(error)}` };
+  }
+}
+
+/** Node.js keeps it in a field that is not documented; where that is gone, the peer is unknown. */
+function descriptorOf(socket: Socket): number | null {
+  if (socket.destroyed || !('_handle' in socket)) return null;
+  const handle = socket._handle;
+  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return null;
+  return typeof handle.fd === 'number' && handle.fd >= 0 ? handle.fd : null;
+}
+
+function readCredentials(getsockopt: Getsockopt, fd: number): Peer {
+  const value = Buffer.alloc(UCRED_BYTES);
+  const length = Buffer.from(Int32Array.of(UCRED_BYTES).buffer);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, value, length) !== 0) {
+    return { kind: 'unknown', why: 'getsockopt refused' };
+  }
+  const [pid, uid, gid] = new Uint32Array(value.buffer, value.byteOffset, UCRED_BYTES / 4);
+  if (pid === undefined || uid === undefined || gid === undefined || uid === NO_USER) {
+    return { kind: 'unknown', why: 'this is not a connection with a user at its other end' };
+  }
+  return { kind: 'known', uid, gid, pid };
+}
+
+/** (uid_t) −1: the kernel has no credentials for this socket. */
+const NO_USER = 2 ** 32 - 1;

@@ -1,0 +1,89 @@
+/** Where the daemon's socket is, and how its place is made free for a new one. */
+import { unlinkSync, type Stats } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname, isAbsolute, join } from 'node:path';
+import { SelfballoonError, systemErrorCode } from '../errors.js';
+import { isTrustedOwner, ownUid, prepareFolder, statOrNull } from './safe-folder.js';
+
+/** `sun_path` has 108 bytes, the last of which is 0. */
+const SOCKET_PATH_BYTES_MAX = 107;
+const PROBE_LIMIT_MS = 2000;
+
+/** The socket's default place: under /run for root, in the user's own runtime folder for anybody else. */
+export function defaultSocketPath(env: Readonly<Record<string, string | undefined>>, uid = ownUid()): string {
+  if (uid === 0) return '/run/selfballoon/selfballoon.sock';
+  const runtime = env['XDG_RUNTIME_DIR'];
+  if (runtime !== undefined && isAbsolute(runtime)) return join(runtime, 'selfballoon', 'selfballoon.sock');
+  throw new SelfballoonError({
+    code: 'EUNAVAILABLE',
+    message: 'there is no place for the socket: XDG_RUNTIME_DIR is not set, and this is not root',
+    advice:
+      'Run as root, set XDG_RUNTIME_DIR to a folder of your own, or name a socket with the configuration key socket',
+  });
+}
+
+/**
+ * Makes sure that a socket can be bound at `path`: the folder is there and safe, and nothing lies in the way. A socket that
+ * nobody answers on is removed. Throws `SelfballoonError`: `EUNAVAILABLE` where a daemon answers, `EPERM` where something
+ * else is in the way, `EINVAL` for a path that no socket can have.
+ */
+export async function claimSocketPath(path: string): Promise<void> {
+  const length = Buffer.byteLength(path);
+  if (!isAbsolute(path) || length > SOCKET_PATH_BYTES_MAX) {
+    throw new SelfballoonError({
+      code: 'EINVAL',
+      message: `${path} cannot be the path of a socket: it has ${length} bytes`,
+      advice: `Name an absolute path of at most ${SOCKET_PATH_BYTES_MAX} bytes`,
+    });
+  }
+  prepareFolder(dirname(path));
+  const found = statOrNull(path);
+  if (found === null) return;
+  checkInTheWay(path, found);
+  if (await isAnswered(path)) {
+    throw new SelfballoonError({
+      code: 'EUNAVAILABLE',
+      message: `a daemon is already running there: ${path} answers`,
+      advice: 'Stop it first, or name another socket with the configuration key socket',
+    });
+  }
+  // Time has passed: what is removed must still be what was looked at.
+  const now = statOrNull(path);
+  if (now?.ino === found.ino && now.ctimeMs === found.ctimeMs) unlinkSync(path);
+}
+
+function checkInTheWay(path: string, stat: Stats): void {
+  const isOurs = stat.isSocket() && isTrustedOwner(stat.uid);
+  if (isOurs) return;
+  const what = stat.isSymbolicLink()
+    ? 'a symbolic link'
+    : stat.isSocket()
+      ? 'a socket'
+      : 'something that is not a socket';
+  throw new SelfballoonError({
+    code: 'EPERM',
+    message: `${path} is ${what} of user ${stat.uid}; it is left alone`,
+    advice: `Look at it (ls -l ${path}), and remove it if nobody needs it`,
+  });
+}
+
+/** Only a refused connection says that nobody is there; a daemon too busy to answer is still a daemon. */
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const settle = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.setTimeout(PROBE_LIMIT_MS, () => {
+      settle(true);
+    });
+    socket.once('connect', () => {
+      settle(true);
+    });
+    socket.once('error', (error) => {
+      const code = systemErrorCode(error);
+      settle(code !== 'ECONNREFUSED' && code !== 'ENOENT');
+    });
+  });
+}

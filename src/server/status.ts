@@ -1,0 +1,128 @@
+/**
+ * What `GET /v1/status` answers: the read model's snapshot with the units in the names. Memory is counted in pages of 4 KiB,
+ * times in milliseconds of the daemon's clock; null is "not known".
+ */
+import type { Pressure, Reading } from '../control/reading.js';
+import type { Reason } from '../control/reason.js';
+import type { Signal } from '../control/signal.js';
+import type { Tunables } from '../control/tunables.js';
+import { SelfballoonError } from '../errors.js';
+import type { GuestPhase, GuestRow, Snapshot } from '../runtime/read-model.js';
+
+export interface StatusReading {
+  /** When the look was finished. */
+  readonly atMs: number;
+  readonly totalPages: number | null;
+  readonly freePages: number | null;
+  readonly availablePages: number | null;
+  readonly cachedPages: number | null;
+  readonly committedPages: number | null;
+  readonly reservePages: number | null;
+  readonly swapTotalPages: number | null;
+  readonly swapUsedPages: number | null;
+  readonly overflowUsedPages: number | null;
+  /** These three are counted since the guest's boot. */
+  readonly refaultsCount: number | null;
+  readonly majorFaultsCount: number | null;
+  readonly oomKillsCount: number | null;
+  readonly pressure: Pressure | null;
+  /** For each signal that the source has and that is not known now, why. */
+  readonly unknown: Readonly<Record<string, string>>;
+}
+
+export interface StatusGuest {
+  readonly id: string;
+  readonly name: string;
+  readonly isSimulated: boolean;
+  readonly isDriven: boolean;
+  readonly phase: GuestPhase;
+  readonly currentPages: number | null;
+  readonly maximumPages: number | null;
+  readonly goalPages: number | null;
+  readonly targetPages: number | null;
+  readonly reason: Reason | null;
+  readonly why: string;
+  readonly reading: StatusReading | null;
+}
+
+export interface Status {
+  readonly version: number;
+  readonly atMs: number;
+  readonly isDryRun: boolean;
+  readonly sources: readonly string[];
+  readonly hasFrontswap: boolean;
+  readonly tunables: Tunables;
+  readonly guests: readonly StatusGuest[];
+}
+
+/** A snapshot as it goes over the wire. */
+export function statusOf(snapshot: Snapshot): Status {
+  const { version, at, isDryRun, sources, hasFrontswap, tunables, guests } = snapshot;
+  return { version, atMs: at, isDryRun, sources, hasFrontswap, tunables, guests: guests.map(guestOf) };
+}
+
+function guestOf({ reading, ...row }: GuestRow): StatusGuest {
+  return { ...row, reading: reading === null ? null : readingOf(reading) };
+}
+
+const valueOf = <T>(signal: Signal<T>): T | null => (signal.known ? signal.value : null);
+
+function readingOf(reading: Reading): StatusReading {
+  return {
+    atMs: reading.at,
+    totalPages: valueOf(reading.total),
+    freePages: valueOf(reading.free),
+    availablePages: valueOf(reading.available),
+    cachedPages: valueOf(reading.cached),
+    committedPages: valueOf(reading.committed),
+    reservePages: valueOf(reading.reserve),
+    swapTotalPages: valueOf(reading.swapTotal),
+    swapUsedPages: valueOf(reading.swapUsed),
+    overflowUsedPages: valueOf(reading.overflowUsed),
+    refaultsCount: valueOf(reading.refaults),
+    majorFaultsCount: valueOf(reading.majorFaults),
+    oomKillsCount: valueOf(reading.oomKills),
+    pressure: valueOf(reading.pressure),
+    unknown: unknownIn(reading),
+  };
+}
+
+function unknownIn(reading: Reading): Readonly<Record<string, string>> {
+  const unknown: [string, string][] = [];
+  const entries: readonly (readonly [string, number | Signal<unknown>])[] = Object.entries(reading);
+  for (const [name, signal] of entries) {
+    if (typeof signal === 'number') continue;
+    if (!signal.known && signal.reason !== 'not-reported') unknown.push([name, `${signal.reason}: ${signal.detail}`]);
+  }
+  return Object.fromEntries(unknown);
+}
+
+/** Decodes the body of `GET /v1/status`. Throws `SelfballoonError` `EIO` when it is not one. */
+export function decodeStatus(body: string): Status {
+  try {
+    const decoded: unknown = JSON.parse(body);
+    if (isStatus(decoded)) return decoded;
+  } catch (error) {
+    throw notStatus(error);
+  }
+  throw notStatus();
+}
+
+/** The daemon is trusted with the rest: it wrote it. This is for another program that answers on the socket. */
+const isStatus = (decoded: unknown): decoded is Status =>
+  typeof decoded === 'object' &&
+  decoded !== null &&
+  'version' in decoded &&
+  typeof decoded.version === 'number' &&
+  'tunables' in decoded &&
+  typeof decoded.tunables === 'object' &&
+  'guests' in decoded &&
+  Array.isArray(decoded.guests);
+
+const notStatus = (cause?: unknown): SelfballoonError =>
+  new SelfballoonError({
+    code: 'EIO',
+    message: 'what answers on the socket is not a selfballoon daemon, or not one of this version',
+    advice: 'Check the socket path, and restart the daemon after an update',
+    cause,
+  });
