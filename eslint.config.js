@@ -18,7 +18,7 @@ const ownRules = {
 };
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'test/fixtures/', 'coverage/'] },
+  { ignores: ['.build-*/', 'dist/', 'node_modules/', 'test/fixtures/', 'coverage/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

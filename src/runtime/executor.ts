@@ -95,8 +95,12 @@ export class Executor {
       const hypervisor = this.find(request.guest);
       if (hypervisor === undefined) continue;
       call(hypervisor, request, limit).then(
-        (note) => { answer(request, { kind: 'action-done', guest: request.guest, id: request.id, note }); },
-        (error: unknown) => { answer(request, failed(request, error)); },
+        (note) => {
+          answer(request, { kind: 'action-done', guest: request.guest, id: request.id, note });
+        },
+        (error: unknown) => {
+          answer(request, failed(request, error));
+        },
       );
     }
   }
@@ -138,7 +142,9 @@ function asEvent(outcome: ReadOutcome): Event {
 async function withinLimit(call: Promise<void>, limit: AbortSignal): Promise<void> {
   let onAbort = (): void => undefined;
   const ended = new Promise<never>((_, reject) => {
-    onAbort = () => { reject(outOfTime()); };
+    onAbort = () => {
+      reject(outOfTime());
+    };
     limit.addEventListener('abort', onAbort, { once: true });
   });
   try {

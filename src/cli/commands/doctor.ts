@@ -1,0 +1,72 @@
+/** `selfballoon doctor`: checks what self-ballooning needs here, and says what to do about each thing that is missing. */
+import { describeSource, loadConfig, type LoadedConfig } from '../../config/index.js';
+import { errorText } from '../../errors.js';
+import { detectXen } from '../../hypervisors/xen-guest/detect.js';
+import { RealClock } from '../../runtime/real-clock.js';
+import { defaultSocketPath } from '../../server/index.js';
+import { openGuestReader } from '../../signals/guest-reader.js';
+import { checkSocket } from '../doctor/control.js';
+import { checkBalloon, checkDomain } from '../doctor/domain.js';
+import { fail, ok, type Finding } from '../doctor/finding.js';
+import { checkReadings, checkSwap, checkTier } from '../doctor/memory.js';
+import type { AskFlags } from './ask.js';
+
+export interface DoctorFlags extends AskFlags {
+  readonly hypervisor?: string;
+  readonly json?: boolean;
+}
+
+/** Prints every finding; false when one of them keeps the daemon from its job. */
+export async function runDoctor(flags: DoctorFlags, print: (text: string) => void): Promise<boolean> {
+  const findings = await examine(flags);
+  if (flags.json === true) print(JSON.stringify(findings));
+  else for (const finding of findings) print(findingText(finding));
+  return findings.every(({ level }) => level !== 'fail');
+}
+
+function findingText({ level, what, advice }: Finding): string {
+  return `${level.padEnd(4)}  ${what}${advice === null ? '' : `\n      → ${advice}`}`;
+}
+
+async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
+  const loaded = await loadConfig({
+    file: flags.config ?? null,
+    env: process.env,
+    flags: flags.hypervisor === undefined ? {} : { hypervisor: flags.hypervisor },
+  });
+  const { config } = loaded;
+  const { root } = config.xenGuest;
+  const xen = detectXen(root);
+  return [
+    ok(`Node.js ${process.version}`),
+    ...configFindings(loaded),
+    checkDomain(xen, config.hypervisor),
+    ...checkBalloon(xen, root),
+    ...(xen.kind === 'not-xen' && config.hypervisor !== 'xen-guest' ? [] : checkTier(config.overflow.devices, root)),
+    ...checkMemory(root, xen.kind === 'guest'),
+    await checkControl(flags.socket ?? config.socketPath),
+  ];
+}
+
+function configFindings({ sources }: LoadedConfig): readonly Finding[] {
+  const set = [...sources].filter(([, source]) => source.kind !== 'default');
+  if (set.length === 0) return [ok('the configuration is all defaults')];
+  return set.map(([key, source]) => ok(`${key} is set by ${describeSource(source)}`));
+}
+
+/** Swap matters where memory would really be taken. */
+function checkMemory(root: string, isDriven: boolean): readonly Finding[] {
+  const clock = new RealClock();
+  const reader = openGuestReader({ root, now: () => clock.now() });
+  const signals = reader.read();
+  reader.close();
+  return [...(isDriven ? [checkSwap(signals)] : []), ...checkReadings(signals)];
+}
+
+async function checkControl(given: string | null): Promise<Finding> {
+  try {
+    return await checkSocket(given ?? defaultSocketPath(process.env));
+  } catch (error) {
+    return fail(errorText(error), 'Choose a path with --socket');
+  }
+}

@@ -1,0 +1,37 @@
+/** The small commands that ask a running daemon: `status`, `get`, `set`. */
+import * as v from 'valibot';
+import { decodeStatus } from '../../server/status.js';
+import { renderTable } from '../daemon/table.js';
+import { ask, type AskFlags } from './ask.js';
+
+type Print = (text: string) => void;
+
+/** Columns of a status that goes to a file or a pipe. */
+const WIDTH_DEFAULT = 160;
+
+export async function showStatus(flags: AskFlags & { readonly json?: boolean }, print: Print): Promise<void> {
+  const body = await ask(flags, 'GET', '/v1/status');
+  if (flags.json === true) print(body.trimEnd());
+  else print(renderTable(decodeStatus(body), process.stdout.isTTY ? process.stdout.columns : WIDTH_DEFAULT));
+}
+
+const tunableList = v.object({
+  tunables: v.array(v.object({ name: v.string(), value: v.union([v.number(), v.string()]), unit: v.string() })),
+});
+
+/** One tunable's value, or all of them by name. */
+export async function getTunables(name: string | undefined, flags: AskFlags, print: Print): Promise<void> {
+  if (name !== undefined) {
+    print((await ask(flags, 'GET', tunablePath(name))).trimEnd());
+    return;
+  }
+  const { tunables } = v.parse(tunableList, JSON.parse(await ask(flags, 'GET', '/v1/tunables')));
+  for (const tunable of tunables) print(`${tunable.name} ${tunable.value}`);
+}
+
+/** Writes a tunable. Throws `SelfballoonError` `EPERM`, `EINVAL` or `ENOENT` as the daemon answers. */
+export async function setTunable(name: string, value: string, flags: AskFlags): Promise<void> {
+  await ask(flags, 'PUT', tunablePath(name), value);
+}
+
+const tunablePath = (name: string): string => `/v1/tunables/${encodeURIComponent(name)}`;

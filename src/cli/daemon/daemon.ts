@@ -1,0 +1,151 @@
+/** The daemon, put together: a place, the loop over it, the journal, and the ways in from outside. */
+import { dirname, join } from 'node:path';
+import type { Logger } from '@logtape/logtape';
+import type { Config } from '../../config/index.js';
+import type { GuestDecision } from '../../control/actions.js';
+import type { Journal } from '../../control/journal.js';
+import { createStep, initialState } from '../../control/step.js';
+import { errorText, SelfballoonError } from '../../errors.js';
+import { selfPolicy, type SelfshrinkMemory } from '../../policies/index.js';
+import { openJournalFile } from '../../runtime/journal-file.js';
+import { Loop } from '../../runtime/loop.js';
+import { defaultSocketPath, startAttributeFiles, startServer, type AttributeFiles } from '../../server/index.js';
+import { mibToPages, pagesToBytes } from '../../units.js';
+import { logTell } from './log.js';
+import type { Place } from './place.js';
+
+export interface DaemonParts {
+  readonly config: Config;
+  readonly place: Place;
+  readonly logger: Logger;
+  readonly afterStep: (decisions: readonly GuestDecision[]) => void;
+}
+
+export interface Daemon {
+  readonly loop: Loop<SelfshrinkMemory>;
+  /** Where it answers; null when it has no socket. */
+  readonly socketPath: string | null;
+  /** Runs until `signal` is aborted, then gives everything back. Returns the guests that did not take it. */
+  run(signal: AbortSignal): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+/** Puts a daemon together; nothing is asked of any guest before it runs. */
+export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
+  const { config, place, logger } = parts;
+  const warn = (message: string): void => {
+    logger.warn('{message}', { message });
+  };
+  const journal = openJournal(config, warn);
+  const inlets = new Inlets(warn);
+  const loop = new Loop<SelfshrinkMemory>({
+    step: createStep(selfPolicy),
+    policyName: selfPolicy.name,
+    state: initialState<SelfshrinkMemory>({
+      tunables: place.tunables,
+      isDryRun: config.isDryRun,
+      hasFrontswap: place.hasFrontswap,
+      limits: config.guestLimits,
+    }),
+    clock: place.clock,
+    hypervisors: place.hypervisors,
+    journal,
+    tell: (tell) => {
+      logTell(logger, tell);
+    },
+    showTunable: (name, text) => {
+      inlets.showTunable(name, text);
+    },
+    afterStep: ({ decisions }) => {
+      parts.afterStep(decisions);
+    },
+  });
+  const socketPath = await inlets.open(config, loop);
+  return {
+    loop,
+    socketPath,
+    run: (signal) => runAndGiveBack(loop, place, signal),
+    async close() {
+      await inlets.close();
+      await place.close();
+      journal?.close();
+    },
+  };
+}
+
+/** The way out leads through giving back, also when the loop itself fails. */
+async function runAndGiveBack(
+  loop: Loop<SelfshrinkMemory>,
+  place: Place,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const keeping = new AbortController();
+  const keepingTime = place.keepTime?.(keeping.signal);
+  try {
+    try {
+      await loop.run(signal);
+    } catch (error) {
+      await loop.giveBack();
+      throw error;
+    }
+    return await loop.giveBack();
+  } finally {
+    keeping.abort();
+    await keepingTime;
+  }
+}
+
+function openJournal(config: Config, warn: (message: string) => void): Journal | null {
+  const { path, maxMib, files } = config.journal;
+  if (path === null) return null;
+  try {
+    return openJournalFile({ path, sizeMax: pagesToBytes(mibToPages(maxMib)), filesMax: files, warn });
+  } catch (error) {
+    throw new SelfballoonError({
+      code: 'EIO',
+      message: `the journal ${path} cannot be opened: ${errorText(error)}`,
+      advice: 'Choose another path with journal.path, or leave it out to keep none',
+      cause: error,
+    });
+  }
+}
+
+/** The ways in from outside: the socket, and the attribute files beside it. */
+class Inlets {
+  #files: AttributeFiles | null = null;
+  #closers: (() => Promise<void>)[] = [];
+
+  constructor(readonly warn: (message: string) => void) {}
+
+  showTunable(name: string, text: string): void {
+    this.#files?.show(name, text);
+  }
+
+  /** Opens both. Without a usable default place the daemon runs on without them, and says so; a path that was asked for must work. */
+  async open(config: Config, loop: Loop<SelfshrinkMemory>): Promise<string | null> {
+    try {
+      const socketPath = config.socketPath ?? defaultSocketPath(process.env);
+      const { readModel } = loop;
+      const server = await startServer({ socketPath, readModel, commands: loop, warn: this.warn });
+      this.#closers.push(() => server.close());
+      const folder = join(dirname(socketPath), 'selfballoon');
+      const files = await startAttributeFiles({ folder, readModel, commands: loop, warn: this.warn });
+      this.#files = files;
+      this.#closers.push(() => files.close());
+      return socketPath;
+    } catch (error) {
+      await this.close();
+      const isOptional =
+        error instanceof SelfballoonError && error.code !== 'EUNAVAILABLE' && config.socketPath === null;
+      if (!isOptional) throw error;
+      this.warn(`it cannot be controlled from outside: ${error.message}`);
+      return null;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.reverse()) await close();
+    this.#closers = [];
+    this.#files = null;
+  }
+}

@@ -1,0 +1,58 @@
+/** One line for a whole round, for logs and terminals without a screen. */
+import type { GuestPhase } from '../../runtime/read-model.js';
+
+/** As much of a guest as people are shown; page counts, null = not known. The read model's rows and the API's both are it. */
+export interface ShownGuest {
+  readonly name: string;
+  readonly isSimulated: boolean;
+  readonly isDriven: boolean;
+  readonly phase: GuestPhase;
+  readonly currentPages: number | null;
+  readonly maximumPages: number | null;
+  readonly goalPages: number | null;
+  readonly targetPages: number | null;
+  readonly why: string;
+}
+
+/** As much of a status as people are shown. */
+export interface Shown {
+  readonly isDryRun: boolean;
+  readonly sources: readonly string[];
+  readonly guests: readonly ShownGuest[];
+}
+
+const PAGES_PER_MIB = 256;
+
+export const mibText = (count: number | null): string =>
+  count === null ? '?' : String(Math.round(count / PAGES_PER_MIB));
+
+const sum = (guests: readonly ShownGuest[], of: (guest: ShownGuest) => number | null): number =>
+  guests.reduce((total, guest) => total + (of(guest) ?? 0), 0);
+
+/** What all driven guests hold, of how much, and what they are doing; then the observed ones. */
+export function summarise({ guests, isDryRun }: Shown): string {
+  const [driven, observed] = [guests.filter(isShownTogether), guests.filter((guest) => !isShownTogether(guest))];
+  const parts = driven.length === 0 ? [] : [summariseTogether(driven)];
+  return `${isDryRun ? 'dry run: ' : ''}${[...parts, ...observed.map(summariseObserved)].join('; ')}`;
+}
+
+/** In a dry run nobody is driven; the simulated guests still belong together. */
+const isShownTogether = (guest: ShownGuest): boolean => guest.isDriven || guest.isSimulated;
+
+function summariseTogether(guests: readonly ShownGuest[]): string {
+  const kind = guests.every(({ isSimulated }) => isSimulated) ? 'simulated guests' : 'guests';
+  const held = mibText(sum(guests, ({ currentPages }) => currentPages));
+  const most = mibText(sum(guests, ({ maximumPages }) => maximumPages));
+  return `${guests.length} ${kind} hold ${held} of ${most} MiB: ${countPhases(guests)}`;
+}
+
+function countPhases(guests: readonly ShownGuest[]): string {
+  const counts = new Map<GuestPhase, number>();
+  for (const { phase } of guests) counts.set(phase, (counts.get(phase) ?? 0) + 1);
+  return [...counts].map(([phase, count]) => `${count} ${phase}`).join(', ');
+}
+
+function summariseObserved(guest: ShownGuest): string {
+  const would = guest.targetPages === null ? guest.why : `would be set to ${mibText(guest.targetPages)} MiB`;
+  return `${guest.name} (observed only) has ${mibText(guest.currentPages)} MiB, ${would}`;
+}

@@ -1,0 +1,150 @@
+/**
+ * Protects the rooms: which may import which, that there are no cycles, and that the pure rooms read no clock, file, socket or
+ * random source. ARCHITECTURE.md says the same in words.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, it } from 'node:test';
+import ts from 'typescript';
+import { REPOSITORY } from './support/paths.js';
+
+const SRC = join(REPOSITORY, 'src');
+
+/** What each room may import, besides itself. A trailing slash stands for everything below. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  'units.ts': [],
+  'errors.ts': [],
+  policies: ['control', 'units.ts', 'errors.ts'],
+  balloon: ['units.ts', 'errors.ts'],
+  control: ['units.ts', 'errors.ts'],
+  signals: ['control', 'units.ts', 'errors.ts'],
+  overflow: ['control', 'signals', 'units.ts', 'errors.ts'],
+  'hypervisors/xen-guest': ['control', 'signals', 'units.ts', 'errors.ts'],
+  'hypervisors/this-machine': ['control', 'signals', 'units.ts', 'errors.ts'],
+  'hypervisors/embedded': ['control', 'sim', 'units.ts', 'errors.ts'],
+  runtime: ['control', 'units.ts', 'errors.ts'],
+  sim: ['policies', 'balloon', 'control', 'runtime', 'units.ts', 'errors.ts'],
+  config: ['control', 'units.ts', 'errors.ts'],
+  server: ['control', 'runtime/read-model.ts', 'runtime/commands.ts', 'units.ts', 'errors.ts'],
+  cli: [
+    'config',
+    'control',
+    'policies',
+    'balloon',
+    'signals',
+    'overflow',
+    'hypervisors',
+    'runtime',
+    'sim',
+    'server',
+    'units.ts',
+    'errors.ts',
+  ],
+  'index.ts': ['config', 'control', 'policies', 'balloon', 'signals', 'runtime', 'units.ts', 'errors.ts'],
+  'testing.ts': ['hypervisors/embedded', 'sim'],
+};
+
+/** Rooms whose functions depend on nothing but what they are given. */
+const PURE = ['units.ts', 'errors.ts', 'policies', 'balloon', 'control'];
+const PURE_NODE_MODULES = ['node:util'];
+const IMPURE =
+  /\b(Date\.now|new Date\(|Math\.random|performance\.|process\.|setTimeout|setInterval|setImmediate|fetch)\b/;
+const FORBIDDEN_FOLDERS = ['utils', 'common', 'helpers', 'types'];
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+
+function specifiersOf(file: string): readonly string[] {
+  const { importedFiles } = ts.preProcessFile(readFileSync(join(SRC, file), 'utf8'), true, true);
+  return importedFiles.map(({ fileName }) => fileName);
+}
+
+const internal: readonly Import[] = files.flatMap((from) =>
+  specifiersOf(from)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => ({ from, to: relative(SRC, resolve(SRC, dirname(from), specifier.replace(/\.js$/, '.ts'))) })),
+);
+
+const isIn = (file: string, room: string): boolean => file === room || file.startsWith(`${room}/`);
+const roomOf = (file: string): string | undefined => Object.keys(ALLOWED).find((room) => isIn(file, room));
+
+describe('imports', () => {
+  it('were found at all', () => {
+    assert.ok(internal.length > 200);
+  });
+
+  it('keep to what each room may know', () => {
+    const wrong = internal.filter(({ from, to }) => {
+      const room = roomOf(from);
+      if (room === undefined) return true;
+      return !isIn(to, room) && !(ALLOWED[room] ?? []).some((allowed) => isIn(to, allowed));
+    });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('have no cycles, type imports included', () => {
+    const next = new Map<string, readonly string[]>(
+      files.map((file) => [file, internal.filter(({ from }) => from === file).map(({ to }) => to)]),
+    );
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): void => {
+      assert.ok(!path.includes(file), `cycle: ${[...path, file].join(' → ')}`);
+      if (done.has(file)) return;
+      for (const to of next.get(file) ?? []) visit(to, [...path, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+  });
+
+  it('let nobody import the command line', () => {
+    assert.deepEqual(
+      internal.filter(({ from, to }) => isIn(to, 'cli') && !isIn(from, 'cli')),
+      [],
+    );
+  });
+});
+
+describe('the pure rooms', () => {
+  const pure = files.filter((file) => PURE.some((room) => isIn(file, room)));
+
+  it('import no part of Node.js that reads the world, and no package', () => {
+    const wrong = pure.flatMap((file) =>
+      specifiersOf(file)
+        .filter((specifier) => !specifier.startsWith('.') && !PURE_NODE_MODULES.includes(specifier))
+        .map((specifier) => `${file}: ${specifier}`),
+    );
+    assert.deepEqual(wrong, []);
+  });
+
+  it('use no clock, timer or random source', () => {
+    const wrong = pure.filter((file) => IMPURE.test(withoutComments(readFileSync(join(SRC, file), 'utf8'))));
+    assert.deepEqual(wrong, []);
+  });
+});
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+}
+
+describe('the tree', () => {
+  it('has no folder whose name says nothing', () => {
+    const folders = new Set(files.flatMap((file) => dirname(file).split('/')));
+    assert.deepEqual(
+      FORBIDDEN_FOLDERS.filter((folder) => folders.has(folder)),
+      [],
+    );
+  });
+
+  it('names concrete hypervisors only in their own folders and in the command line', () => {
+    const outside = files.filter((file) => !isIn(file, 'hypervisors') && !isIn(file, 'cli') && !isIn(file, 'config'));
+    const wrong = outside.filter((file) =>
+      /['"](xen-guest|this-machine|embedded)['"]/.test(readFileSync(join(SRC, file), 'utf8')),
+    );
+    assert.deepEqual(wrong, []);
+  });
+});
