@@ -5,8 +5,8 @@
 import { addMillis, guestSize, millis, secondsToMillis, type Millis, type Pages } from '../units.js';
 import type { Action, GuestDecision, Tell } from './actions.js';
 import type { ActionId, GuestEvent } from './events.js';
-import { believable, ceilingNow, limitTarget, type GuestLimits } from './limits.js';
-import type { GuestPolicy, TunableChange, Wish } from './policy.js';
+import { ceilingNow, SAFEGUARDS, type GuestLimits, type Safeguards } from './limits.js';
+import type { Decision, GuestPolicy, TunableChange } from './policy.js';
 import type { GuestDescription } from './ports.js';
 import { answerPursuit, beginPursuit, observePursuit, type Pursuit } from './pursuit.js';
 import type { Reading } from './reading.js';
@@ -66,7 +66,11 @@ export interface GuestSettings {
 }
 
 /** One guest's control with `policy` as its rule. */
-export function createGuestControl<Memory>(policy: GuestPolicy<Memory>): GuestControl<Memory> {
+export function createGuestControl<Memory>(
+  policy: GuestPolicy<Memory>,
+  safeguards: Safeguards = SAFEGUARDS,
+): GuestControl<Memory> {
+  const rules = { policy, safeguards };
   return {
     begin: (guest, settings, context) => ({
       guest,
@@ -85,7 +89,7 @@ export function createGuestControl<Memory>(policy: GuestPolicy<Memory>): GuestCo
     }),
     handle(before, event, context) {
       const state = draftOf(before);
-      handle(policy, state, event, context);
+      handle(rules, state, event, context);
       return state;
     },
     passTime(before, context) {
@@ -105,6 +109,11 @@ export function createGuestControl<Memory>(policy: GuestPolicy<Memory>): GuestCo
       return state;
     },
   };
+}
+
+interface Rules<Memory> {
+  readonly policy: GuestPolicy<Memory>;
+  readonly safeguards: Safeguards;
 }
 
 /** When time alone makes something due for this guest. */
@@ -137,16 +146,11 @@ function look<Memory>(state: Draft<Memory>, context: StepContext): void {
   state.lookingSince = context.now;
 }
 
-function handle<Memory>(
-  policy: GuestPolicy<Memory>,
-  state: Draft<Memory>,
-  event: GuestEvent,
-  context: StepContext,
-): void {
+function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: GuestEvent, context: StepContext): void {
   switch (event.kind) {
     case 'reading':
-      observe(state, event.reading, context);
-      decideIfDue(policy, state, context);
+      observe(rules.safeguards, state, event.reading, context);
+      decideIfDue(rules, state, context);
       break;
     case 'reading-failed':
       failLook(state, event.message, context);
@@ -160,9 +164,9 @@ function handle<Memory>(
   }
 }
 
-function observe<Memory>(state: Draft<Memory>, raw: Reading, context: StepContext): void {
+function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Reading, context: StepContext): void {
   const { now, tunables } = context;
-  const reading = believable(raw, now, readingAgeMax(tunables));
+  const reading = safeguards.believe(raw, now, readingAgeMax(tunables));
   const before = state.pursuit;
   if (reading.current.known) state.pursuit = observePursuit(before, reading.current.value, now);
   if (state.pursuit !== before) tellProgress(state, before, context);
@@ -185,13 +189,13 @@ function failLook<Memory>(state: Draft<Memory>, message: string, context: StepCo
   state.lookDueAt = addMillis(context.now, secondsToMillis(context.tunables.selfballoon_interval));
 }
 
-function decideIfDue<Memory>(policy: GuestPolicy<Memory>, state: Draft<Memory>, context: StepContext): void {
+function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft<Memory>, context: StepContext): void {
   const { now, tunables } = context;
   const { reading, policyDueAt } = state;
   if (reading === null || policyDueAt === null || policyDueAt > now) return;
   const { hasOverflowTier } = state.guest.capabilities;
   const decided = policy.decide({ reading, tunables, hasOverflowTier }, state.memory, now);
-  const decision = limitWish(state, reading, decided.wish, decided.shrinkOverflowTo);
+  const decision = limitWish(safeguards, state, reading, decided);
   context.note(decision);
   state.memory = decided.memory;
   state.policyDueAt = decided.wakeAt;
@@ -201,16 +205,15 @@ function decideIfDue<Memory>(policy: GuestPolicy<Memory>, state: Draft<Memory>, 
 }
 
 function limitWish<Memory>(
-  state: GuestState<Memory>,
+  safeguards: Safeguards,
+  { guest: { id: guest }, limits }: GuestState<Memory>,
   reading: Reading,
-  wish: Wish,
-  shrinkOverflowTo: Pages | null,
+  { wish, shrinkOverflowTo }: Decision<Memory>,
 ): GuestDecision {
-  const guest = state.guest.id;
   if (wish.kind === 'hold') {
     return { guest, goal: null, wished: null, target: null, shrinkOverflowTo, reason: wish.reason };
   }
-  const limited = limitTarget(wish.target, state.limits, ceilingNow(state.limits, reading.maximum));
+  const limited = safeguards.limit(wish.target, limits, ceilingNow(limits, reading.maximum));
   const { goal, target: wished } = wish;
   const reason = limited.kind === 'as-wished' ? wish.reason : { ...wish.reason, code: limited.kind };
   return { guest, goal, wished, target: limited.target, shrinkOverflowTo, reason };

@@ -32,6 +32,15 @@ export function limitTarget(wished: Pages, limits: GuestLimits, ceiling: Pages |
   return raised === wished ? { kind: 'as-wished', target: wished } : { kind: 'clamped-to-floor', target: raised };
 }
 
+/**
+ * What stands between a policy's wish and a guest, as one object that the step is given: so that a test can take one away and
+ * show what happens to a guest without it. The product has all of them, always.
+ */
+export interface Safeguards {
+  readonly believe: (reading: Reading, now: Millis, ageMax: Millis) => Reading;
+  readonly limit: (wished: Pages, limits: GuestLimits, ceiling: Pages | null) => Limited;
+}
+
 /** More memory than any machine has (2^52 bytes): what a guest says beyond this is a mistake or a lie. */
 const PAGES_BELIEVABLE = 2 ** 40;
 
@@ -89,3 +98,5 @@ function contradictionIn({ total, free, available, current }: Signals): Signal<P
     return unknown('implausible', 'the balloon driver says that the guest holds 0');
   return null;
 }
+
+export const SAFEGUARDS: Safeguards = { believe: believable, limit: limitTarget };

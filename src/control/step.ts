@@ -8,7 +8,7 @@ import { errorText } from '../errors.js';
 import type { Action, GuestDecision } from './actions.js';
 import type { ActionId, Event, GuestEvent, HostEvent } from './events.js';
 import { createGuestControl, wakeAtOf, type GuestControl, type GuestState, type StepContext } from './guest.js';
-import { NO_LIMITS, type GuestLimits } from './limits.js';
+import { NO_LIMITS, type GuestLimits, type Safeguards } from './limits.js';
 import type { GuestPolicy } from './policy.js';
 import type { GuestId } from './reading.js';
 import { formatTunable, writeTunable, type TunableName, type Tunables } from './tunables.js';
@@ -43,8 +43,8 @@ export function initialState<Memory>(settings: ControlSettings): ControlState<Me
 }
 
 /** The step with `policy` as the rule for every guest. */
-export function createStep<Memory>(policy: GuestPolicy<Memory>): Step<Memory> {
-  const control = createGuestControl(policy);
+export function createStep<Memory>(policy: GuestPolicy<Memory>, safeguards?: Safeguards): Step<Memory> {
+  const control = createGuestControl(policy, safeguards);
   return (state, events, now) => {
     const run = new StepRun(control, state, now);
     for (const event of events) run.handle(event);
