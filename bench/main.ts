@@ -1,5 +1,10 @@
-/** `npm run bench`: prints every figure with its goal, and the machine that it was measured on. */
+/**
+ * `npm run bench`: prints every figure with its goal, and the machine that it was measured on. Each benchmark has a process of
+ * its own, for what ran before changes what the compiler does with what comes after.
+ */
+import { execFileSync } from 'node:child_process';
 import { cpus, release, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { benchBalloon } from './balloon.js';
 import { benchDaemon } from './daemon.js';
 import { benchSimulator } from './embedded.js';
@@ -8,27 +13,38 @@ import { benchPolicy } from './policy.js';
 import type { BenchRow } from './row.js';
 import { benchSignals } from './signals.js';
 
+const BENCHMARKS: Readonly<Record<string, () => readonly BenchRow[] | Promise<readonly BenchRow[]>>> = {
+  policy: benchPolicy,
+  balloon: benchBalloon,
+  simulator: benchSimulator,
+  loop: benchLoop,
+  signals: benchSignals,
+  daemon: benchDaemon,
+};
+
 function verdict({ value, goal, isRate }: BenchRow): string {
   if (goal === null) return '';
   const isMet = isRate === true ? value >= goal : value <= goal;
   return `${isRate === true ? 'at least' : 'at most'} ${goal}: ${isMet ? 'met' : 'MISSED'}`;
 }
 
-function print(rows: readonly BenchRow[]): void {
-  for (const row of rows) {
-    const value = row.value >= 1_000 ? Math.round(row.value).toLocaleString('en') : row.value.toPrecision(3);
-    console.log(`${row.name.padEnd(60)} ${value.padStart(10)} ${row.unit.padEnd(4)} ${verdict(row)}`);
-  }
+function print(row: BenchRow): void {
+  const value = row.value >= 1_000 ? Math.round(row.value).toLocaleString('en') : row.value.toPrecision(3);
+  console.log(`${row.name.padEnd(60)} ${value.padStart(10)} ${row.unit.padEnd(4)} ${verdict(row)}`);
 }
 
-const [cpu] = cpus();
-console.log(
-  `${cpu?.model ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, ` +
-    `Linux ${release()}, Node.js ${process.version}`,
-);
-print(await benchPolicy());
-print(benchBalloon());
-print(await benchSimulator());
-print(await benchLoop());
-print(benchSignals());
-print(await benchDaemon());
+function describeMachine(): string {
+  const [cpu] = cpus();
+  const memory = Math.round(totalmem() / 2 ** 30);
+  return `${cpu?.model ?? 'unknown processor'}, ${cpus().length} cores, ${memory} GiB, Linux ${release()}, Node.js ${process.version}`;
+}
+
+const [name] = process.argv.slice(2);
+const chosen = name === undefined ? undefined : BENCHMARKS[name];
+if (chosen !== undefined) {
+  for (const row of await chosen()) print(row);
+} else {
+  console.log(describeMachine());
+  const program = fileURLToPath(import.meta.url);
+  for (const each of Object.keys(BENCHMARKS)) execFileSync(process.execPath, [program, each], { stdio: 'inherit' });
+}

@@ -65,21 +65,44 @@ const PAGE_SIGNALS = [
  * left is still only a hint, and can hurt nobody but that guest.
  */
 export function believable(reading: Reading, now: Millis, ageMax: Millis): Reading {
-  let checked: Signals | null = null;
-  for (const name of PAGE_SIGNALS) {
-    const signal = reading[name];
-    const believed = believableSignal(signal, now, ageMax);
-    if (believed !== signal) checked = { ...(checked ?? reading), [name]: believed };
-  }
-  const sound = checked ?? reading;
+  const sound = isFresh(reading, now, ageMax) ? reading : withoutUnbelievable(reading, now, ageMax);
   const contradiction = contradictionIn(sound);
-  if (contradiction !== null) return { ...NOTHING_KNOWN, at: reading.at, current: sound.current, total: contradiction };
-  return checked === null ? reading : { ...checked, at: reading.at };
+  if (contradiction === null) return sound;
+  return { ...NOTHING_KNOWN, at: reading.at, current: sound.current, total: contradiction };
+}
+
+/** Whether nothing needs taking out: nearly always, so this is written out, without looking signals up by name. */
+function isFresh(reading: Reading, now: Millis, ageMax: Millis): boolean {
+  const oldest = now - ageMax;
+  const isSound = (signal: Signal<Pages>): boolean =>
+    !signal.known || (signal.at >= oldest && signal.at <= now && isPageCount(signal.value));
+  return (
+    isSound(reading.current) &&
+    isSound(reading.maximum) &&
+    isSound(reading.total) &&
+    isSound(reading.free) &&
+    isSound(reading.available) &&
+    isSound(reading.cached) &&
+    isSound(reading.committed) &&
+    isSound(reading.reserve) &&
+    isSound(reading.maxPfn) &&
+    isSound(reading.swapTotal) &&
+    isSound(reading.swapUsed) &&
+    isSound(reading.overflowUsed)
+  );
+}
+
+const isPageCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0 && value <= PAGES_BELIEVABLE;
+
+function withoutUnbelievable(reading: Reading, now: Millis, ageMax: Millis): Reading {
+  const checked: Partial<Record<(typeof PAGE_SIGNALS)[number], Signal<Pages>>> = {};
+  for (const name of PAGE_SIGNALS) checked[name] = believableSignal(reading[name], now, ageMax);
+  return { ...reading, ...checked };
 }
 
 function believableSignal(signal: Signal<Pages>, now: Millis, ageMax: Millis): Signal<Pages> {
   if (!signal.known) return signal;
-  if (!Number.isSafeInteger(signal.value) || signal.value < 0 || signal.value > PAGES_BELIEVABLE) {
+  if (!isPageCount(signal.value)) {
     return unknown('implausible', `${signal.value} pages is more than any machine has`);
   }
   return refuseStale(signal, now, ageMax);

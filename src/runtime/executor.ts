@@ -94,25 +94,19 @@ export class Executor {
     for (const request of requests) {
       const hypervisor = this.find(request.guest);
       if (hypervisor === undefined) continue;
+      const { guest, id } = request;
       call(hypervisor, request, limit).then(
-        (note) => {
-          answer(request, { kind: 'action-done', guest: request.guest, id: request.id, note });
-        },
-        (error: unknown) => {
-          answer(request, failed(request, error));
-        },
+        (note) => { answer(request, { kind: 'action-done', guest, id, note: typeof note === 'string' ? note : null }); },
+        (error: unknown) => { answer(request, failed(request, error)); },
       );
     }
   }
 }
 
-type Call<Request> = (hypervisor: Hypervisor, request: Request, limit: AbortSignal) => Promise<string | null>;
+/** What it resolves to is noted when it is a sentence about what was done. */
+type Call<Request> = (hypervisor: Hypervisor, request: Request, limit: AbortSignal) => Promise<unknown>;
 
-const setTarget: Call<Target> = async (hypervisor, { guest, target }, limit) => {
-  await hypervisor.setTarget(guest, target, limit);
-  return null;
-};
-
+const setTarget: Call<Target> = (hypervisor, { guest, target }, limit) => hypervisor.setTarget(guest, target, limit);
 const shrinkOverflow: Call<Shrink> = (hypervisor, { guest, to }, limit) => hypervisor.shrinkOverflow(guest, to, limit);
 
 const failed = ({ guest, id }: Target | Shrink, error: unknown): Event => ({
