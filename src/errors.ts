@@ -34,7 +34,7 @@ export class SelfballoonError extends Error {
 
   constructor(details: ErrorDetails) {
     const where = details.guest === undefined ? '' : `guest ${details.guest}: `;
-    const advice = details.advice === undefined ? '' : `. ${details.advice}`;
+    const advice = details.advice === undefined ? '' : `${/[.?!]$/.test(details.message) ? '' : '.'} ${details.advice}`;
     super(`${where}${details.message}${advice}`, details.cause === undefined ? {} : { cause: details.cause });
     this.code = details.code;
     this.advice = details.advice;

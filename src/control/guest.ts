@@ -193,6 +193,10 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
   const { now, tunables } = context;
   const { reading, policyDueAt } = state;
   if (reading === null || policyDueAt === null || policyDueAt > now) return;
+  if (state.isReleased) {
+    state.policyDueAt = null;
+    return;
+  }
   const { hasOverflowTier } = state.guest.capabilities;
   const decided = policy.decide({ reading, tunables, hasOverflowTier }, state.memory, now);
   const decision = limitWish(safeguards, state, reading, decided);
@@ -262,7 +266,8 @@ function retune<Memory>(
   state.memory = memory;
   state.policyDueAt = wakeAt;
   state.lookDueAt = nextLook(wakeAt, context);
-  state.isReleased = state.isReleased && change.after.selfballooning === 0;
+  const isAsleep = change.after.selfballooning === 0 && change.after.frontswap_selfshrinking === 0;
+  state.isReleased = state.isReleased && isAsleep;
 }
 
 /** Gives everything back: asks for the most that the guest may have, and then leaves it alone. */
@@ -289,13 +294,20 @@ function tellProgress<Memory>(state: GuestState<Memory>, before: Pursuit | null,
   const after = state.pursuit;
   if (before === null || after === null) return;
   if (after.isUncooperative && !before.isUncooperative) {
-    const text = 'has not moved towards its target for a minute; is its balloon driver loaded?';
-    tell(context, state, 'warning', 'uncooperative', text);
+    tell(context, state, 'warning', 'uncooperative', `${describeStuck(state, after)}, for a minute now`);
   } else if (before.phase === 'stuck' && after.phase !== 'stuck') {
     tell(context, state, 'info', 'obeys-again', 'moves towards its target again');
   } else if (after.phase === 'stuck' && before.phase !== 'stuck') {
-    tell(context, state, 'info', 'stuck', `does not move towards its target of ${after.target} pages`);
+    tell(context, state, 'info', 'stuck', describeStuck(state, after));
   }
+}
+
+/** The two directions have different causes, and so different remedies. */
+function describeStuck<Memory>({ reading }: GuestState<Memory>, { target }: Pursuit): string {
+  const isGrowing = reading?.current.known === true && reading.current.value < target;
+  return isGrowing
+    ? `does not get the memory it asks for (${target} pages); its host may have none left`
+    : `does not give memory up (down to ${target} pages); is its balloon driver loaded?`;
 }
 
 function tell<Memory>(

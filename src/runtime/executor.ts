@@ -96,8 +96,12 @@ export class Executor {
       if (hypervisor === undefined) continue;
       const { guest, id } = request;
       call(hypervisor, request, limit).then(
-        (note) => { answer(request, { kind: 'action-done', guest, id, note: typeof note === 'string' ? note : null }); },
-        (error: unknown) => { answer(request, failed(request, error)); },
+        (note) => {
+          answer(request, { kind: 'action-done', guest, id, note: typeof note === 'string' ? note : null });
+        },
+        (error: unknown) => {
+          answer(request, failed(request, error));
+        },
       );
     }
   }

@@ -2,7 +2,17 @@
  * The journal as files of NDJSON: written at once, so that a kill loses at most the line under way; rotated at a size, so that
  * it never fills a disk. When it cannot be written it says so once and goes quiet: the loop must not stop for it.
  */
-import { chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync, fstatSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  fstatSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import type { Journal, JournalRecord, StartRecord, StepRecord } from '../control/journal.js';
 import { errorText } from '../errors.js';
@@ -57,8 +67,10 @@ class JournalFile implements Journal {
 
   /** Readings tell what a guest does: nobody but the owner needs them. */
   #open(): number {
-    const descriptor = openSync(this.#options.path, 'a', 0o600);
-    chmodSync(this.#options.path, 0o600);
+    // A link in a folder that others can write to must not make us append to another file.
+    const flags = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
+    const descriptor = openSync(this.#options.path, flags, 0o600);
+    if (fstatSync(descriptor).isFile()) fchmodSync(descriptor, 0o600);
     return descriptor;
   }
 

@@ -130,9 +130,10 @@ function phaseOf<Memory>(state: GuestState<Memory>): GuestPhase {
   if (state.readFailure !== null) return 'unreadable';
   if (state.reading === null) return 'waiting';
   if (!state.isDriven) return 'observed';
-  if (pursuit?.isUncooperative === true) return 'uncooperative';
-  if (pursuit?.phase === 'stuck' || pursuit?.phase === 'failed') return pursuit.phase;
+  if (pursuit?.phase === 'failed') return 'failed';
   if (state.isReleased) return 'released';
+  if (pursuit?.isUncooperative === true) return 'uncooperative';
+  if (pursuit?.phase === 'stuck') return 'stuck';
   const current = valueOf(state.reading.current);
   if (pursuit === null || pursuit.phase === 'reached' || current === null) return 'steady';
   return pursuit.target < current ? 'shrinking' : 'growing';

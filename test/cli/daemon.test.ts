@@ -83,7 +83,9 @@ describe('the daemon', () => {
       const { guests } = JSON.parse((await ask('status', '--json')).out) as typeof status;
       return guests.every(({ maximumPages }) => maximumPages !== null);
     });
-    assert.match((await ask('status')).out, /idle \(simulated\)/);
+    const { out } = await ask('status');
+    assert.match(out, /idle \(simulated\)/);
+    assert.equal(out.includes('\u001b'), false);
   });
 
   it('reads and writes tunables, and refuses as the specification says', async () => {
@@ -117,6 +119,12 @@ describe('the daemon', () => {
     assert.equal(code, 0);
     assert.match(out, /gives everything back/);
     assert.equal((await ask('get', 'selfballooning')).out, '0\n');
+    await sleep(500);
+    const { guests } = JSON.parse((await ask('status', '--json')).out) as {
+      readonly guests: readonly { readonly isDriven: boolean; readonly phase: string; readonly why: string }[];
+    };
+    const released = guests.filter(({ isDriven }) => isDriven);
+    assert.ok(released.every(({ phase, why }) => phase === 'released' && why === 'everything was given back'));
   });
 
   it('ends with 0 on SIGINT, gives back and leaves nothing behind', async () => {
@@ -169,8 +177,19 @@ describe('without a daemon', () => {
     child.kill('SIGTERM');
     const { code, out } = await ended;
     assert.equal(code, 0);
-    assert.match(out, /dry run/);
+    assert.match(out, /the dry run is over; nothing was changed/);
+    assert.doesNotMatch(out, /given? back|gave/);
     assert.equal(readFileSync(dry, 'utf8').includes('"set-target"'), false);
+  });
+
+  it('logs JSON lines whose messages are as they are said', async () => {
+    const { process: child, ended } = start('--log-format', 'json');
+    await until('it answers', async () => (await ask('status')).code === 0);
+    child.kill('SIGINT');
+    const lines = (await ended).out.trimEnd().split('\n');
+    const messages = lines.map((line) => (JSON.parse(line) as { readonly message: string }).message);
+    assert.ok(messages.includes(`answers on ${socket}`));
+    assert.ok(messages.includes('embedded/idle: found'));
   });
 
   it('refuses to run in a place that is not a Xen guest when told to drive one', async () => {

@@ -98,6 +98,17 @@ describe('the loop', () => {
     });
   });
 
+  it('tells a guest that is not given memory from one that does not give any', async () => {
+    const guest = fakeGuest({ behaviour: 'ignores', committed: 300_000, maximum: 400_000 });
+    await withRig({ guest }, async ({ clock, told }) => {
+      await clock.advanceTo(millis(30_000));
+      assert.match(
+        told.find(({ code }) => code === 'stuck')?.text ?? '',
+        /does not get the memory it asks for .* its host may have none/,
+      );
+    });
+  });
+
   it('drops a guest that leaves in the middle', async () => {
     await withRig({ a: fakeGuest(), b: fakeGuest() }, async ({ clock, hypervisor, loop }) => {
       await clock.advanceTo(millis(20_000));

@@ -6,7 +6,7 @@ import { parseCommandLine } from '../../signals/cmdline.js';
 import { join } from 'node:path';
 import { openDaemon } from '../daemon/daemon.js';
 import { openPlace } from '../daemon/find-place.js';
-import { openLog } from '../daemon/log.js';
+import { openLog, sayInfo, sayWarning } from '../daemon/log.js';
 import { lineShow, tableShow, type Show } from '../daemon/show.js';
 import { configFlags, type RunFlags } from '../flags.js';
 
@@ -14,19 +14,16 @@ import { configFlags, type RunFlags } from '../flags.js';
 export async function runDaemon(flags: RunFlags): Promise<number> {
   const { config } = await loadConfig({ file: flags.config ?? null, env: process.env, flags: configFlags(flags) });
   const stop = stopOnSignals();
-  const isScreen = process.stdout.isTTY && config.log.format === 'text' && flags.table !== false;
+  const isScreen =
+    process.stdout.isTTY && process.stdout.rows > 0 && config.log.format === 'text' && flags.table !== false;
   let show: Show | null = null;
   const write = (line: string): void => {
     if (show === null) process.stdout.write(`${line}\n`);
     else show.line(line);
   };
   const logger = await openLog(config.log, write, process.stdout.isTTY);
-  const info = (message: string): void => {
-    logger.info('{message}', { message });
-  };
-  const warn = (message: string): void => {
-    logger.warn('{message}', { message });
-  };
+  const info = sayInfo(logger);
+  const warn = sayWarning(logger);
 
   const place = await openPlace({ config, bootOptions: bootOptionsOf(config, flags), warn });
   show = isScreen ? await tableShow(process.stdout) : lineShow((line) => process.stdout.write(`${line}\n`), info);
@@ -48,16 +45,19 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
     const unreleased = await daemon.run(stop);
     shown.close();
     for (const guest of unreleased) warn(`${guest}: did not take its memory back`);
-    info(
-      unreleased.length === 0
-        ? 'gave everything back: every guest may have its maximum again'
-        : 'ended without giving everything back',
-    );
+    info(farewell(config, unreleased.length === 0));
     return unreleased.length === 0 ? 0 : 1;
   } finally {
     shown.close();
     await daemon.close();
   }
+}
+
+function farewell({ isDryRun }: Config, isReleased: boolean): string {
+  if (isDryRun) return 'the dry run is over; nothing was changed';
+  return isReleased
+    ? 'gave everything back: every guest may have its maximum again'
+    : 'ended without giving everything back';
 }
 
 /** Aborted by the first SIGINT or SIGTERM. A second one ends the process at once, whatever it is waiting for. */

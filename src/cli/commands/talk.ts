@@ -1,7 +1,7 @@
 /** The small commands that ask a running daemon: `status`, `get`, `set`. */
 import * as v from 'valibot';
 import { decodeStatus } from '../../server/status.js';
-import { renderTable } from '../daemon/table.js';
+import { renderTable, type Screen } from '../daemon/table.js';
 import { ask, type AskFlags } from './ask.js';
 
 type Print = (text: string) => void;
@@ -12,12 +12,17 @@ const WIDTH_DEFAULT = 160;
 export async function showStatus(flags: AskFlags & { readonly json?: boolean }, print: Print): Promise<void> {
   const body = await ask(flags, 'GET', '/v1/status');
   if (flags.json === true) print(body.trimEnd());
-  else print(renderTable(decodeStatus(body), process.stdout.isTTY ? process.stdout.columns : WIDTH_DEFAULT));
+  else print(renderTable(decodeStatus(body), screen()));
 }
 
 const tunableList = v.object({
   tunables: v.array(v.object({ name: v.string(), value: v.union([v.number(), v.string()]), unit: v.string() })),
 });
+
+function screen(): Screen {
+  const { isTTY: isTerminal, columns } = process.stdout;
+  return { isTerminal, width: isTerminal ? columns : WIDTH_DEFAULT };
+}
 
 /** One tunable's value, or all of them by name. */
 export async function getTunables(name: string | undefined, flags: AskFlags, print: Print): Promise<void> {

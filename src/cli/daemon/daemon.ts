@@ -11,7 +11,7 @@ import { openJournalFile } from '../../runtime/journal-file.js';
 import { Loop } from '../../runtime/loop.js';
 import { defaultSocketPath, startAttributeFiles, startServer, type AttributeFiles } from '../../server/index.js';
 import { mibToPages, pagesToBytes } from '../../units.js';
-import { logTell } from './log.js';
+import { logTell, sayWarning } from './log.js';
 import type { Place } from './place.js';
 
 export interface DaemonParts {
@@ -33,9 +33,7 @@ export interface Daemon {
 /** Puts a daemon together; nothing is asked of any guest before it runs. */
 export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
   const { config, place, logger } = parts;
-  const warn = (message: string): void => {
-    logger.warn('{message}', { message });
-  };
+  const warn = sayWarning(logger);
   const journal = openJournal(config, warn);
   const inlets = new Inlets(warn);
   const loop = new Loop<SelfshrinkMemory>({
@@ -64,7 +62,7 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
   return {
     loop,
     socketPath,
-    run: (signal) => runAndGiveBack(loop, place, signal),
+    run: (signal) => runInTime(place, () => (config.isDryRun ? runDry(loop, signal) : runAndGiveBack(loop, signal))),
     async close() {
       await inlets.close();
       await place.close();
@@ -73,26 +71,33 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
   };
 }
 
-/** The way out leads through giving back, also when the loop itself fails. */
-async function runAndGiveBack(
-  loop: Loop<SelfshrinkMemory>,
-  place: Place,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
+/** Keeps the place's time going meanwhile. */
+async function runInTime<T>(place: Place, run: () => Promise<T>): Promise<T> {
   const keeping = new AbortController();
   const keepingTime = place.keepTime?.(keeping.signal);
   try {
-    try {
-      await loop.run(signal);
-    } catch (error) {
-      await loop.giveBack();
-      throw error;
-    }
-    return await loop.giveBack();
+    return await run();
   } finally {
     keeping.abort();
     await keepingTime;
   }
+}
+
+/** The way out leads through giving back, also when the loop itself fails. */
+async function runAndGiveBack(loop: Loop<SelfshrinkMemory>, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    await loop.run(signal);
+  } catch (error) {
+    await loop.giveBack();
+    throw error;
+  }
+  return loop.giveBack();
+}
+
+/** Nothing was taken, so there is nothing to give back. */
+async function runDry(loop: Loop<SelfshrinkMemory>, signal: AbortSignal): Promise<readonly string[]> {
+  await loop.run(signal);
+  return [];
 }
 
 function openJournal(config: Config, warn: (message: string) => void): Journal | null {

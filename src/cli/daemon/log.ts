@@ -11,7 +11,6 @@ const LEVEL_WIDTH = 7;
 /** Time, level, message: there is only one category, and a message is shown as it is. */
 const TEXT_LOOK: TextFormatterOptions = {
   timestamp: 'time',
-  value: (value) => String(value),
   format: ({ timestamp, message, record }) => `${timestamp} ${record.level.padEnd(LEVEL_WIDTH)} ${message}`,
 };
 
@@ -33,19 +32,35 @@ export async function openLog(log: Config['log'], write: (line: string) => void,
   return getLogger(CATEGORY);
 }
 
+/** LogTape reads braces as places for properties; in a message that is meant as it stands they are only braces. */
+const literal = (message: string): string => message.replaceAll('{', '{{').replaceAll('}', '}}');
+
+export type Say = (message: string) => void;
+
+export const sayInfo = (logger: Logger): Say => {
+  return (message) => {
+    logger.info(literal(message));
+  };
+};
+
+export const sayWarning = (logger: Logger): Say => {
+  return (message) => {
+    logger.warn(literal(message));
+  };
+};
+
 /** Logs what the core wants told. */
 export function logTell(logger: Logger, { level, code, guest, text }: Tell): void {
-  const message = guest === null ? text : `${guest}: ${text}`;
-  const properties = { message, code, guest };
+  const message = literal(guest === null ? text : `${guest}: ${text}`);
   switch (level) {
     case 'debug':
-      logger.debug('{message}', properties);
+      logger.debug(message, { code, guest });
       break;
     case 'info':
-      logger.info('{message}', properties);
+      logger.info(message, { code, guest });
       break;
     case 'warning':
-      logger.warn('{message}', properties);
+      logger.warn(message, { code, guest });
       break;
   }
 }

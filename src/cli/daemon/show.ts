@@ -47,7 +47,7 @@ export async function tableShow(output: NodeJS.WriteStream): Promise<Show> {
   let readModel: ReadModel | null = null;
   const redraw = (): void => {
     if (readModel === null) return;
-    draw([renderTable(readModel.snapshot(), output.columns), '', ...lines].join('\n'));
+    draw([renderTable(readModel.snapshot(), { width: output.columns, isTerminal: true }), '', ...lines].join('\n'));
   };
   return {
     line(text) {

@@ -11,15 +11,22 @@ const BARE_TABLE = {
   ...{ 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '' },
 };
 
-/** It as text of at most `width` columns. All sizes in MiB. */
-export function renderTable(shown: Shown, width: number): string {
+export interface Screen {
+  /** In columns. */
+  readonly width: number;
+  /** Understands escape sequences. */
+  readonly isTerminal: boolean;
+}
+
+/** It as text for that screen. All sizes in MiB. */
+export function renderTable(shown: Shown, { width, isTerminal }: Screen): string {
   const whyWidth = Math.max(WHY_WIDTH_MIN, width - WIDTHS.reduce((all, one) => all + one, 0) - 1);
   const table = new Table({
     head: HEAD,
     colWidths: [...WIDTHS, whyWidth],
     colAligns: ['left', 'right', 'right', 'right', 'right', 'left', 'left'],
     chars: BARE_TABLE,
-    style: { head: ['bold'], border: [], compact: true },
+    style: { head: isTerminal ? ['bold'] : [], border: [], compact: true },
   });
   for (const row of shown.guests) table.push(cells(row));
   return [...headLines(shown), '', table.toString(), '', 'Sizes in MiB.'].join('\n');
