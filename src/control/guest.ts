@@ -2,10 +2,10 @@
  * One guest's control. It keeps what is known of the guest, asks the policy when its time has come, holds the wish within the
  * limits, and follows what was asked to its end. It does not know which policy, which hypervisor, or that there are others.
  */
-import { addMillis, guestSize, millis, secondsToMillis, type Millis, type Pages } from '../units.js';
+import { addMillis, guestSize, millis, minPages, secondsToMillis, type Millis, type Pages } from '../units.js';
 import type { Action, GuestDecision, Tell } from './actions.js';
 import type { ActionId, GuestEvent } from './events.js';
-import { ceilingNow, SAFEGUARDS, type GuestLimits, type Safeguards } from './limits.js';
+import { SAFEGUARDS, type GuestLimits, type Safeguards } from './limits.js';
 import type { Decision, GuestPolicy, TunableChange } from './policy.js';
 import type { GuestDescription } from './ports.js';
 import { answerPursuit, beginPursuit, observePursuit, type Pursuit } from './pursuit.js';
@@ -29,6 +29,8 @@ export interface GuestState<Memory> {
   readonly lookDueAt: Millis;
   /** Since when an answer to a look is awaited; null = none is. */
   readonly lookingSince: Millis | null;
+  /** The most that it was ever believed to be able to hold: what release gives back, even when readings fail by then. */
+  readonly maximumSeen: Pages | null;
   readonly pursuit: Pursuit | null;
   /** The overflow tier is being shrunk by this action; null = it is left alone. */
   readonly shrinking: ActionId | null;
@@ -46,9 +48,17 @@ export interface StepContext {
   readonly note: (decision: GuestDecision) => void;
 }
 
-/** A reading is too old to take memory on when it was true more than this before: one interval, and a second of grace. */
-const readingAgeMax = (tunables: Tunables): Millis => addMillis(secondsToMillis(tunables.selfballoon_interval), GRACE);
+/** Looked at no less often than this, however long the interval is; and no older reading is believed. */
+const LOOK_INTERVAL_MAX = secondsToMillis(60);
 const GRACE = millis(1_000);
+
+const lookInterval = (tunables: Tunables): Millis => {
+  const interval = secondsToMillis(tunables.selfballoon_interval);
+  return interval < LOOK_INTERVAL_MAX ? interval : LOOK_INTERVAL_MAX;
+};
+
+/** A reading is too old to take memory on when it was true more than this before: one look's interval, and a second of grace. */
+const readingAgeMax = (tunables: Tunables): Millis => addMillis(lookInterval(tunables), GRACE);
 /** The shell answers every look within its own, shorter limit; this one is for an answer that was lost. */
 const LOOK_PATIENCE = millis(30_000);
 
@@ -83,6 +93,7 @@ export function createGuestControl<Memory>(
       policyDueAt: policy.firstWake(context.tunables, context.now),
       lookDueAt: context.now,
       lookingSince: null,
+      maximumSeen: null,
       pursuit: null,
       shrinking: null,
       isReleased: false,
@@ -136,6 +147,7 @@ const draftOf = <Memory>(state: GuestState<Memory>): Draft<Memory> => ({
   policyDueAt: state.policyDueAt,
   lookDueAt: state.lookDueAt,
   lookingSince: state.lookingSince,
+  maximumSeen: state.maximumSeen,
   pursuit: state.pursuit,
   shrinking: state.shrinking,
   isReleased: state.isReleased,
@@ -170,23 +182,25 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
   const before = state.pursuit;
   if (reading.current.known) state.pursuit = observePursuit(before, reading.current.value, now);
   if (state.pursuit !== before) tellProgress(state, before, context);
+  const { maximum } = reading;
+  if (maximum.known && maximum.value > (state.maximumSeen ?? 0)) state.maximumSeen = maximum.value;
   state.reading = reading;
   state.readFailure = null;
   state.lookingSince = null;
   state.lookDueAt = nextLook(state.policyDueAt, context);
 }
 
-/** The policy's time, or one interval when it sleeps or is overdue. */
+/** The policy's time, when that comes before the next look is due anyway. */
 function nextLook(policyDueAt: Millis | null, { now, tunables }: StepContext): Millis {
-  if (policyDueAt !== null && policyDueAt > now) return policyDueAt;
-  return addMillis(now, secondsToMillis(tunables.selfballoon_interval));
+  const byInterval = addMillis(now, lookInterval(tunables));
+  return policyDueAt !== null && policyDueAt > now && policyDueAt < byInterval ? policyDueAt : byInterval;
 }
 
 function failLook<Memory>(state: Draft<Memory>, message: string, context: StepContext): void {
   if (state.readFailure === null) tell(context, state, 'warning', 'action-failed', `could not be read: ${message}`);
   state.readFailure = message;
   state.lookingSince = null;
-  state.lookDueAt = addMillis(context.now, secondsToMillis(context.tunables.selfballoon_interval));
+  state.lookDueAt = addMillis(context.now, lookInterval(context.tunables));
 }
 
 function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft<Memory>, context: StepContext): void {
@@ -199,7 +213,7 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
   }
   const { hasOverflowTier } = state.guest.capabilities;
   const decided = policy.decide({ reading, tunables, hasOverflowTier }, state.memory, now);
-  const decision = limitWish(safeguards, state, reading, decided);
+  const decision = limitWish(safeguards, state, reading, decided, tunables.selfballoon_downhysteresis);
   context.note(decision);
   state.memory = decided.memory;
   state.policyDueAt = decided.wakeAt;
@@ -213,12 +227,15 @@ function limitWish<Memory>(
   { guest: { id: guest }, limits }: GuestState<Memory>,
   reading: Reading,
   { wish, shrinkOverflowTo }: Decision<Memory>,
+  downHysteresis: number,
 ): GuestDecision {
   if (wish.kind === 'hold') {
     return { guest, goal: null, wished: null, target: null, shrinkOverflowTo, reason: wish.reason };
   }
-  const limited = safeguards.limit(wish.target, limits, ceilingNow(limits, reading.maximum));
-  const { goal, target: wished } = wish;
+  const { goal, target: wished, floor: policyFloor } = wish;
+  const { maximum } = reading;
+  const current = reading.current.known ? reading.current.value : null;
+  const limited = safeguards.limit({ wished, policyFloor, limits, maximum, current, downHysteresis });
   const reason = limited.kind === 'as-wished' ? wish.reason : { ...wish.reason, code: limited.kind };
   return { guest, goal, wished, target: limited.target, shrinkOverflowTo, reason };
 }
@@ -272,12 +289,16 @@ function retune<Memory>(
 
 /** Gives everything back: asks for the most that the guest may have, and then leaves it alone. */
 function release<Memory>(state: Draft<Memory>, context: StepContext): void {
-  state.isReleased = true;
-  const ceiling = state.reading === null ? state.limits.ceiling : ceilingNow(state.limits, state.reading.maximum);
+  const { limits, maximumSeen } = state;
+  const ceiling =
+    maximumSeen === null || limits.ceiling === null
+      ? (maximumSeen ?? limits.ceiling)
+      : minPages(maximumSeen, limits.ceiling);
   if (ceiling === null) {
-    tell(context, state, 'warning', 'cannot-release', 'its maximum is not known, so it keeps what it has');
+    tell(context, state, 'warning', 'cannot-release', 'its maximum was never known, so it keeps what it has');
     return;
   }
+  state.isReleased = true;
   state.decision = {
     guest: state.guest.id,
     goal: ceiling,

@@ -2,7 +2,7 @@
  * What must hold whatever a policy wishes: no target outside a guest's limits, no memory taken on readings that are old or
  * cannot be true. *Unknown may grow, may not shrink.*
  */
-import { maxPages, minPages, NO_PAGES, type Millis, type Pages } from '../units.js';
+import { maxPages, minPages, NO_PAGES, pages, subtractPages, type Millis, type Pages } from '../units.js';
 import { NOTHING_KNOWN, type Reading, type Signals } from './reading.js';
 import { refuseStale, unknown, type Signal } from './signal.js';
 
@@ -25,11 +25,37 @@ export type Limited =
   | { readonly kind: 'as-wished'; readonly target: Pages }
   | { readonly kind: 'clamped-to-floor' | 'clamped-to-ceiling'; readonly target: Pages };
 
-/** Holds a target within a guest's limits. Where floor and ceiling contradict each other, the ceiling wins: it is physical. */
-export function limitTarget(wished: Pages, limits: GuestLimits, ceiling: Pages | null): Limited {
+/** A wish, and what bounds it. */
+export interface LimitQuestion {
+  readonly wished: Pages;
+  /** Least that the policy leaves to a guest of this kind; no administrator's ceiling goes below it. */
+  readonly policyFloor: Pages;
+  readonly limits: GuestLimits;
+  readonly maximum: Signal<Pages>;
+  /** What the guest holds; null = not known. */
+  readonly current: Pages | null;
+  /** How slowly memory is taken: towards a ceiling as by the policy. */
+  readonly downHysteresis: number;
+}
+
+/**
+ * Holds a target within a guest's limits. The guest's own maximum is physical and always holds. A ceiling below what the guest
+ * holds is approached step by step, and never below the policy's floor: it must not hurt more than the policy would.
+ */
+export function limitTarget(question: LimitQuestion): Limited {
+  const { wished, limits, maximum } = question;
+  const ceiling = ceilingNow({ ...limits, ceiling: gentleCeiling(question) }, maximum);
   const raised = maxPages(wished, limits.floor);
   if (ceiling !== null && raised > ceiling) return { kind: 'clamped-to-ceiling', target: ceiling };
   return raised === wished ? { kind: 'as-wished', target: wished } : { kind: 'clamped-to-floor', target: raised };
+}
+
+function gentleCeiling({ policyFloor, limits, current, downHysteresis }: LimitQuestion): Pages | null {
+  if (limits.ceiling === null) return null;
+  const ceiling = maxPages(limits.ceiling, policyFloor);
+  if (current === null || current <= ceiling) return ceiling;
+  // Rounded up, so that the last few pages are not left for ever.
+  return subtractPages(current, pages(Math.ceil((current - ceiling) / downHysteresis)));
 }
 
 /**
@@ -38,7 +64,7 @@ export function limitTarget(wished: Pages, limits: GuestLimits, ceiling: Pages |
  */
 export interface Safeguards {
   readonly believe: (reading: Reading, now: Millis, ageMax: Millis) => Reading;
-  readonly limit: (wished: Pages, limits: GuestLimits, ceiling: Pages | null) => Limited;
+  readonly limit: (question: LimitQuestion) => Limited;
 }
 
 /** More memory than any machine has (2^52 bytes): what a guest says beyond this is a mistake or a lie. */
@@ -67,7 +93,7 @@ const PAGE_SIGNALS = [
 export function believable(reading: Reading, now: Millis, ageMax: Millis): Reading {
   const sound = isFresh(reading, now, ageMax) ? reading : withoutUnbelievable(reading, now, ageMax);
   const contradiction = contradictionIn(sound);
-  if (contradiction === null) return sound;
+  if (contradiction === null) return withSoundMaximum(sound);
   return { ...NOTHING_KNOWN, at: reading.at, current: sound.current, total: contradiction };
 }
 
@@ -98,6 +124,14 @@ function withoutUnbelievable(reading: Reading, now: Millis, ageMax: Millis): Rea
   const checked: Partial<Record<(typeof PAGE_SIGNALS)[number], Signal<Pages>>> = {};
   for (const name of PAGE_SIGNALS) checked[name] = believableSignal(reading[name], now, ageMax);
   return { ...reading, ...checked };
+}
+
+/** A guest that holds more than its maximum has another maximum than it says. */
+function withSoundMaximum(reading: Reading): Reading {
+  const { maximum, current } = reading;
+  if (!maximum.known || !current.known || maximum.value >= current.value) return reading;
+  const detail = `a maximum of ${maximum.value} pages, below the ${current.value} that it holds`;
+  return { ...reading, maximum: unknown('implausible', detail) };
 }
 
 function believableSignal(signal: Signal<Pages>, now: Millis, ageMax: Millis): Signal<Pages> {

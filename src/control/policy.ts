@@ -18,10 +18,12 @@ export interface GuestView {
 export type Wish =
   | {
       readonly kind: 'resize';
-      /** Not damped, not limited. Null where the policy has none. */
+      /** Not damped, not limited. */
       readonly goal: Pages;
       /** After the policy's own damping and floor; what it asks the balloon for. */
       readonly target: Pages;
+      /** The least that it would ever leave to this guest, counted like `target`. */
+      readonly floor: Pages;
       readonly reason: Reason;
     }
   | { readonly kind: 'hold'; readonly reason: Reason };

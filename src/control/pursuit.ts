@@ -87,6 +87,8 @@ export function observePursuit(pursuit: Pursuit | null, current: Pages, now: Mil
   if (distance <= REACHED_WITHIN) {
     return phase === 'reached' && pursuit.distance === distance ? pursuit : moved('reached');
   }
+  // Somebody else moved it, or it moved by itself: its patience begins now, not when it arrived.
+  if (phase === 'reached') return moved('accepted');
   if (pursuit.distance === null) {
     return advance(pursuit, { phase, distance, progressAt, isUncooperative: pursuit.isUncooperative, failure });
   }

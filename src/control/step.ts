@@ -90,7 +90,8 @@ class StepRun<Memory> implements StepContext {
   finish(): StepResult<Memory> {
     let wakeAt = Infinity;
     for (const [id, before] of this.#guests) {
-      const guest = this.control.passTime(before, this);
+      const guest =
+        wakeAtOf(before) > this.now ? before : this.#safely(before, () => this.control.passTime(before, this));
       if (guest !== before) this.#guests.set(id, guest);
       wakeAt = Math.min(wakeAt, wakeAtOf(guest));
     }
@@ -106,18 +107,31 @@ class StepRun<Memory> implements StepContext {
   /** News of a guest that has left in the meantime is no longer of interest. */
   #handleGuest(event: GuestEvent): void {
     const guest = this.#guests.get(event.guest);
-    if (guest !== undefined) this.#guests.set(event.guest, this.#handleSafely(guest, event));
+    if (guest === undefined) return;
+    this.#guests.set(
+      event.guest,
+      this.#safely(guest, () => this.control.handle(guest, event, this)),
+    );
+  }
+
+  #forEachGuest(change: (guest: GuestState<Memory>) => GuestState<Memory>): void {
+    for (const [id, guest] of this.#guests)
+      this.#guests.set(
+        id,
+        this.#safely(guest, () => change(guest)),
+      );
   }
 
   /** A bug that one guest's numbers bring to light costs that guest its step, and nobody else theirs. */
-  #handleSafely(guest: GuestState<Memory>, event: GuestEvent): GuestState<Memory> {
-    const asked = this.actions.length;
+  #safely(guest: GuestState<Memory>, change: () => GuestState<Memory>): GuestState<Memory> {
+    const [asked, decided] = [this.actions.length, this.decisions.length];
     try {
-      return this.control.handle(guest, event, this);
+      return change();
     } catch (error) {
       this.actions.length = asked;
+      this.decisions.length = decided;
       const message = `a bug in selfballoon, please report it: ${errorText(error)}`;
-      return this.control.handle(guest, { kind: 'reading-failed', guest: event.guest, code: 'EIO', message }, this);
+      return this.control.handle(guest, { kind: 'reading-failed', guest: guest.guest.id, code: 'EIO', message }, this);
     }
   }
 
@@ -162,7 +176,7 @@ class StepRun<Memory> implements StepContext {
   #setTunables(name: TunableName, after: Tunables): void {
     const change = { name, before: this.tunables, after };
     this.tunables = after;
-    for (const [id, guest] of this.#guests) this.#guests.set(id, this.control.retune(guest, change, this));
+    this.#forEachGuest((guest) => this.control.retune(guest, change, this));
     const text = formatTunable(after, name);
     this.emit({ kind: 'show-tunable', name, text });
     this.#tell('info', 'tunable-set', null, `${name} is now ${text}`);
@@ -174,7 +188,7 @@ class StepRun<Memory> implements StepContext {
     if (this.before.hasFrontswap) {
       this.#setTunables('frontswap_selfshrinking', { ...this.tunables, frontswap_selfshrinking: 0 });
     }
-    for (const [guestId, guest] of this.#guests) this.#guests.set(guestId, this.control.release(guest, this));
+    this.#forEachGuest((guest) => this.control.release(guest, this));
     this.#tell('info', 'released', null, 'everything is being given back; selfballooning is 0 now');
     this.emit({ kind: 'answer', id, answer: { result: 'ok' } });
   }

@@ -47,12 +47,18 @@ export const selfPolicy: GuestPolicy<SelfshrinkMemory> = {
   firstWake: (tunables, now) => (isOn(tunables) ? afterInterval(tunables, now) : null),
   decide,
   retune(change, memory, wakeAt, now) {
-    const asked = scheduledBy(change) === null ? null : afterInterval(change.after, now);
     // The old write handler set the countdown to the new value, whatever it was at.
     const countdown = change.name === 'frontswap_inertia' ? change.after.frontswap_inertia : memory.countdown;
-    return { memory: { ...memory, countdown }, wakeAt: wakeAt ?? asked };
+    return { memory: { ...memory, countdown }, wakeAt: wakeAfter(change, wakeAt, now) };
   },
 };
+
+/** A write never puts the step off. A shorter interval holds at once: a slip of the keyboard must not last for years. */
+function wakeAfter(change: TunableChange, wakeAt: Millis | null, now: Millis): Millis | null {
+  const fromNow = afterInterval(change.after, now);
+  if (scheduledBy(change) === null && (wakeAt === null || change.name !== 'selfballoon_interval')) return wakeAt;
+  return wakeAt === null || fromNow < wakeAt ? fromNow : wakeAt;
+}
 
 function decide(view: GuestView, memory: SelfshrinkMemory, now: Millis): Decision<SelfshrinkMemory> {
   const { tunables } = view;
@@ -82,6 +88,7 @@ function balloonWish(view: GuestView): Wish {
     kind: 'resize',
     goal: inDriversCount(step.goal, inputs.value),
     target: step.balloonTarget,
+    floor: inDriversCount(step.floor, inputs.value),
     reason: explain(inputs.value, step),
   };
 }

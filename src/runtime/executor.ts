@@ -8,6 +8,7 @@ import type { Clock, Hypervisor, ReadOutcome } from '../control/ports.js';
 import type { GuestId } from '../control/reading.js';
 import { errorText, HypervisorError, type ErrorCode } from '../errors.js';
 import { millis, type Millis } from '../units.js';
+import { Lanes } from './lanes.js';
 
 /** No answer to a look or a request within this is a failure. Seen: 0.4 to 40 ms; a busy host may take far longer. */
 export const CALL_TIME_LIMIT = millis(5_000);
@@ -21,6 +22,11 @@ type Target = Extract<Action, { kind: 'set-target' }>;
 type Shrink = Extract<Action, { kind: 'shrink-overflow' }>;
 
 export class Executor {
+  readonly #targets = new Lanes();
+  readonly #shrinks = new Lanes();
+  /** Guests that a look has not been answered for, its time limit or not. */
+  readonly #looking = new Set<GuestId>();
+
   constructor(
     readonly find: FindHypervisor,
     readonly clock: Clock,
@@ -38,8 +44,8 @@ export class Executor {
       else shrinks.push(action);
     }
     for (const [hypervisor, guests] of this.#byHypervisor(looks)) void this.#look(hypervisor, guests);
-    this.#requestAll(targets, CALL_TIME_LIMIT, setTarget);
-    this.#requestAll(shrinks, SHRINK_TIME_LIMIT, shrinkOverflow);
+    this.#requestAll(targets, this.#targets, { length: CALL_TIME_LIMIT, call: setTarget });
+    this.#requestAll(shrinks, this.#shrinks, { length: SHRINK_TIME_LIMIT, call: shrinkOverflow });
   }
 
   #byHypervisor(guests: readonly GuestId[]): Map<Hypervisor, GuestId[]> {
@@ -47,6 +53,10 @@ export class Executor {
     for (const guest of guests) {
       const hypervisor = this.find(guest);
       if (hypervisor === undefined) continue;
+      if (this.#looking.has(guest)) {
+        this.#failLook(guest, 'ETIMEDOUT', 'the hypervisor has not answered the look before this one yet');
+        continue;
+      }
       const group = groups.get(hypervisor);
       if (group === undefined) groups.set(hypervisor, [guest]);
       else group.push(guest);
@@ -56,12 +66,15 @@ export class Executor {
 
   async #look(hypervisor: Hypervisor, guests: readonly GuestId[]): Promise<void> {
     const open = new Set(guests);
+    for (const guest of guests) this.#looking.add(guest);
     const report = (outcome: ReadOutcome): void => {
+      this.#looking.delete(outcome.guest);
       if (open.delete(outcome.guest)) this.post(asEvent(outcome));
     };
     const limit = this.clock.timeLimit(CALL_TIME_LIMIT);
+    const reading = this.#read(hypervisor, guests, report, limit);
     try {
-      await withinLimit(hypervisor.read(guests, report, limit), limit);
+      await withinLimit(reading, limit);
       for (const guest of open) this.#failLook(guest, 'EIO', 'the hypervisor said nothing about this guest');
     } catch (error) {
       for (const guest of open) this.#failLook(guest, codeOf(error), errorText(error));
@@ -69,18 +82,28 @@ export class Executor {
     open.clear();
   }
 
+  /** Ends when the hypervisor's own call does, which may be long after the time limit. */
+  async #read(
+    hypervisor: Hypervisor,
+    guests: readonly GuestId[],
+    report: (outcome: ReadOutcome) => void,
+    limit: AbortSignal,
+  ): Promise<void> {
+    try {
+      await hypervisor.read(guests, report, limit);
+    } finally {
+      for (const guest of guests) this.#looking.delete(guest);
+    }
+  }
+
   #failLook(guest: GuestId, code: ErrorCode, message: string): void {
     this.post({ kind: 'reading-failed', guest, code, message });
   }
 
   /** All calls of a kind that begin together share one time limit: with a thousand guests, a timer for each would cost more. */
-  #requestAll<Request extends Target | Shrink>(
-    requests: readonly Request[],
-    length: Millis,
-    call: Call<Request>,
-  ): void {
+  #requestAll<Request extends Target | Shrink>(requests: readonly Request[], lanes: Lanes, how: How<Request>): void {
     if (requests.length === 0) return;
-    const limit = this.clock.timeLimit(length);
+    const limit = this.clock.timeLimit(how.length);
     const open = new Set(requests);
     const answer = (request: Request, event: Event): void => {
       if (!open.delete(request)) return;
@@ -92,17 +115,36 @@ export class Executor {
     };
     limit.addEventListener('abort', onLimit, { once: true });
     for (const request of requests) {
-      const hypervisor = this.find(request.guest);
-      if (hypervisor === undefined) continue;
-      const { guest, id } = request;
-      call(hypervisor, request, limit).then(
-        (note) => {
-          answer(request, { kind: 'action-done', guest, id, note: typeof note === 'string' ? note : null });
+      lanes.enter(request.guest, {
+        run: (done) => {
+          const end = (event: Event): void => {
+            answer(request, event);
+            done();
+          };
+          this.#call(request, how.call, limit).then(
+            (note) => {
+              end(succeeded(request, note));
+            },
+            (error: unknown) => {
+              end(failed(request, error));
+            },
+          );
         },
-        (error: unknown) => {
-          answer(request, failed(request, error));
+        superseded: () => {
+          answer(request, failed(request, superseded()));
         },
-      );
+      });
+    }
+  }
+
+  /** A promise also of what the hypervisor throws before it has made one. */
+  #call<Request extends Target | Shrink>(request: Request, call: Call<Request>, limit: AbortSignal): Promise<unknown> {
+    const hypervisor = this.find(request.guest);
+    if (hypervisor === undefined) return Promise.reject(gone());
+    try {
+      return call(hypervisor, request, limit);
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(errorText(error)));
     }
   }
 }
@@ -110,8 +152,20 @@ export class Executor {
 /** What it resolves to is noted when it is a sentence about what was done. */
 type Call<Request> = (hypervisor: Hypervisor, request: Request, limit: AbortSignal) => Promise<unknown>;
 
+interface How<Request> {
+  readonly length: Millis;
+  readonly call: Call<Request>;
+}
+
 const setTarget: Call<Target> = (hypervisor, { guest, target }, limit) => hypervisor.setTarget(guest, target, limit);
 const shrinkOverflow: Call<Shrink> = (hypervisor, { guest, to }, limit) => hypervisor.shrinkOverflow(guest, to, limit);
+
+const succeeded = ({ guest, id }: Target | Shrink, note: unknown): Event => ({
+  kind: 'action-done',
+  guest,
+  id,
+  note: typeof note === 'string' ? note : null,
+});
 
 const failed = ({ guest, id }: Target | Shrink, error: unknown): Event => ({
   kind: 'action-failed',
@@ -127,6 +181,12 @@ const outOfTime = (): HypervisorError =>
     message: 'the hypervisor did not answer within the time limit',
     advice: 'It goes on with the other guests and asks this one again',
   });
+
+const superseded = (): HypervisorError =>
+  new HypervisorError({ code: 'EUNAVAILABLE', message: 'a newer request took the place of this one while it waited' });
+
+const gone = (): HypervisorError =>
+  new HypervisorError({ code: 'EGONE', message: 'the guest left before it could be asked' });
 
 const codeOf = (error: unknown): ErrorCode => (error instanceof HypervisorError ? error.code : 'EIO');
 

@@ -171,6 +171,8 @@ export class Loop<Memory> implements Commands {
 
   #post(event: Event): void {
     if (this.#inbox.post(event)) return;
+    if ('id' in event)
+      this.#answer(event.id, { result: 'ENOENT', why: 'the daemon has too much to do; ask again later' });
     this.#warn(`the queue of events is full; lost: ${event.kind}`);
   }
 

@@ -1,7 +1,7 @@
 /** Protects guests from targets outside their limits, and everyone from numbers that cannot be true. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { believable, ceilingNow, limitTarget, NO_LIMITS } from '../../src/control/limits.js';
+import { believable, ceilingNow, limitTarget, NO_LIMITS, type LimitQuestion } from '../../src/control/limits.js';
 import { knownAt, NOT_REPORTED, unknown, type Signal } from '../../src/control/signal.js';
 import { millis, pages, type Pages } from '../../src/units.js';
 import { readingOf } from '../support/readings.js';
@@ -11,16 +11,45 @@ const AGE_MAX = millis(6_000);
 const signal = (value: number, at = NOW): Signal<Pages> => knownAt(value as Pages, at);
 
 describe('a target', () => {
+  const ask = (changes: Partial<LimitQuestion>): ReturnType<typeof limitTarget> =>
+    limitTarget({
+      wished: pages(150),
+      policyFloor: pages(10),
+      limits: { floor: pages(100), ceiling: pages(200) },
+      maximum: signal(1_000),
+      current: pages(150),
+      downHysteresis: 8,
+      ...changes,
+    });
+
   it('is raised to the floor and cut at the ceiling', () => {
-    const limits = { floor: pages(100), ceiling: pages(200) };
-    assert.deepEqual(limitTarget(pages(50), limits, pages(200)), { kind: 'clamped-to-floor', target: 100 });
-    assert.deepEqual(limitTarget(pages(300), limits, pages(200)), { kind: 'clamped-to-ceiling', target: 200 });
-    assert.deepEqual(limitTarget(pages(150), limits, pages(200)), { kind: 'as-wished', target: 150 });
+    assert.deepEqual(ask({ wished: pages(50) }), { kind: 'clamped-to-floor', target: 100 });
+    assert.deepEqual(ask({ wished: pages(300) }), { kind: 'clamped-to-ceiling', target: 200 });
+    assert.deepEqual(ask({}), { kind: 'as-wished', target: 150 });
   });
 
-  it('obeys the ceiling where it lies below the floor', () => {
-    const limits = { floor: pages(100), ceiling: null };
-    assert.deepEqual(limitTarget(pages(50), limits, pages(80)), { kind: 'clamped-to-ceiling', target: 80 });
+  it('never passes the guest’s own maximum, whatever the floor', () => {
+    assert.deepEqual(ask({ wished: pages(50), maximum: signal(80) }), { kind: 'clamped-to-ceiling', target: 80 });
+  });
+
+  it('goes down to a ceiling step by step, and arrives', () => {
+    const limits = { floor: pages(0), ceiling: pages(100) };
+    let current = pages(1_000);
+    const way: number[] = [];
+    for (let round = 0; round < 60; round += 1) {
+      current = ask({ wished: pages(900), limits, current }).target;
+      way.push(current);
+    }
+    assert.equal(way[0], 887);
+    assert.equal(way.at(-1), 100);
+  });
+
+  it('is not taken below the policy’s floor by a ceiling', () => {
+    const limits = { floor: pages(0), ceiling: pages(1) };
+    assert.deepEqual(ask({ wished: pages(150), limits, current: pages(40), policyFloor: pages(40) }), {
+      kind: 'clamped-to-ceiling',
+      target: 40,
+    });
   });
 
   it('has the lower of the administrator’s ceiling and the guest’s maximum', () => {
@@ -64,6 +93,12 @@ describe('a reading', () => {
       assert.equal(total.known ? '' : total.reason, 'implausible');
       assert.equal(committed.known, false);
     }
+  });
+
+  it('loses a maximum below what the guest holds, and nothing else', () => {
+    const { maximum, committed } = believable({ ...sound, maximum: signal(1) }, NOW, AGE_MAX);
+    assert.equal(maximum.known ? '' : maximum.reason, 'implausible');
+    assert.equal(committed.known, true);
   });
 
   it('keeps the reason of what was unknown before', () => {

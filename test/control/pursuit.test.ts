@@ -59,6 +59,13 @@ describe('a guest that does not move', () => {
     assert.deepEqual([moved?.phase, moved?.isUncooperative], ['accepted', false]);
   });
 
+  it('has its patience anew when somebody else moves it after it had arrived', () => {
+    const arrived = watch(ask(1_000, 2_000), [1_000, 1_000]);
+    const moved = watch(arrived, [1_500, 600_000]);
+    assert.deepEqual([moved?.phase, moved?.isUncooperative], ['accepted', false]);
+    assert.equal(watch(moved, [1_500, 605_000])?.phase, 'stuck');
+  });
+
   it('counts moving away as not moving', () => {
     assert.equal(watch(ask(1_000, 2_000), [2_500, 5_000])?.phase, 'stuck');
   });

@@ -12,7 +12,7 @@ import type { Reading } from '../../src/control/reading.js';
 import { knownAt, unknown } from '../../src/control/signal.js';
 import { createStep, initialState, type ControlSettings, type ControlState } from '../../src/control/step.js';
 import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
-import { selfPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
+import { floorPages, selfPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
 import { millis, pages, type Pages } from '../../src/units.js';
 import { readingOf } from '../support/readings.js';
 import { useSeed } from '../support/seed.js';
@@ -111,6 +111,10 @@ describe('never below the floor, never above the ceiling', () => {
     assert.ok((targetOf(new Core().decide()) ?? Infinity) < 134_000);
   });
 
+  it('does not believe a maximum below what the guest holds', () => {
+    assert.ok((targetOf(new Core().decide({ maximum: 1 })) ?? 0) > 100_000);
+  });
+
   it('holds the guest’s maximum', () => {
     const greedy = { committed: 500_000, maximum: 140_000 };
     assert.equal(targetOf(new Core().decide(greedy)), 140_000);
@@ -177,6 +181,18 @@ describe('tunables', () => {
     core.tell(write('selfballoon_downhysteresis', '1'));
     const eager = targetOf(core.round()) ?? 0;
     assert.ok(eager < (targetOf(new Core().decide()) ?? 0));
+  });
+
+  it('comes back at once from an interval of a hundred years, and looks all the while', () => {
+    const core = new Core();
+    core.round();
+    core.tell(write('selfballoon_interval', '4294967295'));
+    core.round();
+    core.round();
+    assert.equal(core.wakeAt, core.now + 60_000);
+    core.tell(write('selfballoon_interval', '2'));
+    assert.equal(core.wakeAt, core.now + 2_000);
+    assert.notEqual(targetOf(core.round()), null);
   });
 
   it('sleeps with both switches off, still looks, and wakes an interval after one is switched on', () => {
@@ -262,10 +278,14 @@ describe('any order of events', () => {
           core.now += pause;
           const target = targetOf(core.tell(make(core)));
           if (target === null) continue;
-          assert.ok(target <= limits.ceiling && Number.isSafeInteger(target));
-          const { maximum } = core.state.guests.get(GUEST.id)?.reading ?? {};
-          const ceiling = maximum?.known === true ? Math.min(maximum.value, limits.ceiling) : limits.ceiling;
-          assert.ok(target >= Math.min(limits.floor, ceiling));
+          const { current, total, maxPfn, reserve, maximum } =
+            core.state.guests.get(GUEST.id)?.reading ?? assert.fail();
+          assert.ok(current.known && total.known && maxPfn.known && reserve.known && Number.isSafeInteger(target));
+          const most = maximum.known ? maximum.value : Infinity;
+          const policyFloor = floorPages(maxPfn.value, reserve.value, 0) + current.value - total.value;
+          // An administrator's ceiling is approached from above; nobody is ever raised past it, but to the policy's floor.
+          assert.ok(target <= Math.min(most, Math.max(limits.ceiling, policyFloor, current.value - 1)));
+          assert.ok(target >= Math.min(limits.floor, most, Math.max(limits.ceiling, policyFloor)));
         }
       }),
     );

@@ -133,10 +133,10 @@ describe('not believing what cannot be true, or was true long ago', () => {
 
 describe('the administrator’s limits', () => {
   const limits = { guest: { floor: pages(120_000), ceiling: pages(125_000) } };
-  const noLimits: Partial<Safeguards> = { limit: (wished) => ({ kind: 'as-wished', target: wished }) };
+  const noLimits: Partial<Safeguards> = { limit: ({ wished }) => ({ kind: 'as-wished', target: wished }) };
 
   async function targetsWith(safeguards: Partial<Safeguards>, committed: number): Promise<readonly number[]> {
-    const guests = new Map([['guest', fakeGuest({ committed, maximum: 200_000 })]]);
+    const guests = new Map([['guest', fakeGuest({ committed, total: 119_000, maximum: 200_000 })]]);
     let asked: FakeHypervisor['targets'] = [];
     const hypervisor = (clock: VirtualClock): Hypervisor => {
       const fake = new FakeHypervisor(guests, () => clock.now());
@@ -173,6 +173,33 @@ describe('giving back on the way out', () => {
     assert.ok(guest.total < 100_000);
     assert.deepEqual(await loop.giveBack(), []);
     assert.equal(guest.total, 131_072);
+  });
+});
+
+describe('remembering how much a guest may have', () => {
+  /** Its maximum can be read for a minute, and not any more when it is time to give back. */
+  async function sizeAfterwards(forgets: boolean): Promise<readonly [size: number, kept: readonly string[]]> {
+    const guest = fakeGuest();
+    const lost = { maximum: { known: false, reason: 'unreadable', detail: 'the file is gone' } } as const;
+    if (forgets) guest.lie = lost;
+    const hypervisor = (clock: VirtualClock): Hypervisor =>
+      new FakeHypervisor(new Map([['guest', guest]]), () => clock.now());
+    const loop = await withLoop({ hypervisor }, async (clock) => {
+      await clock.advanceTo(millis(60_000));
+      guest.lie = lost;
+      await clock.advanceTo(millis(120_000));
+    });
+    return [guest.total, await loop.giveBack().then((kept) => [...kept, String(guest.total)])];
+  }
+
+  it('gives back to the most that was ever believed', async () => {
+    assert.deepEqual((await sizeAfterwards(false))[1], ['131072']);
+  });
+
+  it('is needed: a guest whose maximum was never known keeps what it has, and is named', async () => {
+    const [squeezed, kept] = await sizeAfterwards(true);
+    assert.deepEqual(kept, ['guest', String(squeezed)]);
+    assert.ok(squeezed < 131_072);
   });
 });
 
