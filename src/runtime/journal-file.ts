@@ -2,18 +2,7 @@
  * The journal as files of NDJSON: written at once, so that a kill loses at most the line under way; rotated at a size, so that
  * it never fills a disk. When it cannot be written it says so once and goes quiet: the loop must not stop for it.
  */
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  fstatSync,
-  writeSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, constants, fchmodSync, openSync, renameSync, rmSync, fstatSync, writeSync } from 'node:fs';
 import type { Journal, JournalRecord, StartRecord, StepRecord } from '../control/journal.js';
 import { errorText } from '../errors.js';
 import type { Bytes } from '../units.js';
@@ -25,11 +14,15 @@ export interface JournalFileOptions {
   /** How many files are kept, the current one among them; 1 or more. */
   readonly filesMax: number;
   readonly warn: (message: string) => void;
+  /** How text is appended. Given by tests only. */
+  readonly append?: (descriptor: number, text: string) => number;
 }
 
-/** Opens a journal that goes on in the file at `path`, or begins it. Throws the system's error when that cannot be done. */
+/**
+ * Opens a journal that goes on in the file at `path`, or begins it. Its folder must be there. Throws the system's error when
+ * that cannot be done, and an `Error` for what is there and is not a regular file.
+ */
 export function openJournalFile(options: JournalFileOptions): Journal {
-  mkdirSync(dirname(options.path), { recursive: true });
   return new JournalFile(options);
 }
 
@@ -68,15 +61,21 @@ class JournalFile implements Journal {
   /** Readings tell what a guest does: nobody but the owner needs them. */
   #open(): number {
     // A link in a folder that others can write to must not make us append to another file.
-    const flags = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
+    const flags =
+      constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const descriptor = openSync(this.#options.path, flags, 0o600);
-    if (fstatSync(descriptor).isFile()) fchmodSync(descriptor, 0o600);
+    if (!fstatSync(descriptor).isFile()) {
+      closeSync(descriptor);
+      throw new Error('it is not a regular file');
+    }
+    fchmodSync(descriptor, 0o600);
     return descriptor;
   }
 
   #write(record: JournalRecord): void {
     if (this.#descriptor === null) return;
-    this.#written += writeSync(this.#descriptor, `${JSON.stringify(record)}\n`);
+    const { append = writeSync } = this.#options;
+    this.#written += append(this.#descriptor, `${JSON.stringify(record)}\n`);
   }
 
   #rotate(): void {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { runConformance } from '../../src/cli/commands/conformance.js';
+import { SCENARIOS_MAX } from '../../src/cli/conformance/scenarios.js';
 import { fixture } from '../support/paths.js';
 
 const VECTORS = fixture('vectors');
@@ -92,6 +93,54 @@ describe('the command', () => {
   });
 });
 
+describe('lines out of order', () => {
+  const linesOf = (name: string): string[] => textOf(name).trimEnd().split('\n');
+  const DRIVER = 'balloon-driver.hotplug.jsonl.gz';
+
+  for (const [what, name, count] of [
+    ['controller steps', STEPS, 789],
+    ['driver operations', DRIVER, linesOf(DRIVER).length],
+  ] as const) {
+    it(`are noticed when one of the ${what} is missing`, async () => {
+      const left = linesOf(name).filter((line) => !/^\{"scenario":2,"(step|n)":1,/.test(line));
+      assert.equal(left.length, count - 1);
+      const { isGood, lines } = await run(write('gap.jsonl', left.join('\n')));
+      assert.equal(isGood, false);
+      assert.match(lines.join('\n'), /scenario 2 has line 2 where line 1 is due/);
+    });
+
+    it(`are noticed when one of the ${what} comes twice, which spoils no other`, async () => {
+      const twice = linesOf(name).flatMap((line) =>
+        /^\{"scenario":2,"(step|n)":1,/.test(line) ? [line, line] : [line],
+      );
+      const { lines } = await run(write('twice.jsonl', twice.join('\n')));
+      assert.equal(lines.at(-1), `${count} passed, 1 failed`);
+      assert.match(lines.join('\n'), /scenario 2 has line 1 where line 2 is due/);
+    });
+
+    it(`agree when the scenarios of the ${what} are mixed`, async () => {
+      const byNumber = linesOf(name).map((line) => ({
+        line,
+        scenario: Number(/^\{"scenario":(\d+)/.exec(line)?.[1]),
+        n: Number(/"(?:step|n)":(\d+)/.exec(line)?.[1]),
+      }));
+      // Blocks of scenarios, as many as are kept at once; within a block the first lines of all, then the second of all …
+      const block = (scenario: number): number => Math.floor(scenario / SCENARIOS_MAX);
+      byNumber.sort((a, b) => block(a.scenario) - block(b.scenario) || a.n - b.n || a.scenario - b.scenario);
+      const { lines } = await run(write('mixed.jsonl', byNumber.map(({ line }) => line).join('\n')));
+      assert.equal(lines.at(-1), `${count} passed, 0 failed`);
+    });
+  }
+
+  it('are noticed when a scenario does not begin at its beginning', async () => {
+    const [, second] = linesOf(STEPS);
+    const { lines } = await run(write('late.jsonl', second ?? ''));
+    assert.match(lines.join('\n'), /scenario 0 has not begun \(its line 0 is missing\)/);
+    const init = (linesOf(DRIVER)[0] ?? '').replace('"n":0', '"n":3');
+    assert.match((await run(write('late-init.jsonl', init))).lines.join('\n'), /line 3 of scenario 0 begins it/);
+  });
+});
+
 describe('where ours differs on purpose', () => {
   const attribute = (write_: string, result: string, reads: string): string =>
     JSON.stringify({
@@ -113,6 +162,30 @@ describe('where ours differs on purpose', () => {
       attribute('9', 'ok', '9'),
     ];
     assert.equal((await run(write('cut.jsonl', lines.join('\n')))).lines.at(-1), '5 passed, 0 failed');
+  });
+
+  it('takes no other refusal for a cut: a switch, and what has more than 64 bits, the old driver refused too', async () => {
+    const lines = textOf(ATTRIBUTES).trimEnd().split('\n');
+    for (const [number, name] of [
+      [19, 'selfballooning'],
+      [20, 'selfballooning'],
+      [44, 'selfballoon_interval'],
+      [140, 'frontswap_selfshrinking'],
+    ] as const) {
+      const line = lines[number - 1] ?? '';
+      assert.ok(line.includes(`"attribute":"${name}"`) && line.includes('"result":"EINVAL"'));
+      const wrong = lines.with(number - 1, line.replace('"EINVAL"', '"ok"'));
+      const { lines: said } = await run(write('not-cut.jsonl', wrong.join('\n')));
+      assert.equal(said.at(-1), '191 passed, 1 failed', `line ${number}`);
+      assert.match(said.join('\n'), new RegExp(`first difference, line ${number}, in: result`));
+    }
+  });
+
+  it('expects EINVAL for the largest value that the old driver could read, and not for the next', async () => {
+    const largest = write('largest.jsonl', attribute('18446744073709551615', 'ok', '-1'));
+    const next = write('next.jsonl', attribute('18446744073709551616', 'ok', '0'));
+    assert.equal((await run(largest)).lines.at(-1), '1 passed, 0 failed');
+    assert.equal((await run(next)).lines.at(-1), '0 passed, 1 failed');
   });
 
   it('expects no target where the old driver wrapped', async () => {

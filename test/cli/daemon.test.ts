@@ -192,6 +192,55 @@ describe('without a daemon', () => {
     assert.ok(messages.includes('embedded/idle: found'));
   });
 
+  for (const signal of ['SIGHUP', 'SIGTERM'] as const) {
+    it(`gives everything back on ${signal}`, async () => {
+      const { process: child, ended } = start();
+      await until('it answers', async () => (await ask('status')).code === 0);
+      child.kill(signal);
+      const { code, out } = await ended;
+      assert.match(out, /gave everything back/);
+      assert.equal(code, 0);
+      assert.equal(existsSync(socket), false);
+    });
+  }
+
+  it('goes on when nobody reads what it prints any more, and still gives back', async () => {
+    const { process: child, ended } = start('--speed', '1000');
+    await until('it answers', async () => (await ask('status')).code === 0);
+    child.stdout?.destroy();
+    const { version } = JSON.parse((await ask('status', '--json')).out) as { readonly version: number };
+    await until('it has gone on', async () => {
+      const now = JSON.parse((await ask('status', '--json')).out) as { readonly version: number };
+      return now.version > version + 1_000;
+    });
+    child.kill('SIGINT');
+    const { code, err } = await ended;
+    assert.equal(code, 0);
+    assert.doesNotMatch(err, /EPIPE/);
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  it(
+    'runs for a user who has no place for a socket',
+    { skip: !isRoot && 'needs root to become another user' },
+    async () => {
+      const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'XDG_RUNTIME_DIR'));
+      const flags = ['run', '--hypervisor', 'embedded', '--speed', '100'];
+      const child = spawn(process.execPath, [PROGRAM, ...flags], { uid: 65534, gid: 65534, env });
+      let out = '';
+      child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+      await until('it makes a round', () => out.includes('8 simulated guests hold'));
+      assert.match(out, /it cannot be controlled from outside: .*XDG_RUNTIME_DIR/);
+      child.kill('SIGINT');
+      await new Promise((resolve) => child.once('exit', resolve));
+      assert.match(out, /gave everything back/);
+    },
+  );
+
+  it('refuses an empty name', async () => {
+    assert.match((await ask('get', '')).err, /the name of a tunable is empty/);
+  });
+
   it('refuses to run in a place that is not a Xen guest when told to drive one', async () => {
     const { code, err } = await selfballoon('run', '--hypervisor', 'xen-guest', '--socket', socket);
     assert.equal(code, 1);

@@ -101,16 +101,25 @@ describe('the journal’s files', () => {
     assert.equal(readFileSync(victim, 'utf8'), 'precious');
   });
 
-  it(
-    'say once that the disk is full, and let the loop go on',
-    { skip: !existsSync('/dev/full') && 'no /dev/full' },
-    () => {
-      const { warnings, options } = rig();
-      const journal = openJournalFile({ ...options, path: '/dev/full' });
-      for (const at of [1, 2, 3]) journal.record(step(at), start);
-      journal.close();
-      assert.equal(warnings.length, 1);
-      assert.match(warnings[0] ?? '', /the journal \/dev\/full cannot be written, and stops here: ENOSPC/);
-    },
-  );
+  it('are never a device, a pipe or a folder', () => {
+    const { options } = rig();
+    const { mode } = statSync('/dev/null');
+    assert.throws(() => openJournalFile({ ...options, path: '/dev/null' }), /not a regular file/);
+    assert.equal(statSync('/dev/null').mode, mode);
+    assert.throws(() => openJournalFile({ ...options, path: folder }));
+    assert.throws(() => openJournalFile({ ...options, path: '/proc/no/such/folder' }), { code: 'ENOENT' });
+  });
+
+  it('say once that the disk is full, and let the loop go on', () => {
+    const full = (): never => {
+      throw new Error('ENOSPC: no space left on device');
+    };
+    const { path, warnings, options } = rig({ append: full });
+    const journal = openJournalFile(options);
+    for (const at of [1, 2, 3]) journal.record(step(at), start);
+    journal.close();
+    assert.deepEqual(warnings, [
+      `the journal ${path} cannot be written, and stops here: ENOSPC: no space left on device`,
+    ]);
+  });
 });

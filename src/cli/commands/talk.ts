@@ -1,5 +1,6 @@
 /** The small commands that ask a running daemon: `status`, `get`, `set`. */
 import * as v from 'valibot';
+import { SelfballoonError } from '../../errors.js';
 import { decodeStatus } from '../../server/status.js';
 import { renderTable, type Screen } from '../daemon/table.js';
 import { ask, type AskFlags } from './ask.js';
@@ -21,7 +22,7 @@ const tunableList = v.object({
 
 function screen(): Screen {
   const { isTTY: isTerminal, columns } = process.stdout;
-  return { isTerminal, width: isTerminal ? columns : WIDTH_DEFAULT };
+  return { isTerminal, width: isTerminal ? columns : WIDTH_DEFAULT, height: null };
 }
 
 /** One tunable's value, or all of them by name. */
@@ -39,4 +40,8 @@ export async function setTunable(name: string, value: string, flags: AskFlags): 
   await ask(flags, 'PUT', tunablePath(name), value);
 }
 
-const tunablePath = (name: string): string => `/v1/tunables/${encodeURIComponent(name)}`;
+function tunablePath(name: string): string {
+  if (name !== '') return `/v1/tunables/${encodeURIComponent(name)}`;
+  const message = 'the name of a tunable is empty';
+  throw new SelfballoonError({ code: 'EINVAL', message, advice: 'See them all with `selfballoon get`' });
+}

@@ -57,7 +57,17 @@ function noteCuts(cut: Set<string>, line: AttributeLine): void {
   else cut.delete(line.attribute);
 }
 
-const isCut = (line: AttributeLine): boolean => line.result === 'ok' && Number(line.write) > TUNABLE_MAX;
+/**
+ * The old driver looked whether a switch was 0 or 1 before it cut, and could not read what has more than 64 bits: it refused
+ * both, as ours does.
+ */
+function isCut({ attribute, write, result }: AttributeLine): boolean {
+  if (result !== 'ok' || findTunable(attribute)?.max === 1 || !/^\+?[0-9]+\n?$/.test(write)) return false;
+  const value = BigInt(write.replace('+', '').trimEnd());
+  return value > TUNABLE_MAX && value < READABLE_MAX;
+}
+
+const READABLE_MAX = 2n ** 64n;
 
 interface Outcome {
   readonly after: Tunables;

@@ -15,6 +15,7 @@ import {
   type HotplugArguments,
   type InitArguments,
 } from './driver-decoder.js';
+import { Scenarios } from './scenarios.js';
 
 export interface DriverReplayOptions {
   /** Whether the guests have memory hotplug. Default: found out from the lines, scenario by scenario. */
@@ -26,8 +27,6 @@ export interface DriverReplay {
   replay(line: unknown): Comparison;
 }
 
-/** Scenarios whose state is kept, should their lines be mixed; the oldest goes first. */
-const SCENARIOS_MAX = 64;
 const HEAD_FRAMES = 4;
 const ENOMEM = -12;
 
@@ -44,36 +43,29 @@ interface Done {
 
 /** A replayer with no scenario begun. */
 export function createDriverReplay(options: DriverReplayOptions = {}): DriverReplay {
-  const scenarios = new Map<number, readonly Run[]>();
+  const scenarios = new Scenarios<readonly Run[]>();
   const kinds = options.hotplug === undefined ? [false, true] : [options.hotplug];
   return {
     replay(raw) {
       const line = decodeDriverLine(raw);
       if (line.op === 'init') {
         const { args } = line;
-        const runs = kinds.map((hotplug) => startRun(args, hotplug));
-        beginScenario(scenarios, line.scenario, runs);
+        scenarios.begin(
+          line,
+          kinds.map((hotplug) => startRun(args, hotplug)),
+        );
       }
-      const runs = scenarios.get(line.scenario);
-      if (runs === undefined) {
-        throw badDriverLine(`scenario ${line.scenario} has not begun: its first line must be an init`);
-      }
-      const results = runs.map((run) => ({ run, comparison: replayOn(run, line) }));
+      const results = scenarios.take(line).map((run) => ({ run, comparison: replayOn(run, line) }));
       const agreeing = results.filter(({ comparison }) => comparison.agrees);
       if (agreeing.length > 0) {
-        const left = agreeing.map(({ run }) => run);
-        scenarios.set(line.scenario, left);
+        scenarios.keep(
+          line.scenario,
+          agreeing.map(({ run }) => run),
+        );
       }
       return (agreeing[0] ?? results[0])?.comparison ?? AGREES;
     },
   };
-}
-
-function beginScenario(scenarios: Map<number, readonly Run[]>, scenario: number, runs: readonly Run[]): void {
-  scenarios.delete(scenario);
-  const [oldest] = scenarios.keys();
-  if (scenarios.size >= SCENARIOS_MAX && oldest !== undefined) scenarios.delete(oldest);
-  scenarios.set(scenario, runs);
 }
 
 function startRun(init: InitArguments, hotplug: boolean): Run {

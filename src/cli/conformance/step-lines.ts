@@ -1,6 +1,6 @@
 /**
  * Replays lines of recorded controller steps through the policy that the daemon runs, so that what is proved is what runs. The
- * controller's memory is kept within a scenario.
+ * controller's memory is kept from step to step of a scenario.
  */
 import * as v from 'valibot';
 import { knownAt } from '../../control/signal.js';
@@ -9,6 +9,7 @@ import { DEFAULT_TUNABLES, type Tunables } from '../../control/tunables.js';
 import { SELFSHRINK_START, selfPolicy, type SelfshrinkMemory } from '../../policies/index.js';
 import { millis, NO_PAGES, pages, type Pages } from '../../units.js';
 import { compareFields, type LineReplay } from './comparison.js';
+import { Scenarios } from './scenarios.js';
 
 const count = v.pipe(v.number(), v.safeInteger());
 const stepLine = v.object({
@@ -48,14 +49,14 @@ const NOW = millis(0);
 export const isStepLine = (line: object): boolean => 'step' in line && 'in' in line && 'out' in line;
 
 export function createStepReplay(): LineReplay {
-  let scenario: number | null = null;
-  let memory: SelfshrinkMemory = SELFSHRINK_START;
+  const scenarios = new Scenarios<SelfshrinkMemory>();
   return (raw) => {
     const line = v.parse(stepLine, raw);
-    if (line.scenario !== scenario) memory = SELFSHRINK_START;
-    scenario = line.scenario;
-    const decision = selfPolicy.decide(viewOf(line), memory, NOW);
-    memory = decision.memory;
+    const place = { scenario: line.scenario, n: line.step };
+    if (line.step === 0) scenarios.begin(place, SELFSHRINK_START);
+    const decision = selfPolicy.decide(viewOf(line), scenarios.take(place), NOW);
+    const { memory } = decision;
+    scenarios.keep(line.scenario, memory);
     return compareFields(expectedOf(line), {
       balloonTargetPages: decision.wish.kind === 'resize' ? decision.wish.target : null,
       frontswapShrinkToPages: decision.shrinkOverflowTo,

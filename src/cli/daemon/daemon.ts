@@ -128,24 +128,42 @@ class Inlets {
 
   /** Opens both. Without a usable default place the daemon runs on without them, and says so; a path that was asked for must work. */
   async open(config: Config, loop: Loop<SelfshrinkMemory>): Promise<string | null> {
+    const socketPath = config.socketPath ?? this.#defaultPath();
+    if (socketPath === null) return null;
     try {
-      const socketPath = config.socketPath ?? defaultSocketPath(process.env);
-      const { readModel } = loop;
-      const server = await startServer({ socketPath, readModel, commands: loop, warn: this.warn });
-      this.#closers.push(() => server.close());
-      const folder = join(dirname(socketPath), 'selfballoon');
-      const files = await startAttributeFiles({ folder, readModel, commands: loop, warn: this.warn });
-      this.#files = files;
-      this.#closers.push(() => files.close());
+      await this.#openAt(socketPath, loop);
       return socketPath;
     } catch (error) {
       await this.close();
-      const isOptional =
-        error instanceof SelfballoonError && error.code !== 'EUNAVAILABLE' && config.socketPath === null;
-      if (!isOptional) throw error;
-      this.warn(`it cannot be controlled from outside: ${error.message}`);
+      // Another daemon that answers there drives the same guests: two of them must not.
+      const isOptional = error instanceof SelfballoonError && error.code !== 'EUNAVAILABLE';
+      if (!isOptional || config.socketPath !== null) throw error;
+      this.#runWithout(error);
       return null;
     }
+  }
+
+  async #openAt(socketPath: string, loop: Loop<SelfshrinkMemory>): Promise<void> {
+    const { readModel } = loop;
+    const server = await startServer({ socketPath, readModel, commands: loop, warn: this.warn });
+    this.#closers.push(() => server.close());
+    const folder = join(dirname(socketPath), 'selfballoon');
+    const files = await startAttributeFiles({ folder, readModel, commands: loop, warn: this.warn });
+    this.#files = files;
+    this.#closers.push(() => files.close());
+  }
+
+  #defaultPath(): string | null {
+    try {
+      return defaultSocketPath(process.env);
+    } catch (error) {
+      this.#runWithout(error);
+      return null;
+    }
+  }
+
+  #runWithout(error: unknown): void {
+    this.warn(`it cannot be controlled from outside: ${errorText(error)}`);
   }
 
   async close(): Promise<void> {

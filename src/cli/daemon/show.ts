@@ -47,7 +47,17 @@ export async function tableShow(output: NodeJS.WriteStream): Promise<Show> {
   let readModel: ReadModel | null = null;
   const redraw = (): void => {
     if (readModel === null) return;
-    draw([renderTable(readModel.snapshot(), { width: output.columns, isTerminal: true }), '', ...lines].join('\n'));
+    draw(
+      [
+        renderTable(readModel.snapshot(), {
+          width: output.columns,
+          height: output.rows - lines.length - 1,
+          isTerminal: true,
+        }),
+        '',
+        ...lines,
+      ].join('\n'),
+    );
   };
   return {
     line(text) {

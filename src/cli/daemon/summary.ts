@@ -26,8 +26,16 @@ const PAGES_PER_MIB = 256;
 export const mibText = (count: number | null): string =>
   count === null ? '?' : String(Math.round(count / PAGES_PER_MIB));
 
-const sum = (guests: readonly ShownGuest[], of: (guest: ShownGuest) => number | null): number =>
-  guests.reduce((total, guest) => total + (of(guest) ?? 0), 0);
+/** Null when one of them is not known: a sum with a hole in it is no sum. */
+function sum(guests: readonly ShownGuest[], of: (guest: ShownGuest) => number | null): number | null {
+  let total = 0;
+  for (const guest of guests) {
+    const value = of(guest);
+    if (value === null) return null;
+    total += value;
+  }
+  return total;
+}
 
 /** What all driven guests hold, of how much, and what they are doing; then the observed ones. */
 export function summarise({ guests, isDryRun }: Shown): string {
@@ -40,10 +48,11 @@ export function summarise({ guests, isDryRun }: Shown): string {
 const isShownTogether = (guest: ShownGuest): boolean => guest.isDriven || guest.isSimulated;
 
 function summariseTogether(guests: readonly ShownGuest[]): string {
-  const kind = guests.every(({ isSimulated }) => isSimulated) ? 'simulated guests' : 'guests';
+  const kind = guests.every(({ isSimulated }) => isSimulated) ? 'simulated guest' : 'guest';
+  const subject = guests.length === 1 ? `1 ${kind} holds` : `${guests.length} ${kind}s hold`;
   const held = mibText(sum(guests, ({ currentPages }) => currentPages));
   const most = mibText(sum(guests, ({ maximumPages }) => maximumPages));
-  return `${guests.length} ${kind} hold ${held} of ${most} MiB: ${countPhases(guests)}`;
+  return `${subject} ${held} of ${most} MiB: ${countPhases(guests)}`;
 }
 
 function countPhases(guests: readonly ShownGuest[]): string {

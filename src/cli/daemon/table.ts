@@ -2,10 +2,40 @@
 import Table from 'cli-table3';
 import { mibText, type Shown, type ShownGuest } from './summary.js';
 
-const HEAD = ['guest', 'current', 'goal', 'target', 'of', 'state', 'why'];
-/** Widths of all columns but the last, with cli-table3's blank on either side. */
-const WIDTHS = [26, 9, 9, 9, 9, 14];
-const WHY_WIDTH_MIN = 20;
+interface Column {
+  readonly head: string;
+  readonly width: number;
+  readonly align: 'left' | 'right';
+  readonly cell: (guest: ShownGuest) => string;
+  /** Left out on screens narrower than this. */
+  readonly widthMin: number;
+}
+
+const kindOf = (guest: ShownGuest): string => (guest.isSimulated ? ' (simulated)' : '');
+
+const size = (head: string, of: (guest: ShownGuest) => number | null, widthMin = 0): Column => ({
+  head,
+  width: 9,
+  align: 'right',
+  cell: (guest) => mibText(of(guest)),
+  widthMin,
+});
+
+/** Widths are with cli-table3's blank on either side. On 80 columns goal and reason make way. */
+const COLUMNS: readonly Column[] = [
+  { head: 'guest', width: 26, align: 'left', cell: (guest) => guest.name + kindOf(guest), widthMin: 0 },
+  size('current', (guest) => guest.currentPages),
+  size('goal', (guest) => guest.goalPages, 100),
+  size('target', (guest) => guest.targetPages),
+  size('of', (guest) => guest.maximumPages),
+  { head: 'state', width: 15, align: 'left', cell: (guest) => guest.phase, widthMin: 0 },
+];
+const WHY: Omit<Column, 'width'> = {
+  head: 'why',
+  align: 'left',
+  cell: (guest) => (guest.isDriven ? guest.why : `observed only; ${guest.why}`),
+  widthMin: 100,
+};
 const BARE_TABLE = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '' },
   ...{ 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '' },
@@ -14,37 +44,41 @@ const BARE_TABLE = {
 export interface Screen {
   /** In columns. */
   readonly width: number;
+  /** In rows; null = as long as it takes. */
+  readonly height: number | null;
   /** Understands escape sequences. */
   readonly isTerminal: boolean;
 }
 
-/** It as text for that screen. All sizes in MiB. */
-export function renderTable(shown: Shown, { width, isTerminal }: Screen): string {
-  const whyWidth = Math.max(WHY_WIDTH_MIN, width - WIDTHS.reduce((all, one) => all + one, 0) - 1);
+/** It as text for that screen. All sizes in MiB. Guests for which there is no row are counted. */
+export function renderTable(shown: Shown, screen: Screen): string {
+  const columns = columnsFor(screen.width);
   const table = new Table({
-    head: HEAD,
-    colWidths: [...WIDTHS, whyWidth],
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'left', 'left'],
+    head: columns.map(({ head }) => head),
+    colWidths: columns.map(({ width }) => width),
+    colAligns: columns.map(({ align }) => align),
     chars: BARE_TABLE,
-    style: { head: isTerminal ? ['bold'] : [], border: [], compact: true },
+    style: { head: screen.isTerminal ? ['bold'] : [], border: [], compact: true },
   });
-  for (const row of shown.guests) table.push(cells(row));
-  return [...headLines(shown), '', table.toString(), '', 'Sizes in MiB.'].join('\n');
+  const head = headLines(shown);
+  const guests = shown.guests.slice(0, rowsFor(screen, head.length));
+  for (const guest of guests) table.push(columns.map(({ cell }) => cell(guest)));
+  const left = shown.guests.length - guests.length;
+  const foot = left === 0 ? 'Sizes in MiB.' : `Sizes in MiB. ${left} more do not fit on this screen.`;
+  return [...head, '', table.toString(), '', foot].join('\n');
 }
+
+function columnsFor(width: number): readonly Column[] {
+  const fitting = COLUMNS.filter(({ widthMin }) => width >= widthMin);
+  const rest = width - fitting.reduce((sum, column) => sum + column.width, 0) - 1;
+  return width < WHY.widthMin ? fitting : [...fitting, { ...WHY, width: rest }];
+}
+
+/** The table's own heading, the blank lines around it and the last line take five. */
+const rowsFor = ({ height }: Screen, headLength: number): number =>
+  height === null ? Infinity : Math.max(1, height - headLength - 5);
 
 function headLines(shown: Shown): readonly string[] {
   const mode = shown.isDryRun ? ['DRY RUN: decisions are shown, nothing is changed.'] : [];
   return [...mode, ...shown.sources.map((source) => `Here: ${source}.`)];
 }
-
-const kindOf = (row: ShownGuest): string => (row.isSimulated ? ' (simulated)' : '');
-
-const cells = (row: ShownGuest): string[] => [
-  row.name + kindOf(row),
-  mibText(row.currentPages),
-  mibText(row.goalPages),
-  mibText(row.targetPages),
-  mibText(row.maximumPages),
-  row.phase,
-  row.isDriven ? row.why : `observed only; ${row.why}`,
-];

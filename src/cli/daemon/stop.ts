@@ -1,0 +1,47 @@
+/**
+ * The ways to end the daemon, all of which lead through giving back: signals, a lost terminal, and our own mistakes. Before it
+ * runs there is nothing to give back, and a signal ends it at once.
+ */
+
+import { errorText } from '../../errors.js';
+
+/** Aborted when it is time to go. */
+export interface Stop {
+  readonly signal: AbortSignal;
+  /** From now on there is something to give back. */
+  arm(): void;
+  /** What ended it that should not have happened; null after a signal. */
+  readonly failure: Error | null;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** A shell's code for "ended by SIGINT". */
+const EXIT_AT_ONCE = 130;
+
+/** Listens for the process's signals and unhandled errors from now on. A second signal ends the process at once. */
+export function listenForStop(): Stop {
+  const stopping = new AbortController();
+  let isArmed = false;
+  let failure: Error | null = null;
+  const onSignal = (): void => {
+    if (!isArmed || stopping.signal.aborted) process.exit(EXIT_AT_ONCE);
+    stopping.abort();
+  };
+  const onFailure = (error: unknown): void => {
+    if (!isArmed) throw error;
+    failure ??= error instanceof Error ? error : new Error(errorText(error));
+    stopping.abort();
+  };
+  for (const name of SIGNALS) process.on(name, onSignal);
+  process.on('uncaughtException', onFailure);
+  process.on('unhandledRejection', onFailure);
+  return {
+    signal: stopping.signal,
+    arm: () => {
+      isArmed = true;
+    },
+    get failure() {
+      return failure;
+    },
+  };
+}
