@@ -17,6 +17,8 @@ export interface StartRecord {
   readonly format: number;
   readonly policy: string;
   readonly at: Millis;
+  /** Names the daemon's run: the starts of one run go on from each other. Left out where nobody named it. */
+  readonly run?: string;
   readonly state: unknown;
 }
 
@@ -43,13 +45,15 @@ export function encodeState<Memory>(state: ControlState<Memory>): unknown {
   return { ...state, guests: [...state.guests.values()] };
 }
 
-/** The state back from JSON data that `encodeState` made. What it holds is trusted: a journal is the daemon's own. */
+/** The state back from JSON data that `encodeState` made. Its form must have been checked; what it says is trusted. */
 export function decodeState<Memory>(encoded: unknown): ControlState<Memory> {
   const state = encoded as Omit<ControlState<Memory>, 'guests'> & { readonly guests: readonly GuestState<Memory>[] };
   return { ...state, guests: new Map(state.guests.map((guest) => [guest.guest.id, guest])) };
 }
 
 export interface Difference {
+  /** `step`: something else is decided. `start`: the steps before lead to another state; only what differs is given. */
+  readonly kind: 'step' | 'start';
   readonly at: Millis;
   readonly recorded: unknown;
   readonly decided: unknown;
@@ -61,16 +65,20 @@ export interface Replay {
   readonly counts: { readonly steps: number; readonly decisions: number; readonly skipped: number };
 }
 
-/** Decides again, record by record. After a difference it goes on from its own state. */
+/** Decides again, record by record. After a difference it goes on: from its own state, or from the start that differs. */
 export function createReplay<Memory>(step: Step<Memory>): Replay {
   const counts = { steps: 0, decisions: 0, skipped: 0 };
   let state: ControlState<Memory> | null = null;
+  let run: string | undefined;
   return {
     counts,
     take(record) {
       if (record.kind === 'start') {
+        const [before, runBefore] = [state, run];
         state = decodeState<Memory>(record.state);
-        return null;
+        run = record.run;
+        const goesOn = before !== null && run !== undefined && run === runBefore;
+        return goesOn ? compareStates(record.at, state, before) : null;
       }
       if (state === null) {
         counts.skipped += 1;
@@ -88,7 +96,29 @@ export function createReplay<Memory>(step: Step<Memory>): Replay {
 function compare<Memory>(record: StepRecord, again: ReturnType<Step<Memory>>): Difference | null {
   const recorded = outcomeOf(record);
   const decided = outcomeOf(again);
-  return isDeepStrictEqual(recorded, decided) ? null : { at: record.at, recorded, decided };
+  return isDeepStrictEqual(recorded, decided) ? null : { kind: 'step', at: record.at, recorded, decided };
+}
+
+/** Tells only the parts that differ: a state can have a thousand guests. */
+function compareStates<Memory>(
+  at: Millis,
+  recorded: ControlState<Memory>,
+  decided: ControlState<Memory>,
+): Difference | null {
+  const [parts, partsAgain] = [partsOf(recorded), partsOf(decided)];
+  const names = new Set([...parts.keys(), ...partsAgain.keys()]);
+  const differing = [...names].filter((name) => !isDeepStrictEqual(parts.get(name), partsAgain.get(name)));
+  if (differing.length === 0) return null;
+  const pick = (from: ReadonlyMap<string, unknown>): unknown =>
+    Object.fromEntries(differing.map((name) => [name, from.get(name) ?? null]));
+  return { kind: 'start', at, recorded: pick(parts), decided: pick(partsAgain) };
+}
+
+/** A state's parts by name, each guest one of them, as JSON data. */
+function partsOf<Memory>({ guests, ...rest }: ControlState<Memory>): ReadonlyMap<string, unknown> {
+  const ofGuests = Array.from(guests, ([id, guest]) => [`guest ${id}`, guest] as const);
+  const parts: readonly (readonly [string, unknown])[] = [...Object.entries(rest), ...ofGuests];
+  return new Map(parts.map(([name, part]) => [name, JSON.parse(JSON.stringify(part)) as unknown]));
 }
 
 /** As JSON data, as it would stand in the journal. */

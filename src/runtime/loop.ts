@@ -19,6 +19,8 @@ import { PublishedState, type ReadModel } from './read-model.js';
 export interface LoopParts<Memory> {
   readonly step: Step<Memory>;
   readonly policyName: string;
+  /** Names this run in the journal, so that a replay can tell a rotated file from another run. Default: none. */
+  readonly runId?: string;
   readonly state: ControlState<Memory>;
   readonly clock: Clock;
   readonly hypervisors: readonly Hypervisor[];
@@ -123,7 +125,9 @@ export class Loop<Memory> implements Commands {
   }
 
   #startRecord(state: ControlState<Memory>, at: Millis): StartRecord {
-    return { kind: 'start', format: JOURNAL_FORMAT, policy: this.#parts.policyName, at, state: encodeState(state) };
+    const { policyName: policy, runId } = this.#parts;
+    const run = runId === undefined ? {} : { run: runId };
+    return { kind: 'start', format: JOURNAL_FORMAT, policy, ...run, at, state: encodeState(state) };
   }
 
   #carryOut(actions: readonly Action[]): void {

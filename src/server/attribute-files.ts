@@ -15,7 +15,7 @@ export interface AttributeFilesOptions {
   readonly folder: string;
   readonly readModel: ReadModel;
   readonly commands: Commands;
-  /** Told of what was refused, and why. */
+  /** Told of the files' own troubles. A value that the commands refuse is told by whoever answers them (the loop), once. */
   readonly warn: (message: string) => void;
 }
 
@@ -176,15 +176,12 @@ class FollowedFiles implements AttributeFiles {
 
   /** Never rejects. An accepted value is shown by the loop; it comes back through `show`. */
   async #ask(name: string, text: string): Promise<void> {
-    let why: string;
     try {
       const answer = await this.options.commands.writeTunable({ name, text, mayChange: true });
       if (answer.result === 'ok') return;
-      why = answer.why;
     } catch (error) {
-      why = errorText(error);
+      this.options.warn(`a value written to ${this.#folder.path}/${name} could not be handed in: ${errorText(error)}`);
     }
-    this.options.warn(`a value written to ${this.#folder.path}/${name} was refused: ${why}`);
     this.#attempt(`putting ${name} back`, () => {
       const found = this.#folder.read(name);
       if (found.kind === 'text' && found.text === text) this.#putBack(name);

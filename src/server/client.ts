@@ -1,5 +1,6 @@
 /** The command line's side of the socket: one request, one answer, with limits on time and size. */
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
 import { errorText, SelfballoonError, systemErrorCode } from '../errors.js';
 
 export interface ClientAnswer {
@@ -16,6 +17,7 @@ export interface ClientOptions {
 }
 
 const LIMIT_MS = 5000;
+const TRY_AGAIN_AFTER_MS = 20;
 /** A status of some thousand guests. */
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -33,13 +35,19 @@ export async function request(
   const limit = AbortSignal.timeout(options.limitMs ?? LIMIT_MS);
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
   const headers = { Host: 'selfballoon', 'Content-Length': Buffer.byteLength(body ?? '') };
-  try {
-    return await answerTo(httpRequest({ socketPath, method, path, headers, signal, agent: false }), body);
-  } catch (error) {
-    if (error instanceof SelfballoonError) throw error;
-    throw failure(socketPath, error, limit.aborted);
+  for (;;) {
+    try {
+      return await answerTo(httpRequest({ socketPath, method, path, headers, signal, agent: false }), body);
+    } catch (error) {
+      if (error instanceof SelfballoonError) throw error;
+      if (!isQueueFull(error) || signal.aborted) throw failure(socketPath, error, limit.aborted);
+    }
+    await wait(TRY_AGAIN_AFTER_MS);
   }
 }
+
+/** More clients wait to be let in than the kernel queues. It passes, and nothing has been sent yet. */
+const isQueueFull = (error: unknown): boolean => systemErrorCode(error) === 'EAGAIN';
 
 function answerTo(asked: ClientRequest, body: string | undefined): Promise<ClientAnswer> {
   return new Promise((resolve, reject) => {

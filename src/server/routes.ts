@@ -16,7 +16,7 @@ export interface RoutesOptions {
   readonly readModel: ReadModel;
   readonly commands: Commands;
   /** Whether the operating system lets whoever sent this request change things. */
-  readonly mayChange: (request: IncomingMessage) => Promise<boolean>;
+  readonly mayChange: (request: IncomingMessage) => boolean;
   readonly warn: (message: string) => void;
 }
 
@@ -140,13 +140,13 @@ async function putTunable(options: RoutesOptions, request: Routed, response: Ser
     sendRefusal(response, { status: 413, code: 'ETOOLARGE', message: `a body has at most ${BODY_BYTES_MAX} bytes` });
     return;
   }
-  const mayChange = await options.mayChange(request);
+  const mayChange = options.mayChange(request);
   const write = { name: nameIn(request), text: body.text, mayChange };
   await answerCommand(() => options.commands.writeTunable(write), response);
 }
 
 async function release(options: RoutesOptions, request: Routed, response: ServerResponse): Promise<void> {
-  if (await options.mayChange(request)) {
+  if (options.mayChange(request)) {
     await answerCommand(() => options.commands.release(), response);
     return;
   }

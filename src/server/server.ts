@@ -10,6 +10,7 @@ import { errorText, SelfballoonError, systemErrorCode } from '../errors.js';
 import type { Commands } from '../runtime/commands.js';
 import type { ReadModel } from '../runtime/read-model.js';
 import { rawRefusal } from './answers.js';
+import { Connections, type ConnectionLimits } from './connections.js';
 import { peerOf, type Peer } from './peer.js';
 import { makeRoutes } from './routes.js';
 import { isTrustedOwner, ownUid } from './safe-folder.js';
@@ -24,8 +25,8 @@ export interface ServerOptions {
   /** Told of what went wrong without ending anything. Default: nobody. */
   readonly warn?: (message: string) => void;
   /** Who is at the other end. Default: whom the kernel names. */
-  readonly peerOf?: (socket: Socket) => Promise<Peer>;
-  /** Default: 64 connections, 5 s for a request, 20 s for a connection. */
+  readonly peerOf?: (socket: Socket) => Peer;
+  /** Default: 8 connections for each other user, 48 for them together, 256 in all; 5 s for a request, 20 s for a connection. */
   readonly limits?: Partial<ServerLimits>;
 }
 
@@ -34,7 +35,8 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-export interface ServerLimits {
+export interface ServerLimits extends ConnectionLimits {
+  /** In all, so that a script of root's that runs wild does not use up the daemon's files. */
   readonly connections: number;
   /** How long a request may take to arrive. */
   readonly requestMs: number;
@@ -42,7 +44,13 @@ export interface ServerLimits {
   readonly connectionMs: number;
 }
 
-const LIMITS: ServerLimits = { connections: 64, requestMs: 5000, connectionMs: 20_000 };
+const LIMITS: ServerLimits = {
+  connectionsPerUser: 8,
+  connectionsOfOthers: 48,
+  connections: 256,
+  requestMs: 5000,
+  connectionMs: 20_000,
+};
 const HEADERS_BYTES_MAX = 8192;
 /** How often per time limit Node.js looks for requests that are late. */
 const CHECKS_PER_LIMIT = 5;
@@ -54,7 +62,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const warn = options.warn ?? ((): void => undefined);
   const mode = options.mode ?? (ownUid() === 0 ? 0o666 : OWNER_ONLY);
   const find = options.peerOf ?? peerOf;
-  const mayChange = async ({ socket }: IncomingMessage): Promise<boolean> => isAllowed(await find(socket), mode);
+  const isTrusted = (peer: Peer): boolean => isAllowed(peer, mode);
+  const mayChange = ({ socket }: IncomingMessage): boolean => isTrusted(find(socket));
   const limits = { ...LIMITS, ...options.limits };
   const server = createServer(
     {
@@ -66,7 +75,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     makeRoutes({ readModel, commands, mayChange, warn }),
   );
   server.maxConnections = limits.connections;
+  const connections = new Connections({ limits, peerOf: find, isTrusted, warn });
   server.on('connection', (socket) => {
+    connections.admit(socket);
     limitLife(socket, limits.connectionMs);
   });
   server.on('clientError', refuseGarbage);

@@ -108,7 +108,7 @@ describe('the replayer of driver lines', () => {
     const set = { ...PROCESS, op: 'set_new_target', args: { targetPages: target }, scheduledSeconds: 0 };
     assert.ok(replayer.replay({ ...set, stats: { ...stats, target_pages: target } }).agrees);
     const grown = { ...stats, target_pages: target, total_pages: Number(stats['total_pages']) + 1024 };
-    assert.ok(replayer.replay({ ...PROCESS, stats: grown, pendingHotplugPages: 1024 }).agrees);
-    assert.ok(!replayer.replay({ ...PROCESS, stats }).agrees);
+    assert.ok(replayer.replay({ ...PROCESS, n: 2, stats: grown, pendingHotplugPages: 1024 }).agrees);
+    assert.ok(!replayer.replay({ ...PROCESS, n: 3, stats }).agrees);
   });
 });

@@ -16,8 +16,12 @@ import {
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { TUNABLES } from '../../src/control/tunables.js';
+import { createStep, initialState } from '../../src/control/step.js';
+import { DEFAULT_TUNABLES, TUNABLES } from '../../src/control/tunables.js';
 import { SelfballoonError } from '../../src/errors.js';
+import { selfPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
+import { Loop } from '../../src/runtime/loop.js';
+import { RealClock } from '../../src/runtime/real-clock.js';
 import { startAttributeFiles } from '../../src/server/attribute-files.js';
 import { FakeLoop, temporaryFolder, until } from './fakes.js';
 
@@ -94,15 +98,40 @@ describe('attribute files', () => {
     assert.deepEqual(loop.writes, [`${INTERVAL}=7`, 'frontswap_inertia=2\n']);
   });
 
-  it('are put back when a value is refused, each time with a warning', async (context) => {
+  it('are put back each time that a value is refused, without a word of their own', async (context) => {
     const { loop, shell, shows, warnings } = await show(context);
     for (const times of [1, 2]) {
       await shell(`echo soon > ${INTERVAL}`);
-      await until('it is refused', () => warnings.length === times);
+      await until('it was handed in', () => loop.writes.length === times);
       await shows(INTERVAL, '5\n');
     }
-    assert.match(warnings[1] ?? '', /selfballoon_interval was refused: .* takes a whole number .*, not "soon\\n"/);
     assert.equal(loop.tunables.selfballoon_interval, 5);
+    assert.deepEqual(warnings, []);
+  });
+
+  it('and the loop behind them tell a refusal once', async (context) => {
+    const told: string[] = [];
+    const loop = new Loop<SelfshrinkMemory>({
+      step: createStep(selfPolicy),
+      policyName: selfPolicy.name,
+      state: initialState({ tunables: DEFAULT_TUNABLES, isDryRun: false, hasFrontswap: true, limits: {} }),
+      clock: new RealClock(),
+      hypervisors: [],
+      journal: null,
+      tell: ({ text }) => void told.push(text),
+    });
+    const ending = new AbortController();
+    const running = loop.run(ending.signal);
+    const folder = join(temporaryFolder(context), 'selfballoon');
+    const warn = (text: string): void => void told.push(text);
+    const files = await startAttributeFiles({ folder, readModel: loop.readModel, commands: loop, warn });
+    writeFileSync(join(folder, INTERVAL), 'soon\n');
+    await until('it was put back', () => readFileSync(join(folder, INTERVAL), 'utf8') === '5\n');
+    await files.close();
+    ending.abort();
+    await running;
+    assert.equal(told.length, 1);
+    assert.match(told[0] ?? '', /EINVAL: selfballoon_interval takes a whole number .*, not "soon/);
   });
 
   it('are put back when they stay empty', async (context) => {
@@ -188,7 +217,7 @@ describe('attribute files', () => {
     await shell(`echo 10 > ${INTERVAL}`);
     await until('it is told', () => warnings.length === 1);
     await shows(INTERVAL, '5\n');
-    assert.match(warnings[0] ?? '', /was refused: gone$/);
+    assert.match(warnings[0] ?? '', /selfballoon_interval could not be handed in: gone$/);
   });
 
   it('are removed in the end, but not what others have put there', async (context) => {

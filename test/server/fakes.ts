@@ -53,9 +53,9 @@ const POLL_MS = 10;
 const POLLS_MAX = 2000;
 
 /** Waits until `isSo`; fails when that takes out of all proportion. */
-export async function until(what: string, isSo: () => boolean): Promise<void> {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   for (let polls = 0; polls < POLLS_MAX; polls += 1) {
-    if (isSo()) return;
+    if (await isSo()) return;
     await wait(POLL_MS);
   }
   throw new Error(`it never came about that ${what}`);

@@ -17,14 +17,14 @@ describe('the peer of a connection', () => {
     const client = connect(path);
     const socket = await accepted;
     const expected = { kind: 'known', uid: process.geteuid?.(), gid: process.getegid?.(), pid: process.pid };
-    assert.deepEqual(await peerOf(socket), expected);
+    assert.deepEqual(peerOf(socket), expected);
     client.destroy();
     socket.destroy();
-    assert.deepEqual(await peerOf(socket), { kind: 'unknown', why: 'the connection is closed' });
+    assert.deepEqual(peerOf(socket), { kind: 'unknown', why: 'the connection is closed' });
   });
 
   it('of something that is no connection is unknown', async (context) => {
-    assert.equal((await peerOf(new Socket())).kind, 'unknown');
+    assert.equal(peerOf(new Socket()).kind, 'unknown');
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     context.after(() => server.close());
@@ -32,7 +32,7 @@ describe('the peer of a connection', () => {
     assert.ok(typeof address === 'object' && address !== null);
     const overTcp = connect(address.port, '127.0.0.1');
     await new Promise((resolve) => overTcp.once('connect', resolve));
-    assert.equal((await peerOf(overTcp)).kind, 'unknown');
+    assert.equal(peerOf(overTcp).kind, 'unknown');
     overTcp.destroy();
   });
 });

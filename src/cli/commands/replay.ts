@@ -1,10 +1,11 @@
 /** `selfballoon replay`: decides again from a journal, and tells the first difference. */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { createReplay, JOURNAL_FORMAT, type Difference, type JournalRecord } from '../../control/journal.js';
+import { createReplay, type Difference, type JournalRecord } from '../../control/journal.js';
 import { createStep } from '../../control/step.js';
 import { errorText, SelfballoonError } from '../../errors.js';
 import { POLICIES } from '../../policies/index.js';
+import { decodeRecord } from '../journal/decode-record.js';
 
 /** Replays the file at `path`; true when every decision is the same. Throws `SelfballoonError` for what is no journal. */
 export async function replayJournal(path: string, print: (text: string) => void): Promise<boolean> {
@@ -42,22 +43,21 @@ async function* readLines(path: string): AsyncIterable<string> {
 
 /** Null for a line that was cut short. The first line is never one: it would be another kind of file. */
 function parseRecord(path: string, number: number, text: string): JournalRecord | null {
+  const line = parseLine(path, number, text);
+  if (line === null) return null;
+  const decoded = decodeRecord(line.content);
+  if (decoded.kind === 'bad') throw notAJournal(path, `line ${number} ${decoded.why}`);
+  return decoded.record;
+}
+
+function parseLine(path: string, number: number, text: string): { readonly content: unknown } | null {
   try {
-    const record: unknown = JSON.parse(text);
-    if (isRecord(record)) return record;
+    return { content: JSON.parse(text) };
   } catch (error) {
     if (number > 1 && text.startsWith('{"kind":')) return null;
     throw notAJournal(path, `line ${number} is not JSON (${errorText(error)})`);
   }
-  throw notAJournal(path, `line ${number} is neither a start nor a step`);
 }
-
-const isRecord = (record: unknown): record is JournalRecord =>
-  typeof record === 'object' &&
-  record !== null &&
-  'kind' in record &&
-  ((record.kind === 'start' && 'state' in record) ||
-    (record.kind === 'step' && 'events' in record && Array.isArray(record.events)));
 
 function takeRecord(
   path: string,
@@ -65,7 +65,6 @@ function takeRecord(
   replay: ReturnType<typeof createReplay>,
   record: JournalRecord,
 ): Difference | null {
-  if (record.kind === 'start') checkStart(path, number, record);
   try {
     return replay.take(record);
   } catch (error) {
@@ -73,15 +72,13 @@ function takeRecord(
   }
 }
 
-function checkStart(path: string, number: number, { format, policy }: Extract<JournalRecord, { kind: 'start' }>): void {
-  if (format !== JOURNAL_FORMAT) {
-    throw notAJournal(path, `line ${number} has format ${format}, and this program reads ${JOURNAL_FORMAT}`);
-  }
-  if (!Object.hasOwn(POLICIES, policy)) throw notAJournal(path, `line ${number} names an unknown policy, ${policy}`);
-}
-
 function printDifference(number: number, difference: Difference, print: (text: string) => void): void {
   print(`first difference: line ${number}, at ${new Date(difference.at).toISOString()}`);
+  if (difference.kind === 'start') {
+    print(
+      '  the state that stands there is not the one that the steps before it lead to; is a file of the set missing?',
+    );
+  }
   print(`  recorded: ${JSON.stringify(difference.recorded)}`);
   print(`  decided:  ${JSON.stringify(difference.decided)}`);
 }

@@ -1,4 +1,5 @@
 /** The daemon, put together: a place, the loop over it, the journal, and the ways in from outside. */
+import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { Logger } from '@logtape/logtape';
 import type { Config } from '../../config/index.js';
@@ -39,6 +40,7 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
   const loop = new Loop<SelfshrinkMemory>({
     step: createStep(selfPolicy),
     policyName: selfPolicy.name,
+    runId: randomUUID(),
     state: initialState<SelfshrinkMemory>({
       tunables: place.tunables,
       isDryRun: config.isDryRun,

@@ -1,0 +1,97 @@
+/**
+ * The form of the state in a start record. It checks what the step relies on, so that a record that was made by hand, or by
+ * another version, is told by what it lacks. Whether the values are true is not its business.
+ */
+import * as v from 'valibot';
+import type { GuestState } from '../../control/guest.js';
+import type { Reading, Signals } from '../../control/reading.js';
+import type { ControlState } from '../../control/step.js';
+import { AUTOMATIC, TUNABLES, type TunableRow } from '../../control/tunables.js';
+
+type FieldsOf<T> = Readonly<Record<keyof T, v.GenericSchema>>;
+
+const numberOrNull = v.nullable(v.number());
+const anObject = v.looseObject({});
+
+function signalOf(value: v.GenericSchema) {
+  return v.variant('known', [
+    v.looseObject({ known: v.literal(true), value, at: v.number() }),
+    v.looseObject({ known: v.literal(false), reason: v.string(), detail: v.string() }),
+  ]);
+}
+
+const count = signalOf(v.number());
+
+const signals = {
+  current: count,
+  maximum: count,
+  total: count,
+  free: count,
+  available: count,
+  cached: count,
+  committed: count,
+  reserve: count,
+  maxPfn: count,
+  swapTotal: count,
+  swapUsed: count,
+  overflowUsed: count,
+  refaults: count,
+  majorFaults: count,
+  oomKills: count,
+  pressure: signalOf(v.looseObject({ somePercent: v.number(), fullPercent: v.number() })),
+} satisfies FieldsOf<Signals>;
+
+export const readingSchema = v.looseObject({ at: v.number(), ...signals } satisfies FieldsOf<Reading>);
+
+export const guestDescriptionSchema = v.looseObject({
+  id: v.string(),
+  name: v.string(),
+  capabilities: v.looseObject({
+    canSetTarget: v.boolean(),
+    hasOverflowTier: v.boolean(),
+    isSimulated: v.boolean(),
+  }),
+});
+
+const limits = v.looseObject({ floor: v.number(), ceiling: numberOrNull });
+
+const pursuit = v.looseObject({
+  id: v.number(),
+  target: v.number(),
+  phase: v.string(),
+  progressAt: v.number(),
+  distance: numberOrNull,
+  isUncooperative: v.boolean(),
+  failure: v.nullable(v.string()),
+});
+
+const guest = v.looseObject({
+  guest: guestDescriptionSchema,
+  limits,
+  isDriven: v.boolean(),
+  reading: v.nullable(readingSchema),
+  readFailure: v.nullable(v.string()),
+  decision: v.nullable(anObject),
+  memory: v.unknown(),
+  policyDueAt: numberOrNull,
+  lookDueAt: v.number(),
+  lookingSince: numberOrNull,
+  maximumSeen: numberOrNull,
+  pursuit: v.nullable(pursuit),
+  shrinking: numberOrNull,
+  isReleased: v.boolean(),
+} satisfies FieldsOf<GuestState<unknown>>);
+
+const tunableOf = ({ takesAutomatic }: TunableRow): v.GenericSchema =>
+  takesAutomatic ? v.union([v.number(), v.literal(AUTOMATIC)]) : v.number();
+
+const tunables = v.looseObject(Object.fromEntries(TUNABLES.map((row) => [row.name, tunableOf(row)])));
+
+export const stateSchema = v.looseObject({
+  tunables,
+  isDryRun: v.boolean(),
+  hasFrontswap: v.boolean(),
+  limits: v.record(v.string(), limits),
+  guests: v.array(guest),
+  nextId: v.number(),
+} satisfies FieldsOf<ControlState<unknown>>);
