@@ -31,7 +31,6 @@ export interface Described<T> {
   readonly description: string;
 }
 
-const LIST_LENGTH_MAX = 64;
 const PATH_LENGTH_MAX = 4095;
 const path = v.pipe(v.string(), v.regex(/^\/[^\0\n]*$/), v.maxLength(PATH_LENGTH_MAX));
 
@@ -101,12 +100,14 @@ export function optionalPathKey({ fallback, description }: Described<string>) {
   return withFacts(schema, { kind: 'text', allowed: 'an absolute path', fallback, description });
 }
 
-/** A list of absolute paths, empty by default. */
-export function pathListKey(description: string) {
-  const schema = v.optional(v.pipe(v.array(path), v.maxLength(LIST_LENGTH_MAX), v.description(description)), []);
+/** A list of at most `lengthMax` different absolute paths, empty by default. That they differ is for the check of the values to see. */
+export function pathListKey(lengthMax: number, description: string) {
+  // For editors: a JSON Schema has a word for it.
+  const differ = v.metadata<string[], { readonly uniqueItems: true }>({ uniqueItems: true });
+  const schema = v.optional(v.pipe(v.array(path), v.maxLength(lengthMax), differ, v.description(description)), []);
   return withFacts(schema, {
     kind: 'list',
-    allowed: `a list of at most ${LIST_LENGTH_MAX} absolute paths`,
+    allowed: `a list of at most ${lengthMax} different absolute paths`,
     fallback: '[]',
     description,
   });

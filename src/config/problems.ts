@@ -34,10 +34,20 @@ function wrongWith({ path, value, shown }: Assignment): string | null {
   const name = printable(pathText(path));
   const key = findKey(path);
   if (key !== null && value !== OPENED_SECTION) {
-    return key.accepts(value) ? null : `${name} is ${shown}; allowed: ${key.allowed}`;
+    if (!key.accepts(value)) return `${name} is ${shown}; allowed: ${key.allowed}`;
+    const twice = repeatedIn(value);
+    return twice === null ? null : `${name} has ${twice} twice; allowed: ${key.allowed}`;
   }
   if (!isSection(path)) return strayFrom(path, value === OPENED_SECTION);
   return value === OPENED_SECTION ? null : `${name} is ${shown}; allowed: a section, [${name}]`;
+}
+
+/** What a list has more than once, fit to be printed; null where the value has nothing twice or is no list. */
+function repeatedIn(value: unknown): string | null {
+  if (!Array.isArray(value)) return null;
+  const items: readonly unknown[] = value;
+  const twice = items.find((item, index) => typeof item === 'string' && items.indexOf(item) !== index);
+  return typeof twice === 'string' ? printable(JSON.stringify(twice)) : null;
 }
 
 /** What is wrong with a path that leads nowhere: the first part of it that is not known. */

@@ -20,6 +20,8 @@ import {
 /** More MiB than any machine has (2^52 bytes). */
 const MIB_MAX = 2 ** 32;
 const UINT32_MAX = 2 ** 32 - 1;
+/** The kernel itself takes fewer than 32 swap devices (`MAX_SWAPFILES`, swapon(2)). */
+const OVERFLOW_DEVICES_MAX = 32;
 
 /** Which hypervisor is driven. `auto` looks which of them is there. */
 export const HYPERVISORS = ['auto', 'embedded', 'xen-guest'] as const;
@@ -118,7 +120,10 @@ export const CONFIG_SCHEMA = v.strictObject({
   ),
   overflow: v.optional(
     section('The overflow tier: swap devices that catch what a smaller guest must swap out.', {
-      devices: pathListKey('The swap devices, for example ["/dev/zram0", "/dev/zram1"], highest priority first.'),
+      devices: pathListKey(
+        OVERFLOW_DEVICES_MAX,
+        'The swap devices, for example ["/dev/zram0", "/dev/zram1"], highest priority first.',
+      ),
       reserve_mib: wholeKey(MIB_LIMIT, {
         fallback: 64,
         description: 'Memory that must stay available while a device is emptied. Unit: MiB.',

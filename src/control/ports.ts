@@ -45,17 +45,24 @@ export interface Hypervisor {
   watchGuests(signal: AbortSignal): AsyncIterable<GuestNotice>;
   /** Looks at the guests named, and reports each as soon as it is known: a slow guest does not hold up the others. */
   read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void>;
-  /** Asks for a new size. That it returns means "asked", not "reached": only a later reading says what was reached. */
+  /**
+   * Asks for a new size. That it returns means "asked", not "reached": only a later reading says what was reached. The newest
+   * size asked of a guest wins: a call that ran out of time must not take effect after a newer one. One that waits for another
+   * and is overtaken by a newer one rejects with `EUNAVAILABLE` and never takes effect.
+   */
   setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void>;
   /** Asks the overflow tier to give back pages until it holds at most `to`. Returns what was done, in words for the log. */
   shrinkOverflow(guest: GuestId, to: Pages, signal: AbortSignal): Promise<string>;
-  /** Lets go of every handle. What was asked of guests stays as it is. */
+  /**
+   * Lets go of every handle. What was asked of guests stays as it is. Waits, but not for ever, for requests that are on their way
+   * and could still take effect, and rejects where one of them does not end.
+   */
   close(): Promise<void>;
 }
 
 /** A store that holds what a guest swaps out, and that can be asked to give pages back. */
 export interface OverflowTier {
-  /** Pages that it holds now. */
+  /** Pages that it holds now, or why it is not there at present. One that has gone absent may come back. */
   readonly read: () => Promise<OverflowReading>;
   /**
    * Gives pages back until at most `to` remain, as far as that is safe now. A tier that can give back large pieces only may

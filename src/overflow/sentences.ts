@@ -28,6 +28,10 @@ export const sayStripesUnknown = (detail: string): string =>
 export const sayMemoryUnknown = (detail: string, owed: Pages): string =>
   `left alone: the available memory is not known (${detail}); ${sayPages(owed)} are owed`;
 
+/** Nothing is done, but what was asked for stays owed. */
+export const sayFloorUnknown = (detail: string, owed: Pages): string =>
+  `left alone: what the kernel keeps for itself is not known (${detail}); ${sayPages(owed)} are owed`;
+
 /** Why nothing more is emptied. */
 export function sayWhyNot(plan: Exclude<ShrinkPlan, { kind: 'empty' }>): string {
   switch (plan.kind) {

@@ -7,30 +7,41 @@
  * At most one stripe is off at any time. `swapoff` cannot be aborted: when a time limit passes, the caller is let go and the
  * stripe is finished and put back in the background.
  */
+import { unlessAborted } from '../control/abort.js';
 import type { OverflowReading, OverflowTier } from '../control/ports.js';
 import { mapField, type Field } from '../control/signal.js';
 import type { ProcFile } from '../signals/proc-file.js';
 import { addPages, millis, NO_PAGES, subtractToZero, type Millis, type Pages } from '../units.js';
-import { unlessAborted } from './abort.js';
 import { checkDevices } from './devices.js';
 import { openStripeFiles, type StripeFiles } from './look.js';
 import { debtAfterAsking, debtAfterHomecoming, debtAfterLook, NO_DEBT, type Debt } from './owed.js';
 import { planShrink, sizeOf, usedBy, type Stripe } from './plan.js';
 import { priorityFor } from './priorities.js';
 import { failedAgain, isDue, missingStripe, waitedOneLook, type MissingStripe } from './put-back.js';
-import { sayBusy, sayEmptied, sayMemoryUnknown, sayStillOff, sayStripesUnknown, sayWhyNot } from './sentences.js';
+import {
+  sayBusy,
+  sayEmptied,
+  sayFloorUnknown,
+  sayMemoryUnknown,
+  sayStillOff,
+  sayStripesUnknown,
+  sayWhyNot,
+} from './sentences.js';
 import type { SwapCalls } from './swap-calls.js';
 import { asSelfballoonError, closedError, notPutBack, outOfTime } from './swap-errors.js';
 
 export interface SwapStripesOptions {
-  /** Absolute paths of swap devices, 1 to 32, the one to be filled first first. */
+  /** Absolute paths of swap devices, at least one, the one to be filled first first. */
   readonly devices: readonly string[];
   /** Folder under which `proc` lies; `/` on a real machine. */
   readonly root: string;
   /** Memory that must stay available, on top of the floor, while a stripe is emptied. */
   readonly reservePages: Pages;
-  /** Memory that must stay available anyway. Default 0: the reserve alone. */
-  readonly floorPages?: Pages;
+  /**
+   * Memory that must stay available anyway: what the kernel keeps for itself. Asked anew at each look, for it changes with the
+   * size of the guest. While it is unknown nothing is emptied.
+   */
+  readonly floorPages: () => Field<Pages>;
   readonly swap: SwapCalls;
   /** The one clock; used to say how long emptying a stripe took. */
   readonly now: () => Millis;
@@ -72,7 +83,6 @@ export async function openSwapStripes(options: SwapStripesOptions): Promise<Swap
 
 class Stripes implements SwapStripes {
   readonly #options: SwapStripesOptions;
-  readonly #keep: Pages;
   readonly #files: StripeFiles;
   /** By device: what should be on, as far as that is our business, and was not on when last looked at. */
   readonly #missing = new Map<string, MissingStripe>();
@@ -84,7 +94,6 @@ class Stripes implements SwapStripes {
 
   constructor(options: SwapStripesOptions) {
     this.#options = options;
-    this.#keep = addPages(options.reservePages, options.floorPages ?? NO_PAGES);
     this.#files = openStripeFiles(options);
   }
 
@@ -165,8 +174,10 @@ class Stripes implements SwapStripes {
     if (!seen.known) return sayStripesUnknown(seen.detail);
     const available = this.#files.available();
     if (!available.known) return sayMemoryUnknown(available.detail, this.#debt.owed);
-    const question = { stripes: seen.value, to, owed: this.#debt.owed, available: available.value, keep: this.#keep };
-    const plan = planShrink(question);
+    const floor = this.#options.floorPages();
+    if (!floor.known) return sayFloorUnknown(floor.detail, this.#debt.owed);
+    const keep = addPages(this.#options.reservePages, floor.value);
+    const plan = planShrink({ stripes: seen.value, to, owed: this.#debt.owed, available: available.value, keep });
     return plan.kind === 'empty' ? plan.stripe : sayWhyNot(plan);
   }
 

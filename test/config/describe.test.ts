@@ -68,6 +68,10 @@ describe('the JSON Schema of the configuration', () => {
     assert.ok(schema.includes('"additionalProperties":false'));
   });
 
+  it('says how many swap devices there may be, and that they must differ', () => {
+    assert.match(schema, /"maxItems":32,"uniqueItems":true/);
+  });
+
   it('makes no key a must', () => {
     assert.doesNotMatch(schema, /"required":\["/);
   });

@@ -52,7 +52,17 @@ const PROBLEMS: readonly (readonly [what: string, text: string, problem: string]
   [
     'a list with something else in it',
     'overflow.devices = ["/dev/zram0", 1]',
-    `${AT}:1:1: overflow.devices is ["/dev/zram0", 1]; allowed: a list of at most 64 absolute paths`,
+    `${AT}:1:1: overflow.devices is ["/dev/zram0", 1]; allowed: a list of at most 32 different absolute paths`,
+  ],
+  [
+    'a list with more in it than there can be swap devices',
+    `[overflow]\ndevices = [${Array.from({ length: 33 }, (_, at) => `"/s${at}"`).join(',')}]`,
+    `${AT}:2:1: overflow.devices is ["/s0","/s1","/s2","/s3","/s4","/s5","/s6","/s7","/s8","/s9"…; allowed: a list of at most 32 different absolute paths`,
+  ],
+  [
+    'a list that names a device twice',
+    '[overflow]\nreserve_mib = 1\ndevices = ["/dev/zram0", "/dev/zram1", "/dev/zram0"]',
+    `${AT}:3:1: overflow.devices has "/dev/zram0" twice; allowed: a list of at most 32 different absolute paths`,
   ],
   [
     'a date',

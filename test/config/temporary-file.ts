@@ -29,5 +29,10 @@ export async function problemIn(load: Promise<LoadedConfig>): Promise<string> {
   if (!(outcome instanceof SelfballoonError) || outcome.code !== 'ECONFIG') {
     throw new Error(`expected ECONFIG, not ${String(outcome)}`);
   }
-  return outcome.message.replace(`. ${outcome.advice ?? ''}`, '').replaceAll(/\/\S*\/(?=selfballoon\.toml)/g, '');
+  // Between a message and its advice stands a full stop, unless the message ends with a mark of its own.
+  const advice = ` ${outcome.advice ?? ''}`;
+  return outcome.message
+    .replace(`.${advice}`, '')
+    .replace(advice, '')
+    .replaceAll(/\/\S*\/(?=selfballoon\.toml)/g, '');
 }

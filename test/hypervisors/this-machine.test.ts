@@ -38,6 +38,17 @@ describe('this machine, only watched', () => {
     await port.close();
   });
 
+  it('has a name that breaks no log line and no table, whatever the host is called', async (test) => {
+    const root = writeRoot(test, { 'proc/sys/kernel/hostname': 'evil\u001b[31m/../\nroot\n' });
+    const port = openThisMachine({ root, now });
+    for await (const notice of port.watchGuests(never())) {
+      assert.ok(notice.kind === 'guest-came');
+      assert.equal(notice.guest.name, 'evil__31m_..__root');
+      assert.equal(notice.guest.id, 'this-machine/evil__31m_..__root');
+      await port.close();
+    }
+  });
+
   it('ends the watch when it is closed, and has none after an abort', async (test) => {
     const port = openThisMachine({ root: rootOf(test), now });
     const guests = port.watchGuests(never())[Symbol.asyncIterator]();

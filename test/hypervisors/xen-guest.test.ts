@@ -229,12 +229,15 @@ describe('a Xen guest: setting a target', () => {
         writes += 1;
         return new Promise(() => null);
       },
+      timeLimit: () => AbortSignal.abort(),
     });
     const asked = guest.setTarget(ID, guestSize(pages(1)), limit.signal);
     limit.abort();
     await assert.rejects(asked, failsWith('ETIMEDOUT', /not finished in time/));
     await assert.rejects(guest.setTarget(ID, guestSize(pages(1)), limit.signal), failsWith('ETIMEDOUT', /target/));
     assert.equal(writes, 1);
+    opened = [];
+    await assert.rejects(guest.close(), failsWith('ETIMEDOUT', /nobody knows .* selfballoon release/));
   });
 
   it('does not set another guest', async () => {

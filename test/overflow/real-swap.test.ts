@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { it } from 'node:test';
 import koffi from 'koffi';
+import { known } from '../../src/control/signal.js';
 import { realSwapCalls } from '../../src/overflow/swap-calls.js';
 import { openSwapStripes } from '../../src/overflow/swap-stripes.js';
 import { mib, mibToPages, millis, pages } from '../../src/units.js';
@@ -39,7 +40,14 @@ it('switches real stripes on, heals one that is missing, and empties one that ho
     chmodSync(device, 0o600);
     execFileSync('mkswap', [device], { stdio: 'ignore' });
   }
-  const options = { devices, root: '/', reservePages: mibToPages(mib(64)), swap, now: () => millis(performance.now()) };
+  const options = {
+    devices,
+    root: '/',
+    reservePages: mibToPages(mib(64)),
+    floorPages: () => known(pages(0)),
+    swap,
+    now: () => millis(performance.now()),
+  };
   try {
     const first = await openSwapStripes(options);
     assert.deepEqual(prioritiesOf(devices), [102, 101, 100]);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { known } from '../../src/control/signal.js';
 import { SelfballoonError } from '../../src/errors.js';
 import { openSwapStripes, type SwapStripes } from '../../src/overflow/swap-stripes.js';
 import { SELFSHRINK_START, selfshrinkStep } from '../../src/policies/selfshrink.js';
@@ -24,6 +25,7 @@ beforeEach(async () => {
     devices: DEVICES,
     root: kernel.root,
     reservePages: pages(RESERVE),
+    floorPages: () => known(pages(0)),
     swap: kernel,
     now: () => millis(kernel.now),
   });

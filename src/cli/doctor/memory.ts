@@ -2,23 +2,48 @@
 import { join } from 'node:path';
 import type { Signals } from '../../control/reading.js';
 import type { Field } from '../../control/signal.js';
+import { kernelName } from '../../overflow/index.js';
 import { openProcFile } from '../../signals/proc-file.js';
 import { parseSwaps, type SwapArea } from '../../signals/swaps.js';
-import { pagesToMibDown, subtractToZero, type Pages } from '../../units.js';
+import { addPages, pagesToMibDown, subtractToZero, type Pages } from '../../units.js';
 import { fail, ok, warn, type Finding } from './finding.js';
 
 const sizeText = (count: Pages): string => `${pagesToMibDown(count)} MiB`;
 
+/** What is known of swap and of the memory that it stands behind. `current` and `maximum` are the balloon's. */
+export interface SwapSeen {
+  readonly total: Field<Pages>;
+  readonly swapTotal: Field<Pages>;
+  readonly current: Field<Pages>;
+  readonly maximum: Field<Pages>;
+}
+
 /** A guest without enough swap must not self-balloon: swap should be about as large as its memory. */
-export function checkSwap({ total, swapTotal }: Signals): Finding {
-  if (!total.known || !swapTotal.known) {
-    return warn('how much swap there is could not be read', 'Look at /proc/meminfo; is /proc mounted?');
+export function checkSwap(seen: SwapSeen): Finding {
+  const { swapTotal } = seen;
+  const memory = wholeMemory(seen);
+  if (!swapTotal.known) {
+    return fail(
+      `how much swap there is could not be read (${swapTotal.detail})`,
+      'Look at /proc/meminfo; is /proc mounted?',
+    );
   }
-  const missing = subtractToZero(total.value, swapTotal.value);
-  const seen = `${sizeText(swapTotal.value)} of swap for ${sizeText(total.value)} of memory`;
-  if (missing === 0) return ok(seen);
+  if (swapTotal.value === 0 && memory === null)
+    return fail('0 MiB of swap', 'Add as much swap as the guest has memory');
+  if (memory === null) return warn('how much memory there is could not be read', 'Look at /proc/meminfo');
+  const missing = subtractToZero(memory, swapTotal.value);
+  const what = `${sizeText(swapTotal.value)} of swap for ${sizeText(memory)} of memory`;
+  if (missing === 0) return ok(what);
   const advice = `Add about ${sizeText(missing)} of swap, so that a demand that comes too fast costs time and not a process`;
-  return swapTotal.value === 0 ? fail(seen, advice) : warn(seen, advice);
+  return swapTotal.value === 0 ? fail(what, advice) : warn(what, advice);
+}
+
+/** What the kernel would manage if its balloon, as far as it is known, gave everything back; null where nothing is known. */
+function wholeMemory({ total, current, maximum }: SwapSeen): Pages | null {
+  if (!total.known) return null;
+  return current.known && maximum.known
+    ? addPages(total.value, subtractToZero(maximum.value, current.value))
+    : total.value;
 }
 
 /** The swap stripes that catch what is swapped, as configured and as they are. */
@@ -36,7 +61,7 @@ export function checkTier(devices: readonly string[], root: string): readonly Fi
 }
 
 function checkStripe(device: string, swaps: readonly SwapArea[]): Finding {
-  const area = swaps.find(({ name }) => name === device);
+  const area = swaps.find(({ name }) => name === kernelName(device));
   if (area === undefined) {
     return warn(
       `swap stripe ${device} is not switched on`,

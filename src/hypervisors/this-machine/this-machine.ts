@@ -3,6 +3,8 @@
  * policy would do here before anything is allowed to act.
  */
 import { join } from 'node:path';
+import { untilAborted } from '../../control/abort.js';
+import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import type { Capabilities, GuestDescription, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { HypervisorError } from '../../errors.js';
@@ -26,8 +28,6 @@ export function openThisMachine(options: ThisMachineOptions): Hypervisor {
 
 const KIND = 'this-machine';
 const CAPABILITIES: Capabilities = { canSetTarget: false, hasOverflowTier: false, isSimulated: false };
-/** What the kernel allows (`__NEW_UTS_LEN`). */
-const HOST_NAME_LENGTH_MAX = 64;
 
 class ThisMachine implements Hypervisor {
   readonly kind = KIND;
@@ -41,7 +41,7 @@ class ThisMachine implements Hypervisor {
     const name = readHostName(root);
     this.#reader = openGuestReader({ root, now });
     this.#now = now;
-    this.#guest = { id: `${KIND}/${name}`, name, capabilities: CAPABILITIES };
+    this.#guest = { id: guestIdOf(KIND, name), name, capabilities: CAPABILITIES };
   }
 
   /** The one guest, at once; then nothing until `signal` is aborted or the port is closed. */
@@ -115,20 +115,6 @@ async function attempt<T>(action: () => T): Promise<T> {
   return Promise.resolve().then(action);
 }
 
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else
-      signal.addEventListener(
-        'abort',
-        () => {
-          resolve();
-        },
-        { once: true },
-      );
-  });
-}
-
 function notHere(guest: GuestId): HypervisorError {
   return new HypervisorError({ code: 'EGONE', guest, message: 'there is no such guest on this machine' });
 }
@@ -137,6 +123,6 @@ function readHostName(root: string): string {
   const file = openProcFile(join(root, 'proc', 'sys', 'kernel', 'hostname'), { bytesMax: 4096 });
   const text = file.read();
   file.close();
-  const name = text.known ? text.value.trim().slice(0, HOST_NAME_LENGTH_MAX) : '';
+  const name = text.known ? cleanGuestName(KIND, text.value.trim()) : '';
   return name === '' ? 'localhost' : name;
 }

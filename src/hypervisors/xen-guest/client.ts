@@ -3,12 +3,12 @@
  * through the driver's attribute files. Does the I/O; text and units are the codec's, decisions are control's.
  */
 import { join } from 'node:path';
+import { unlessAborted, untilAborted } from '../../control/abort.js';
 import type { GuestNotice, Hypervisor, OverflowTier, ReadOutcome } from '../../control/ports.js';
 import type { GuestId, Reading } from '../../control/reading.js';
 import { knownAt, stamp, unknown, type Signal } from '../../control/signal.js';
 import { openGuestReader, type GuestReader } from '../../signals/guest-reader.js';
-import type { GuestSize, Millis, Pages } from '../../units.js';
-import { unlessAborted, untilAborted } from './abort.js';
+import { millis, type GuestSize, type Millis, type Pages } from '../../units.js';
 import { openBalloonFiles, XEN_MEMORY, type BalloonFiles } from './balloon-files.js';
 import { formatTarget } from './codec.js';
 import {
@@ -17,11 +17,17 @@ import {
   notTaken,
   noTier,
   outOfTime,
+  stillWriting,
+  superseded,
   unknownGuest,
   writeFailed,
 } from './errors.js';
 import { cleanName, guestId, guestName, KIND } from './name.js';
 import { setAttribute, type SetAttribute } from './target-file.js';
+import { TargetWriter } from './target-writer.js';
+
+/** How long closing waits for a target on its way: as long as the executor waits for an answer to any call. */
+const CLOSE_WAIT = millis(5_000);
 
 export interface XenGuestOptions {
   /** Folder under which `sys` and `proc` lie; `/` on a real machine. */
@@ -33,6 +39,8 @@ export interface XenGuestOptions {
   readonly name?: string;
   /** How `target_kb` is written and read back. Given by tests only. */
   readonly setAttribute?: SetAttribute;
+  /** A signal that is aborted that much later, as a clock makes it. Default: real time. */
+  readonly timeLimit?: (length: Millis) => AbortSignal;
 }
 
 /**
@@ -52,12 +60,17 @@ class XenGuest implements Hypervisor {
   readonly #reader: GuestReader;
   readonly #balloon: BalloonFiles;
   readonly #targetPath: string;
+  readonly #targets: TargetWriter;
 
   constructor(options: XenGuestOptions) {
     this.#options = options;
     this.#name = options.name === undefined ? guestName(options.root) : cleanName(options.name);
     this.#id = guestId(this.#name);
     this.#targetPath = join(options.root, XEN_MEMORY, 'target_kb');
+    this.#targets = new TargetWriter(
+      (text) => this.#write(text),
+      (by) => superseded(this.#id, by),
+    );
     this.description = `this Xen guest (${this.#name}), through ${this.#targetPath}`;
     this.#reader = openGuestReader({ root: options.root, now: options.now });
     this.#balloon = openBalloonFiles(options.root);
@@ -110,11 +123,10 @@ class XenGuest implements Hypervisor {
     if (guest !== this.#id) throw unknownGuest(guest, this.#id);
     const text = formatTarget(target);
     if (text === null) throw impossibleTarget(guest, target);
-    // Nothing is begun when the time is up already: a late write could undo a newer one.
-    if (signal.aborted) throw outOfTime(guest, 'setting the balloon target');
-    const readBack = await unlessAborted(this.#write(text), signal, () =>
-      outOfTime(guest, 'setting the balloon target'),
-    );
+    const doing = `setting the balloon target to ${text.trim()} KiB`;
+    // Whoever has given up already may have asked elsewhere since, and does not wait for the answer.
+    if (signal.aborted) throw outOfTime(guest, doing);
+    const readBack = await unlessAborted(this.#targets.set(text), signal, () => outOfTime(guest, doing));
     if (readBack.trim() !== text.trim()) throw notTaken(guest, text, readBack);
   }
 
@@ -139,10 +151,17 @@ class XenGuest implements Hypervisor {
     }
   }
 
-  /** Closes the files. The overflow tier stays open, and what was asked of the balloon stays as it is. */
-  close(): Promise<void> {
+  /**
+   * Waits up to 5 s for targets on their way, and closes the files. The overflow tier stays open, and what was asked of the
+   * balloon stays as it is. Rejects with `ETIMEDOUT` when a write does not end: then nobody knows which target it leaves.
+   */
+  async close(): Promise<void> {
     this.#reader.close();
     this.#balloon.close();
-    return Promise.resolve();
+    if (!this.#targets.isBusy) return;
+    const limit = (this.#options.timeLimit ?? realTimeLimit)(CLOSE_WAIT);
+    await unlessAborted(this.#targets.settled(), limit, () => stillWriting(this.#id, this.#targetPath));
   }
 }
+
+const realTimeLimit = (length: Millis): AbortSignal => AbortSignal.timeout(length);

@@ -66,6 +66,23 @@ export const outOfTime = (guest: string, doing: string): HypervisorError =>
     advice: 'The guest may be short of CPU or memory; it is tried again in the next round',
   });
 
+/** A newer target, `by`, was asked for while this one waited for a write under way. It was never written. */
+export const superseded = (guest: string, by: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    guest,
+    message: `this balloon target was not written: a newer one, ${by.trim()} KiB, was asked for while it waited`,
+  });
+
+/** The daemon lets go of the guest while a write to `path` has not come back. */
+export const stillWriting = (guest: string, path: string): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    guest,
+    message: `a write to ${path} has not come back, so nobody knows which balloon target it will leave`,
+    advice: 'Look at the file; to give all memory back, run: selfballoon release',
+  });
+
 /** The overflow tier was to be shrunk, and there is none. */
 export const noTier = (guest: string): HypervisorError =>
   new HypervisorError({

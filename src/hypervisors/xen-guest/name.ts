@@ -1,11 +1,9 @@
 /** What the guest is called: its host name, or else its Xen UUID. */
+import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import type { GuestId } from '../../control/reading.js';
 import { readOnce } from './detect.js';
 
 export const KIND = 'xen-guest';
-
-/** A guest's id has at most 255 characters, and this is what the kind and the slash leave of them. */
-const NAME_LENGTH_MAX = 255 - KIND.length - 1;
 
 /** The guest's name for people, from files under `root`. Never empty. */
 export function guestName(root: string): string {
@@ -15,10 +13,10 @@ export function guestName(root: string): string {
 }
 
 /** The id of the guest called `name`. */
-export const guestId = (name: string): GuestId => `${KIND}/${name}`;
+export const guestId = (name: string): GuestId => guestIdOf(KIND, name);
 
-/** Without characters that would break a log line or a path, cut to length. Never empty. */
+/** A name that breaks nothing. Never empty. */
 export function cleanName(name: string): string {
-  const clean = name.replace(/[^\w.:-]/g, '_').slice(0, NAME_LENGTH_MAX);
+  const clean = cleanGuestName(KIND, name);
   return clean === '' ? 'unnamed' : clean;
 }

@@ -1,4 +1,7 @@
-/** Waiting with a time limit, for things that cannot be stopped themselves. */
+/**
+ * Waiting with a time limit, for things that cannot be stopped themselves. Plain plumbing of promises: it knows neither clocks
+ * nor what is waited for.
+ */
 
 /** Resolves when `signal` is aborted. Never rejects. */
 export function untilAborted(signal: AbortSignal): Promise<void> {
@@ -11,7 +14,10 @@ export function untilAborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Settles as `work` does, or rejects with what `outOfTime` makes as soon as `signal` is aborted. `work` then goes on unheard. */
+/**
+ * Settles as `work` does, or rejects with what `outOfTime` makes as soon as `signal` is aborted. `work` then goes on, and its own
+ * end is nobody's rejection any more: whoever started it keeps what it left behind.
+ */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, outOfTime: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
