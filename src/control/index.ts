@@ -12,6 +12,7 @@ export * from './pursuit.js';
 export * from './reading.js';
 export * from './reason.js';
 export * from './signal.js';
+export * from './roster.js';
 export * from './start-up.js';
 export * from './step.js';
 export * from './tunables.js';

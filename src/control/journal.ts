@@ -7,6 +7,7 @@ import type { Millis } from '../units.js';
 import type { Action, GuestDecision } from './actions.js';
 import type { Event } from './events.js';
 import type { GuestState } from './guest.js';
+import { Roster } from './roster.js';
 import type { ControlState, Step } from './step.js';
 
 /** Raised whenever the meaning of a record changes; a journal of another format is not replayed. */
@@ -42,13 +43,13 @@ export interface Journal {
 
 /** The state as JSON data: the guests' map becomes a list. */
 export function encodeState<Memory>(state: ControlState<Memory>): unknown {
-  return { ...state, guests: [...state.guests.values()] };
+  return { ...state, guests: state.guests.list };
 }
 
 /** The state back from JSON data that `encodeState` made. Its form must have been checked; what it says is trusted. */
 export function decodeState<Memory>(encoded: unknown): ControlState<Memory> {
   const state = encoded as Omit<ControlState<Memory>, 'guests'> & { readonly guests: readonly GuestState<Memory>[] };
-  return { ...state, guests: new Map(state.guests.map((guest) => [guest.guest.id, guest])) };
+  return { ...state, guests: Roster.of(state.guests) };
 }
 
 export interface Difference {
@@ -116,7 +117,7 @@ function compareStates<Memory>(
 
 /** A state's parts by name, each guest one of them, as JSON data. */
 function partsOf<Memory>({ guests, ...rest }: ControlState<Memory>): ReadonlyMap<string, unknown> {
-  const ofGuests = Array.from(guests, ([id, guest]) => [`guest ${id}`, guest] as const);
+  const ofGuests = guests.list.map((guest) => [`guest ${guest.guest.id}`, guest] as const);
   const parts: readonly (readonly [string, unknown])[] = [...Object.entries(rest), ...ofGuests];
   return new Map(parts.map(([name, part]) => [name, JSON.parse(JSON.stringify(part)) as unknown]));
 }

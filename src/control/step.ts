@@ -9,8 +9,9 @@ import type { Action, GuestDecision } from './actions.js';
 import type { ActionId, Event, GuestEvent, HostEvent } from './events.js';
 import { createGuestControl, wakeAtOf, type GuestControl, type GuestState, type StepContext } from './guest.js';
 import { NO_LIMITS, type GuestLimits, type Safeguards } from './limits.js';
-import type { GuestPolicy } from './policy.js';
+import type { GuestPolicy, TunableChange } from './policy.js';
 import type { GuestId } from './reading.js';
+import { Roster } from './roster.js';
 import { formatTunable, writeTunable, type TunableName, type Tunables } from './tunables.js';
 
 export interface ControlState<Memory> {
@@ -21,7 +22,7 @@ export interface ControlState<Memory> {
   readonly hasFrontswap: boolean;
   /** The administrator's limits, by guest id or name. */
   readonly limits: Readonly<Record<string, GuestLimits>>;
-  readonly guests: ReadonlyMap<GuestId, GuestState<Memory>>;
+  readonly guests: Roster<Memory>;
   readonly nextId: ActionId;
 }
 
@@ -39,7 +40,7 @@ export type ControlSettings = Omit<ControlState<never>, 'guests' | 'nextId'>;
 
 /** The state before any guest has come. */
 export function initialState<Memory>(settings: ControlSettings): ControlState<Memory> {
-  return { ...settings, guests: new Map(), nextId: 1 };
+  return { ...settings, guests: Roster.of<Memory>([]), nextId: 1 };
 }
 
 /** The step with `policy` as the rule for every guest. */
@@ -52,11 +53,22 @@ export function createStep<Memory>(policy: GuestPolicy<Memory>, safeguards?: Saf
   };
 }
 
+/** What can happen to one guest within a step. */
+type Change =
+  | GuestEvent
+  | { readonly kind: 'time-passed' }
+  | ({ readonly kind: 'retuned' } & TunableChange)
+  | { readonly kind: 'released' };
+
+const TIME_PASSED: Change = { kind: 'time-passed' };
+
 /** The working copy of one step. It lives for one call of `step`; what goes in and what comes out is never changed. */
 class StepRun<Memory> implements StepContext {
   readonly actions: Action[] = [];
   readonly decisions: GuestDecision[] = [];
-  readonly #guests: Map<GuestId, GuestState<Memory>>;
+  #roster: Roster<Memory>;
+  /** The working copy of the roster's states. */
+  #states: GuestState<Memory>[];
   #nextId: ActionId;
   tunables: Tunables;
 
@@ -65,7 +77,8 @@ class StepRun<Memory> implements StepContext {
     readonly before: ControlState<Memory>,
     readonly now: Millis,
   ) {
-    this.#guests = new Map(before.guests);
+    this.#roster = before.guests;
+    this.#states = before.guests.list.slice();
     this.#nextId = before.nextId;
     this.tunables = before.tunables;
   }
@@ -88,14 +101,23 @@ class StepRun<Memory> implements StepContext {
   }
 
   finish(): StepResult<Memory> {
+    const states = this.#states;
     let wakeAt = Infinity;
-    for (const [id, before] of this.#guests) {
-      const guest =
-        wakeAtOf(before) > this.now ? before : this.#safely(before, () => this.control.passTime(before, this));
-      if (guest !== before) this.#guests.set(id, guest);
-      wakeAt = Math.min(wakeAt, wakeAtOf(guest));
+    for (const [place, before] of states.entries()) {
+      let due: number = wakeAtOf(before);
+      if (due <= this.now) {
+        const looking = this.#safely(before, TIME_PASSED);
+        states[place] = looking;
+        due = wakeAtOf(looking);
+      }
+      if (due < wakeAt) wakeAt = due;
     }
-    const state = { ...this.before, tunables: this.tunables, guests: this.#guests, nextId: this.#nextId };
+    const state = {
+      ...this.before,
+      tunables: this.tunables,
+      guests: this.#roster.withStates(states),
+      nextId: this.#nextId,
+    };
     return {
       state,
       actions: this.actions,
@@ -106,27 +128,18 @@ class StepRun<Memory> implements StepContext {
 
   /** News of a guest that has left in the meantime is no longer of interest. */
   #handleGuest(event: GuestEvent): void {
-    const guest = this.#guests.get(event.guest);
-    if (guest === undefined) return;
-    this.#guests.set(
-      event.guest,
-      this.#safely(guest, () => this.control.handle(guest, event, this)),
-    );
-  }
-
-  #forEachGuest(change: (guest: GuestState<Memory>) => GuestState<Memory>): void {
-    for (const [id, guest] of this.#guests)
-      this.#guests.set(
-        id,
-        this.#safely(guest, () => change(guest)),
-      );
+    const place = this.#roster.places.get(event.guest);
+    const guest = place === undefined ? undefined : this.#states[place];
+    if (place === undefined || guest === undefined) return;
+    this.#states[place] = this.#safely(guest, event);
   }
 
   /** A bug that one guest's numbers bring to light costs that guest its step, and nobody else theirs. */
-  #safely(guest: GuestState<Memory>, change: () => GuestState<Memory>): GuestState<Memory> {
-    const [asked, decided] = [this.actions.length, this.decisions.length];
+  #safely(guest: GuestState<Memory>, change: Change): GuestState<Memory> {
+    const asked = this.actions.length;
+    const decided = this.decisions.length;
     try {
-      return change();
+      return this.#apply(guest, change);
     } catch (error) {
       this.actions.length = asked;
       this.decisions.length = decided;
@@ -135,13 +148,30 @@ class StepRun<Memory> implements StepContext {
     }
   }
 
+  #apply(guest: GuestState<Memory>, change: Change): GuestState<Memory> {
+    switch (change.kind) {
+      case 'time-passed':
+        return this.control.passTime(guest, this);
+      case 'retuned':
+        return this.control.retune(guest, change, this);
+      case 'released':
+        return this.control.release(guest, this);
+      default:
+        return this.control.handle(guest, change, this);
+    }
+  }
+
+  #changeAll(change: Change): void {
+    this.#states = this.#states.map((guest) => this.#safely(guest, change));
+  }
+
   #handleHost(event: HostEvent): void {
     switch (event.kind) {
       case 'guest-came':
         this.#welcome(event.guest);
         break;
       case 'guest-left':
-        if (this.#guests.delete(event.guest)) this.#tell('info', 'guest-left', event.guest, 'left');
+        this.#dismiss(event.guest);
         break;
       case 'tunable-write':
         this.#writeTunable(event);
@@ -157,8 +187,20 @@ class StepRun<Memory> implements StepContext {
   #welcome(guest: Extract<HostEvent, { kind: 'guest-came' }>['guest']): void {
     const { limits, isDryRun } = this.before;
     const own = limits[guest.id] ?? limits[guest.name] ?? NO_LIMITS;
-    this.#guests.set(guest.id, this.control.begin(guest, { limits: own, isDriven: !isDryRun }, this));
+    const state = this.control.begin(guest, { limits: own, isDriven: !isDryRun }, this);
+    this.#setRoster(this.#roster.withStates(this.#states).with(state));
     this.#tell('info', 'guest-came', guest.id, guest.capabilities.canSetTarget ? 'found' : 'found, observed only');
+  }
+
+  #dismiss(guest: GuestId): void {
+    if (!this.#roster.places.has(guest)) return;
+    this.#setRoster(this.#roster.withStates(this.#states).without(guest));
+    this.#tell('info', 'guest-left', guest, 'left');
+  }
+
+  #setRoster(roster: Roster<Memory>): void {
+    this.#roster = roster;
+    this.#states = roster.list.slice();
   }
 
   #writeTunable(event: Extract<HostEvent, { kind: 'tunable-write' }>): void {
@@ -176,7 +218,7 @@ class StepRun<Memory> implements StepContext {
   #setTunables(name: TunableName, after: Tunables): void {
     const change = { name, before: this.tunables, after };
     this.tunables = after;
-    this.#forEachGuest((guest) => this.control.retune(guest, change, this));
+    this.#changeAll({ kind: 'retuned', ...change });
     const text = formatTunable(after, name);
     this.emit({ kind: 'show-tunable', name, text });
     this.#tell('info', 'tunable-set', null, `${name} is now ${text}`);
@@ -188,7 +230,7 @@ class StepRun<Memory> implements StepContext {
     if (this.before.hasFrontswap) {
       this.#setTunables('frontswap_selfshrinking', { ...this.tunables, frontswap_selfshrinking: 0 });
     }
-    this.#forEachGuest((guest) => this.control.release(guest, this));
+    this.#changeAll({ kind: 'released' });
     this.#tell('info', 'released', null, 'everything is being given back; selfballooning is 0 now');
     this.emit({ kind: 'answer', id, answer: { result: 'ok' } });
   }

@@ -101,7 +101,8 @@ const NEEDED = ['total', 'reserve', 'maxPfn', 'committed', 'current'] as const;
 
 function gatherInputs(view: GuestView): Field<SelfballoonInputs> {
   const { total, reserve, maxPfn, committed, current, overflowUsed } = view.reading;
-  const frontswap: Signal<Pages> = shrinksItself(view)
+  // A tier that cannot be seen may be gone, and then nothing would catch what a smaller guest must swap.
+  const frontswap: Signal<Pages> = view.hasOverflowTier
     ? overflowUsed
     : { known: true, value: NO_PAGES, at: view.reading.at };
   if (total.known && reserve.known && maxPfn.known && committed.known && current.known && frontswap.known) {
@@ -113,7 +114,7 @@ function gatherInputs(view: GuestView): Field<SelfballoonInputs> {
         maxPfn: maxPfn.value,
         committedPages: committed.value,
         balloonCurrentPages: current.value,
-        frontswapPages: frontswap.value,
+        frontswapPages: shrinksItself(view) ? frontswap.value : NO_PAGES,
         reservedPages: reservedPages(view.tunables, total.value),
       },
     };

@@ -209,6 +209,6 @@ export class Loop<Memory> implements Commands {
   }
 
   #guestsWhere(test: (state: GuestState<Memory>) => boolean): GuestId[] {
-    return [...this.#state.guests].filter(([, guest]) => test(guest)).map(([id]) => id);
+    return this.#state.guests.list.filter(test).map(({ guest }) => guest.id);
   }
 }

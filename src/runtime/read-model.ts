@@ -100,7 +100,7 @@ export class PublishedState<Memory> implements ReadModel {
       sources: this.sources,
       hasFrontswap,
       tunables,
-      guests: Array.from(guests.values(), guestRow),
+      guests: guests.list.map(guestRow),
     };
   }
 }

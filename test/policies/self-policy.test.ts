@@ -36,6 +36,14 @@ describe('what is not known', () => {
     });
   }
 
+  it('holds while its tier cannot be seen, with self-shrinking off too: nothing might catch what it must swap', () => {
+    const given = { ...reading(), overflowUsed: unknown('unreadable', 'all stripes are off') };
+    assert.equal(
+      decide({ reading: given, tunables: { frontswap_selfshrinking: 0 } }).wish.reason.code,
+      'signal-unknown',
+    );
+  });
+
   it('does not need the overflow tier where there is none', () => {
     const given = { ...reading(), overflowUsed: unknown('not-reported', 'no tier') };
     assert.equal(decide({ reading: given, hasOverflowTier: false }).wish.kind, 'resize');

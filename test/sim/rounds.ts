@@ -47,7 +47,7 @@ export function startRounds(host: SimHost, tunables: Tunables = DEFAULT_TUNABLES
     async round(seconds) {
       const events: Event[] = [];
       await hypervisor.read(
-        [...state.guests.keys()],
+        state.guests.list.map(({ guest }) => guest.id),
         (outcome) => {
           if (outcome.kind !== 'reading') throw outcome.error;
           readings.set(outcome.guest, outcome.reading);
