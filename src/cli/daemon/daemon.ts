@@ -66,9 +66,12 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
     socketPath,
     run: (signal) => runInTime(place, () => (config.isDryRun ? runDry(loop, signal) : runAndGiveBack(loop, signal))),
     async close() {
-      await inlets.close();
-      await place.close();
-      journal?.close();
+      try {
+        await inlets.close();
+        await place.close();
+      } finally {
+        journal?.close();
+      }
     },
   };
 }
