@@ -11,8 +11,8 @@ import { openSwapStripes } from '../../src/overflow/swap-stripes.js';
 import { mib, mibToPages, millis, pages } from '../../src/units.js';
 
 const skip =
-  process.env['SELFBALLOON_REAL_SWAP'] === undefined &&
-  'changes the swap of this machine: set SELFBALLOON_REAL_SWAP to a folder on a disk, and run it as root';
+  process.env['SELFBALLOON_TEST_REAL_SWAP'] === undefined &&
+  'changes the swap of this machine: set SELFBALLOON_TEST_REAL_SWAP to a folder on a disk, and run it as root';
 
 const prioritiesOf = (devices: readonly string[]): readonly (number | null)[] => {
   const lines = readFileSync('/proc/swaps', 'utf8').split('\n');
@@ -32,7 +32,7 @@ function pageOut(memory: Buffer): void {
 }
 
 it('switches real stripes on, heals one that is missing, and empties one that holds pages', { skip }, async () => {
-  const folder = mkdtempSync(join(process.env['SELFBALLOON_REAL_SWAP'] ?? '', 'stripes-'));
+  const folder = mkdtempSync(join(process.env['SELFBALLOON_TEST_REAL_SWAP'] ?? '', 'stripes-'));
   const swap = realSwapCalls();
   const devices = ['a', 'b', 'c'].map((name) => join(folder, name));
   for (const device of devices) {

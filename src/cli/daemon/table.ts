@@ -1,4 +1,5 @@
 /** The table of guests, for the live view and for `status`. */
+import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { mibText, type Shown, type ShownGuest } from './summary.js';
 
@@ -54,11 +55,11 @@ export interface Screen {
 export function renderTable(shown: Shown, screen: Screen): string {
   const columns = columnsFor(screen.width);
   const table = new Table({
-    head: columns.map(({ head }) => head),
+    head: columns.map(({ head }) => (screen.isTerminal ? styleText('bold', head, { validateStream: false }) : head)),
     colWidths: columns.map(({ width }) => width),
     colAligns: columns.map(({ align }) => align),
     chars: BARE_TABLE,
-    style: { head: screen.isTerminal ? ['bold'] : [], border: [], compact: true },
+    style: { head: [], border: [], compact: true },
   });
   const head = headLines(shown);
   const guests = shown.guests.slice(0, rowsFor(screen, head.length));
