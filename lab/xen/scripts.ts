@@ -1,0 +1,66 @@
+/** The shell scripts that run inside the Xen lab: first processes of dom0 and guests, and the block devices' hotplug. */
+
+const mountBasics = `
+b=/bin/busybox
+$b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev
+for m in $($b cat /mod/order); do $b insmod /mod/$m || echo "lab: no module $m"; done`;
+
+const switchTo = (device: string, init: string): string => `
+i=0; while [ ! -b ${device} ] && [ $i -lt 300 ]; do $b sleep 0.1; i=$((i+1)); done
+$b mount -t ext4 -o ro ${device} /new || exec $b sh
+for d in dev sys proc; do $b mount --move /$d /new/$d; done
+exec $b switch_root /new ${init}`;
+
+export const DOM0_INITRD_INIT = `#!/bin/busybox sh${mountBasics}${switchTo('/dev/nvme0n1', '/sbin/lab-init')}
+`;
+
+export const GUEST_INITRD_INIT = `#!/bin/busybox sh${mountBasics}${switchTo('/dev/xvda', '/sbin/guest-init')}
+`;
+
+/** Starts Xen's own services, and then the agent, which takes commands over a virtio port. */
+export const DOM0_INIT = `#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/xen-4.17/bin HOME=/tmp
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+for d in /run /tmp /var/log /var/lib/xen /var/lib/xenstored; do mount -t tmpfs tmpfs $d; done
+for m in $(cat /mod/order); do insmod /mod/$m || echo "lab: no module $m"; done
+mount -t xenfs xenfs /proc/xen
+mkdir -p /run/xenstored /run/xen /run/lock /var/log/xen/console
+xenstored --pid-file /run/xenstored.pid || echo "lab: xenstored failed"
+xen-init-dom0
+xenconsoled --log=guest --log-dir=/var/log/xen/console --pid-file=/run/xenconsoled.pid
+mount -t ext4 -o ro /dev/nvme1n1 /payload
+echo "lab: dom0 is up"
+export UV_THREADPOOL_SIZE=8
+while :; do node /payload/dom0-agent.js; echo "lab: the agent ended with $?"; sleep 1; done
+`;
+
+/** libxl's own block script waits for tools that are not here; the back end only needs to be told the device's numbers. */
+export const BLOCK_SCRIPT = `#!/bin/sh
+[ "$1" = add ] || exit 0
+device=$(xenstore-read "$XENBUS_PATH/params")
+xenstore-write "$XENBUS_PATH/physical-device" "$(stat -c '%t:%T' "\${device#*:}")" \\
+  "$XENBUS_PATH/physical-device-path" "\${device#*:}" "$XENBUS_PATH/hotplug-status" connected
+`;
+
+/**
+ * Takes commands from the console, one a line: a number and the command in base64. Answers with the output in base64 between
+ * two marked lines, so that whatever else is printed there does no harm.
+ */
+export const GUEST_INIT = `#!/bin/sh
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/tmp
+mkdir -p /dev/pts; mount -t devpts devpts /dev/pts; mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
+for m in $(cat /mod/order); do insmod /mod/$m $(cat /mod/$m.options 2>/dev/null); done
+for w in $(cat /proc/cmdline); do case $w in lab.name=*) hostname \${w#lab.name=};; esac; done
+stty raw -echo < /dev/hvc0
+echo 1 > /proc/sys/kernel/printk
+echo "@@UP $(hostname)"
+while read -r id cmd; do
+  [ -z "$id" ] && continue
+  echo "$cmd" | base64 -d > /tmp/.cmd.$id
+  echo "@@B $id"
+  (sh /tmp/.cmd.$id 2>&1; echo $? > /tmp/.rc.$id) | base64
+  echo "@@E $id $(cat /tmp/.rc.$id)"
+  rm -f /tmp/.cmd.$id /tmp/.rc.$id
+done
+`;
