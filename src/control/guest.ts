@@ -308,6 +308,8 @@ function release<Memory>(state: Draft<Memory>, context: StepContext): void {
     reason: { code: 'released', numbers: { ceiling } },
   };
   context.note(state.decision);
+  // A request of its own: a guest that was stuck must answer this one too before it counts as released.
+  state.pursuit = null;
   askFor(state, ceiling, context);
 }
 

@@ -175,8 +175,10 @@ export class Loop<Memory> implements Commands {
 
   #post(event: Event): void {
     if (this.#inbox.post(event)) return;
-    if ('id' in event)
+    // Only these two carry the number of a question; an action's number is another one.
+    if (event.kind === 'tunable-write' || event.kind === 'release') {
       this.#answer(event.id, { result: 'ENOENT', why: 'the daemon has too much to do; ask again later' });
+    }
     this.#warn(`the queue of events is full; lost: ${event.kind}`);
   }
 

@@ -157,6 +157,15 @@ describe('the end', () => {
     assert.equal(guests.good.total, 131_072);
   });
 
+  it('waits for the answer of a guest that was stuck, and names it when that is a refusal', async () => {
+    const guests = { stubborn: fakeGuest({ behaviour: 'ignores' }) };
+    const { loop } = await withRig(guests, async ({ clock }) => {
+      await clock.advanceTo(millis(30_000));
+    });
+    guests.stubborn.behaviour = 'refuses';
+    assert.deepEqual(await loop.giveBack(), ['stubborn']);
+  });
+
   it('does not wait for ever for a guest that is silent', async () => {
     const guests = { quiet: fakeGuest() };
     const { loop, clock } = await withRig(guests, async (rig) => {
