@@ -4,6 +4,7 @@
  */
 import type { HypervisorError } from '../errors.js';
 import type { GuestSize, Millis, Pages } from '../units.js';
+import type { Alarm } from './alarm.js';
 import type { GuestId, Reading } from './reading.js';
 
 /** What a source of guests can do. Each has a consequence in the core; nothing asks which hypervisor it is. */
@@ -26,7 +27,9 @@ export interface GuestDescription {
 
 export type GuestNotice =
   | { readonly kind: 'guest-came'; readonly guest: GuestDescription }
-  | { readonly kind: 'guest-left'; readonly guest: GuestId };
+  | { readonly kind: 'guest-left'; readonly guest: GuestId }
+  /** Memory gets tight in a guest, between two looks at it. */
+  | { readonly kind: 'guest-alarm'; readonly guest: GuestId; readonly alarm: Alarm };
 
 export type ReadOutcome =
   | { readonly kind: 'reading'; readonly guest: GuestId; readonly reading: Reading }
