@@ -18,6 +18,7 @@ export type TellCode =
   | 'uncooperative'
   | 'obeys-again'
   | 'action-failed'
+  | 'under-pressure'
   | 'cannot-release'
   | 'tunable-set'
   | 'tunable-refused'

@@ -34,6 +34,8 @@ export function describeReason(reason: Reason): string {
       return `holds, because a signal is not known (${reason.detail ?? 'which one was not said'})`;
     case 'implausible':
       return `holds, because what it says cannot be true (${reason.detail ?? 'what was not said'})`;
+    case 'under-pressure':
+      return `was under pressure not long ago: has everything back, up to ${mibText(reason, 'ceiling')}`;
     case 'switched-off':
       return 'self-ballooning is switched off';
     case 'released':

@@ -1,5 +1,6 @@
 /** What can happen to the core, as plain data. Everything the shell learns comes in as one of these. */
 import type { ErrorCode } from '../errors.js';
+import type { Alarm } from './alarm.js';
 import type { GuestDescription } from './ports.js';
 import type { GuestId, Reading } from './reading.js';
 
@@ -8,6 +9,8 @@ export type ActionId = number;
 
 export type GuestEvent =
   | { readonly kind: 'reading'; readonly guest: GuestId; readonly reading: Reading }
+  /** Memory gets tight in the guest, between two looks at it. */
+  | { readonly kind: 'guest-alarm'; readonly guest: GuestId; readonly alarm: Alarm }
   | { readonly kind: 'reading-failed'; readonly guest: GuestId; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'action-done'; readonly guest: GuestId; readonly id: ActionId; readonly note: string | null }
   | {

@@ -2,51 +2,20 @@
  * One guest's control. It keeps what is known of the guest, asks the policy when its time has come, holds the wish within the
  * limits, and follows what was asked to its end. It does not know which policy, which hypervisor, or that there are others.
  */
-import { addMillis, guestSize, millis, minPages, secondsToMillis, type Millis, type Pages } from '../units.js';
-import type { Action, GuestDecision, Tell } from './actions.js';
-import type { ActionId, GuestEvent } from './events.js';
+import { addMillis, maxPages, millis, minPages, NO_PAGES, secondsToMillis, type Millis, type Pages } from '../units.js';
+import type { GuestDecision } from './actions.js';
+import type { Alarm } from './alarm.js';
+import type { GuestEvent } from './events.js';
+import { askFor, carryOut, finishAction, tell, tellProgress, type StepContext } from './guest-requests.js';
+import { draftOf, heldBy, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
 import { SAFEGUARDS, type GuestLimits, type Safeguards } from './limits.js';
 import type { Decision, GuestPolicy, TunableChange } from './policy.js';
 import type { GuestDescription } from './ports.js';
-import { answerPursuit, beginPursuit, observePursuit, type Pursuit } from './pursuit.js';
+import { observePursuit } from './pursuit.js';
 import type { Reading } from './reading.js';
+import type { Reason } from './reason.js';
+import { isRelieved } from './relief.js';
 import type { Tunables } from './tunables.js';
-
-export interface GuestState<Memory> {
-  readonly guest: GuestDescription;
-  readonly limits: GuestLimits;
-  /** False: decide and show, ask for nothing. */
-  readonly isDriven: boolean;
-  /** The last reading, as it was believed. Null before the first. */
-  readonly reading: Reading | null;
-  /** Why the last look failed; null when it did not. */
-  readonly readFailure: string | null;
-  readonly decision: GuestDecision | null;
-  readonly memory: Memory;
-  /** When the policy wants to be asked; null = not before a tunable says so. */
-  readonly policyDueAt: Millis | null;
-  /** When to look next. Guests are looked at even when the policy sleeps, so that they can be shown. */
-  readonly lookDueAt: Millis;
-  /** Since when an answer to a look is awaited; null = none is. */
-  readonly lookingSince: Millis | null;
-  /** The most that it was ever believed to be able to hold: what release gives back, even when readings fail by then. */
-  readonly maximumSeen: Pages | null;
-  readonly pursuit: Pursuit | null;
-  /** The overflow tier is being shrunk by this action; null = it is left alone. */
-  readonly shrinking: ActionId | null;
-  /** Everything was given back; nothing is asked for until self-ballooning is switched on again. */
-  readonly isReleased: boolean;
-}
-
-/** What one guest's control may see of the step it is part of. */
-export interface StepContext {
-  readonly now: Millis;
-  readonly tunables: Tunables;
-  /** Gives every action of the host its number. */
-  readonly nextId: () => ActionId;
-  readonly emit: (action: Action) => void;
-  readonly note: (decision: GuestDecision) => void;
-}
 
 /** Looked at no less often than this, however long the interval is; and no older reading is believed. */
 const LOOK_INTERVAL_MAX = secondsToMillis(60);
@@ -59,8 +28,6 @@ const lookInterval = (tunables: Tunables): Millis => {
 
 /** A reading is too old to take memory on when it was true more than this before: one look's interval, and a second of grace. */
 const readingAgeMax = (tunables: Tunables): Millis => addMillis(lookInterval(tunables), GRACE);
-/** The shell answers every look within its own, shorter limit; this one is for an answer that was lost. */
-const LOOK_PATIENCE = millis(30_000);
 
 export interface GuestControl<Memory> {
   begin(guest: GuestDescription, settings: GuestSettings, context: StepContext): GuestState<Memory>;
@@ -95,6 +62,7 @@ export function createGuestControl<Memory>(
       lookingSince: null,
       maximumSeen: null,
       pursuit: null,
+      relief: null,
       shrinking: null,
       isReleased: false,
     }),
@@ -127,32 +95,6 @@ interface Rules<Memory> {
   readonly safeguards: Safeguards;
 }
 
-/** When time alone makes something due for this guest. */
-export function wakeAtOf<Memory>(state: GuestState<Memory>): Millis {
-  return state.lookingSince === null ? state.lookDueAt : addMillis(state.lookingSince, LOOK_PATIENCE);
-}
-
-/** A state in the making: it belongs to one call, which copies it first and lets nobody see it before the end. */
-type Draft<Memory> = { -readonly [Key in keyof GuestState<Memory>]: GuestState<Memory>[Key] };
-
-/** Written out because it is hot: a spread of this object takes 300 ns on Node.js 20, this takes 30. */
-const draftOf = <Memory>(state: GuestState<Memory>): Draft<Memory> => ({
-  guest: state.guest,
-  limits: state.limits,
-  isDriven: state.isDriven,
-  reading: state.reading,
-  readFailure: state.readFailure,
-  decision: state.decision,
-  memory: state.memory,
-  policyDueAt: state.policyDueAt,
-  lookDueAt: state.lookDueAt,
-  lookingSince: state.lookingSince,
-  maximumSeen: state.maximumSeen,
-  pursuit: state.pursuit,
-  shrinking: state.shrinking,
-  isReleased: state.isReleased,
-});
-
 function look<Memory>(state: Draft<Memory>, context: StepContext): void {
   context.emit({ kind: 'look', guest: state.guest.id });
   state.lookingSince = context.now;
@@ -163,6 +105,9 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
     case 'reading':
       observe(rules.safeguards, state, event.reading, context);
       decideIfDue(rules, state, context);
+      break;
+    case 'guest-alarm':
+      relieve(rules.safeguards, state, event.alarm, context);
       break;
     case 'reading-failed':
       failLook(state, event.message, context);
@@ -212,7 +157,8 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
     return;
   }
   const { hasOverflowTier } = state.guest.capabilities;
-  const decided = policy.decide({ reading, tunables, hasOverflowTier }, state.memory, now);
+  const wished = policy.decide({ reading, tunables, hasOverflowTier }, state.memory, now);
+  const decided = isRelieved(state.relief, now) ? whileRelieved(state, wished) : wished;
   const decision = limitWish(safeguards, state, reading, decided, tunables.selfballoon_downhysteresis);
   context.note(decision);
   state.memory = decided.memory;
@@ -240,37 +186,66 @@ function limitWish<Memory>(
   return { guest, goal, wished, target: limited.target, shrinkOverflowTo, reason };
 }
 
-function carryOut<Memory>(state: Draft<Memory>, decision: GuestDecision, context: StepContext): void {
-  if (decision.target !== null) askFor(state, decision.target, context);
-  if (decision.shrinkOverflowTo === null || state.shrinking !== null) return;
-  const id = context.nextId();
-  context.emit({ kind: 'shrink-overflow', guest: state.guest.id, id, to: decision.shrinkOverflowTo });
-  state.shrinking = id;
+/** The most that the guest may have: its administrator's ceiling, or what it was ever seen to be able to hold. Null = unknown. */
+function mostFor<Memory>({ limits, maximumSeen }: GuestState<Memory>): Pages | null {
+  if (maximumSeen === null || limits.ceiling === null) return maximumSeen ?? limits.ceiling;
+  return minPages(maximumSeen, limits.ceiling);
 }
 
-function askFor<Memory>(state: Draft<Memory>, target: Pages, context: StepContext): void {
-  const isThere = state.pursuit?.target === target && state.pursuit.phase === 'reached';
-  if (isThere) return;
-  const id = context.nextId();
-  context.emit({ kind: 'set-target', guest: state.guest.id, id, target: guestSize(target) });
-  const current = state.reading?.current.known === true ? state.reading.current.value : null;
-  state.pursuit = beginPursuit(state.pursuit, { id, target, current, now: context.now });
+/**
+ * An alarm: everything is given back at once, by no step computed from what the guest holds now, and whatever else is known of
+ * it. A guest can do itself no harm with it, and to others no more than by needing memory.
+ */
+function relieve<Memory>(safeguards: Safeguards, state: Draft<Memory>, alarm: Alarm, context: StepContext): void {
+  const { now, tunables } = context;
+  if (state.isReleased || tunables.selfballooning === 0) return;
+  const before = state.relief;
+  const relief = safeguards.relieve(before, now);
+  const most = mostFor(state);
+  if (relief === null || most === null) return;
+  state.relief = relief;
+  if (hasOrGets(state, most)) return;
+  const target = maxPages(most, heldBy(state) ?? NO_PAGES);
+  state.decision = {
+    guest: state.guest.id,
+    goal: most,
+    wished: most,
+    target,
+    shrinkOverflowTo: null,
+    reason: underPressure(most, alarm),
+  };
+  context.note(state.decision);
+  if (!isRelieved(before, now)) tell(context, state, 'info', 'under-pressure', describePressure(alarm));
+  if (state.isDriven) askFor(state, target, context);
 }
 
-function finishAction<Memory>(
-  state: Draft<Memory>,
-  id: ActionId,
-  failure: string | null,
-  note: string | null,
-  context: StepContext,
-): void {
-  if (failure !== null) tell(context, state, 'warning', 'action-failed', failure);
-  if (state.shrinking !== id) {
-    state.pursuit = answerPursuit(state.pursuit, id, failure);
-    return;
-  }
-  if (note !== null) tell(context, state, 'debug', 'overflow-shrunk', note);
-  state.shrinking = null;
+/** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
+function hasOrGets<Memory>(state: GuestState<Memory>, most: Pages): boolean {
+  const { pursuit } = state;
+  if (pursuit === null) return (heldBy(state) ?? NO_PAGES) >= most;
+  return pursuit.target >= most && pursuit.phase !== 'failed' && pursuit.phase !== 'stuck';
+}
+
+const describePressure = ({ cause }: Alarm): string =>
+  `is under pressure (${cause === 'stalled' ? 'tasks wait for memory' : 'little memory is available'}): gets everything back`;
+
+const underPressure = (ceiling: Pages, alarm: Alarm | null): Reason => ({
+  code: 'under-pressure',
+  numbers: {
+    ceiling,
+    ...(alarm === null || alarm.availablePages === null ? {} : { available: alarm.availablePages }),
+  },
+  ...(alarm === null ? {} : { detail: alarm.cause }),
+});
+
+/** The policy goes on remembering, but until the relief is over the guest is to have everything, its swapped pages included. */
+function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
+  const most = mostFor(state);
+  if (decided.wish.kind === 'hold' && decided.wish.reason.code === 'switched-off') return decided;
+  if (most === null) return { ...decided, shrinkOverflowTo: null };
+  const target = maxPages(most, heldBy(state) ?? NO_PAGES);
+  const wish = { kind: 'resize', goal: most, target, floor: NO_PAGES, reason: underPressure(most, null) } as const;
+  return { ...decided, wish, shrinkOverflowTo: null };
 }
 
 function retune<Memory>(
@@ -283,17 +258,14 @@ function retune<Memory>(
   state.memory = memory;
   state.policyDueAt = wakeAt;
   state.lookDueAt = nextLook(wakeAt, context);
+  if (change.after.selfballooning === 0) state.relief = null;
   const isAsleep = change.after.selfballooning === 0 && change.after.frontswap_selfshrinking === 0;
   state.isReleased = state.isReleased && isAsleep;
 }
 
 /** Gives everything back: asks for the most that the guest may have, and then leaves it alone. */
 function release<Memory>(state: Draft<Memory>, context: StepContext): void {
-  const { limits, maximumSeen } = state;
-  const ceiling =
-    maximumSeen === null || limits.ceiling === null
-      ? (maximumSeen ?? limits.ceiling)
-      : minPages(maximumSeen, limits.ceiling);
+  const ceiling = mostFor(state);
   if (ceiling === null) {
     tell(context, state, 'warning', 'cannot-release', 'its maximum was never known, so it keeps what it has');
     return;
@@ -311,34 +283,4 @@ function release<Memory>(state: Draft<Memory>, context: StepContext): void {
   // A request of its own: a guest that was stuck must answer this one too before it counts as released.
   state.pursuit = null;
   askFor(state, ceiling, context);
-}
-
-function tellProgress<Memory>(state: GuestState<Memory>, before: Pursuit | null, context: StepContext): void {
-  const after = state.pursuit;
-  if (before === null || after === null) return;
-  if (after.isUncooperative && !before.isUncooperative) {
-    tell(context, state, 'warning', 'uncooperative', `${describeStuck(state, after)}, for a minute now`);
-  } else if (before.phase === 'stuck' && after.phase !== 'stuck') {
-    tell(context, state, 'info', 'obeys-again', 'moves towards its target again');
-  } else if (after.phase === 'stuck' && before.phase !== 'stuck') {
-    tell(context, state, 'info', 'stuck', describeStuck(state, after));
-  }
-}
-
-/** The two directions have different causes, and so different remedies. */
-function describeStuck<Memory>({ reading }: GuestState<Memory>, { target }: Pursuit): string {
-  const isGrowing = reading?.current.known === true && reading.current.value < target;
-  return isGrowing
-    ? `does not get the memory it asks for (${target} pages); its host may have none left`
-    : `does not give memory up (down to ${target} pages); is its balloon driver loaded?`;
-}
-
-function tell<Memory>(
-  context: StepContext,
-  state: GuestState<Memory>,
-  level: Tell['level'],
-  code: Tell['code'],
-  text: string,
-): void {
-  context.emit({ kind: 'tell', level, code, guest: state.guest.id, text });
 }

@@ -1,9 +1,12 @@
 /** The core's public face. */
 export * from './actions.js';
+export * from './alarm.js';
 export * from './boot-options.js';
 export * from './describe.js';
 export * from './events.js';
-export * from './guest.js';
+export { createGuestControl, type GuestControl, type GuestSettings } from './guest.js';
+export { heldBy, wakeAtOf, type GuestState } from './guest-state.js';
+export type { StepContext } from './guest-requests.js';
 export * from './journal.js';
 export * from './limits.js';
 export * from './policy.js';
@@ -11,6 +14,7 @@ export * from './ports.js';
 export * from './pursuit.js';
 export * from './reading.js';
 export * from './reason.js';
+export * from './relief.js';
 export * from './signal.js';
 export * from './roster.js';
 export * from './start-up.js';

@@ -6,12 +6,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Millis } from '../units.js';
 import type { Action, GuestDecision } from './actions.js';
 import type { Event } from './events.js';
-import type { GuestState } from './guest.js';
+import type { GuestState } from './guest-state.js';
 import { Roster } from './roster.js';
 import type { ControlState, Step } from './step.js';
 
 /** Raised whenever the meaning of a record changes; a journal of another format is not replayed. */
-export const JOURNAL_FORMAT = 1;
+export const JOURNAL_FORMAT = 2;
 
 export interface StartRecord {
   readonly kind: 'start';

@@ -4,6 +4,7 @@
  */
 import { maxPages, minPages, NO_PAGES, pages, subtractPages, type Millis, type Pages } from '../units.js';
 import { NOTHING_KNOWN, type Reading, type Signals } from './reading.js';
+import { beginRelief, type Relief } from './relief.js';
 import { refuseStale, unknown, type Signal } from './signal.js';
 
 export interface GuestLimits {
@@ -65,6 +66,8 @@ function gentleCeiling({ policyFloor, limits, current, downHysteresis }: LimitQu
 export interface Safeguards {
   readonly believe: (reading: Reading, now: Millis, ageMax: Millis) => Reading;
   readonly limit: (question: LimitQuestion) => Limited;
+  /** What an alarm leads to; null = nothing. */
+  readonly relieve: (before: Relief | null, now: Millis) => Relief | null;
 }
 
 /** More memory than any machine has (2^52 bytes): what a guest says beyond this is a mistake or a lie. */
@@ -156,4 +159,4 @@ function contradictionIn({ total, free, available, current }: Signals): Signal<P
   return null;
 }
 
-export const SAFEGUARDS: Safeguards = { believe: believable, limit: limitTarget };
+export const SAFEGUARDS: Safeguards = { believe: believable, limit: limitTarget, relieve: beginRelief };

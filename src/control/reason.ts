@@ -11,6 +11,7 @@ export type ReasonCode =
   | 'at-floor'
   | 'signal-unknown'
   | 'implausible'
+  | 'under-pressure'
   | 'switched-off'
   | 'clamped-to-ceiling'
   | 'clamped-to-floor'

@@ -2,7 +2,7 @@
  * All guests of a state, in the order in which they came. A step copies the list, which for a thousand guests takes a
  * microsecond, and shares the places of their ids until a guest comes or leaves.
  */
-import type { GuestState } from './guest.js';
+import type { GuestState } from './guest-state.js';
 import type { GuestId } from './reading.js';
 
 export class Roster<Memory> {

@@ -7,7 +7,9 @@ import { millis, type Millis } from '../units.js';
 import { errorText } from '../errors.js';
 import type { Action, GuestDecision } from './actions.js';
 import type { ActionId, Event, GuestEvent, HostEvent } from './events.js';
-import { createGuestControl, wakeAtOf, type GuestControl, type GuestState, type StepContext } from './guest.js';
+import { createGuestControl, type GuestControl } from './guest.js';
+import type { StepContext } from './guest-requests.js';
+import { wakeAtOf, type GuestState } from './guest-state.js';
 import { NO_LIMITS, type GuestLimits, type Safeguards } from './limits.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
 import type { GuestId } from './reading.js';
@@ -91,6 +93,7 @@ class StepRun<Memory> implements StepContext {
     switch (event.kind) {
       case 'reading':
       case 'reading-failed':
+      case 'guest-alarm':
       case 'action-done':
       case 'action-failed':
         this.#handleGuest(event);

@@ -4,7 +4,7 @@
  */
 import type { Action, Answer, GuestAction, Tell } from '../control/actions.js';
 import type { ActionId, Event } from '../control/events.js';
-import type { GuestState } from '../control/guest.js';
+import type { GuestState } from '../control/guest-state.js';
 import { encodeState, JOURNAL_FORMAT, type Journal, type StartRecord } from '../control/journal.js';
 import type { Clock, GuestNotice, Hypervisor } from '../control/ports.js';
 import type { GuestId } from '../control/reading.js';
@@ -165,7 +165,7 @@ export class Loop<Memory> implements Commands {
 
   #notice(hypervisor: Hypervisor, notice: GuestNotice): void {
     if (notice.kind === 'guest-came') this.#owners.set(notice.guest.id, hypervisor);
-    else this.#owners.delete(notice.guest);
+    else if (notice.kind === 'guest-left') this.#owners.delete(notice.guest);
     this.#post(notice);
   }
 

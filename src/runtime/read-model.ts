@@ -3,7 +3,7 @@
  * next to nothing; a snapshot is made only when somebody looks.
  */
 import { describeReason } from '../control/describe.js';
-import type { GuestState } from '../control/guest.js';
+import type { GuestState } from '../control/guest-state.js';
 import type { Reading } from '../control/reading.js';
 import type { Reason } from '../control/reason.js';
 import type { Signal } from '../control/signal.js';

@@ -189,7 +189,7 @@ describe('selfballoon replay', () => {
       [START, replaced(CAME, 'guest-came', 'guest-sang')],
       /line 2 .*: events\.0\.kind should/,
     ],
-    ['another format', [replaced(START, '"format":1', '"format":2')], /line 1 has format 2, and this program reads 1/],
+    ['another format', [replaced(START, '"format":2', '"format":1')], /line 1 has format 1, and this program reads 2/],
     ['another rule', [replaced(START, '"selfballoon"', '"__proto__"')], /line 1 names an unknown policy, __proto__/],
     ['another kind', [START, '{"kind":"stop"}'], /line 2 is neither a start nor a step/],
     ['no record at all', ['null'], /line 1 is neither a start nor a step/],

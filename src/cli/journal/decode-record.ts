@@ -15,6 +15,11 @@ const ofGuest = { guest: v.string() };
 
 const event = v.variant('kind', [
   v.looseObject({ kind: v.literal('reading'), ...ofGuest, reading: readingSchema }),
+  v.looseObject({
+    kind: v.literal('guest-alarm'),
+    ...ofGuest,
+    alarm: v.looseObject({ cause: v.string(), at: v.number() }),
+  }),
   v.looseObject({ kind: v.literal('reading-failed'), ...ofGuest, code: v.string(), message: v.string() }),
   v.looseObject({ kind: v.literal('action-done'), ...ofGuest, id: v.number(), note: v.nullable(v.string()) }),
   v.looseObject({

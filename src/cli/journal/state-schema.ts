@@ -3,7 +3,7 @@
  * another version, is told by what it lacks. Whether the values are true is not its business.
  */
 import * as v from 'valibot';
-import type { GuestState } from '../../control/guest.js';
+import type { GuestState } from '../../control/guest-state.js';
 import type { Reading, Signals } from '../../control/reading.js';
 import type { ControlState } from '../../control/step.js';
 import { AUTOMATIC, TUNABLES, type TunableRow } from '../../control/tunables.js';
@@ -78,6 +78,7 @@ const guest = v.looseObject({
   lookingSince: numberOrNull,
   maximumSeen: numberOrNull,
   pursuit: v.nullable(pursuit),
+  relief: v.nullable(v.looseObject({ until: v.number(), hold: v.number() })),
   shrinking: numberOrNull,
   isReleased: v.boolean(),
 } satisfies FieldsOf<GuestState<unknown>>);

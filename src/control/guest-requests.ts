@@ -1,0 +1,82 @@
+/**
+ * What one guest is asked for, and how it is followed until it is there or does not get anywhere. It does not decide what to
+ * ask for.
+ */
+import { guestSize, type Millis, type Pages } from '../units.js';
+import type { Action, GuestDecision, Tell } from './actions.js';
+import type { ActionId } from './events.js';
+import { heldBy, type Draft, type GuestState } from './guest-state.js';
+import { answerPursuit, beginPursuit, type Pursuit } from './pursuit.js';
+import type { Tunables } from './tunables.js';
+
+/** What one guest's control may see of the step it is part of. */
+export interface StepContext {
+  readonly now: Millis;
+  readonly tunables: Tunables;
+  /** Gives every action of the host its number. */
+  readonly nextId: () => ActionId;
+  readonly emit: (action: Action) => void;
+  readonly note: (decision: GuestDecision) => void;
+}
+
+export function carryOut<Memory>(state: Draft<Memory>, decision: GuestDecision, context: StepContext): void {
+  if (decision.target !== null) askFor(state, decision.target, context);
+  if (decision.shrinkOverflowTo === null || state.shrinking !== null) return;
+  const id = context.nextId();
+  context.emit({ kind: 'shrink-overflow', guest: state.guest.id, id, to: decision.shrinkOverflowTo });
+  state.shrinking = id;
+}
+
+export function askFor<Memory>(state: Draft<Memory>, target: Pages, context: StepContext): void {
+  const isThere = state.pursuit?.target === target && state.pursuit.phase === 'reached';
+  if (isThere) return;
+  const id = context.nextId();
+  context.emit({ kind: 'set-target', guest: state.guest.id, id, target: guestSize(target) });
+  state.pursuit = beginPursuit(state.pursuit, { id, target, current: heldBy(state), now: context.now });
+}
+
+export function finishAction<Memory>(
+  state: Draft<Memory>,
+  id: ActionId,
+  failure: string | null,
+  note: string | null,
+  context: StepContext,
+): void {
+  if (failure !== null) tell(context, state, 'warning', 'action-failed', failure);
+  if (state.shrinking !== id) {
+    state.pursuit = answerPursuit(state.pursuit, id, failure);
+    return;
+  }
+  if (note !== null) tell(context, state, 'debug', 'overflow-shrunk', note);
+  state.shrinking = null;
+}
+
+export function tellProgress<Memory>(state: GuestState<Memory>, before: Pursuit | null, context: StepContext): void {
+  const after = state.pursuit;
+  if (before === null || after === null) return;
+  if (after.isUncooperative && !before.isUncooperative) {
+    tell(context, state, 'warning', 'uncooperative', `${describeStuck(state, after)}, for a minute now`);
+  } else if (before.phase === 'stuck' && after.phase !== 'stuck') {
+    tell(context, state, 'info', 'obeys-again', 'moves towards its target again');
+  } else if (after.phase === 'stuck' && before.phase !== 'stuck') {
+    tell(context, state, 'info', 'stuck', describeStuck(state, after));
+  }
+}
+
+/** The two directions have different causes, and so different remedies. */
+function describeStuck<Memory>(state: GuestState<Memory>, { target }: Pursuit): string {
+  const held = heldBy(state);
+  return held !== null && held < target
+    ? `does not get the memory it asks for (${target} pages); its host may have none left`
+    : `does not give memory up (down to ${target} pages); is its balloon driver loaded?`;
+}
+
+export function tell<Memory>(
+  context: StepContext,
+  state: GuestState<Memory>,
+  level: Tell['level'],
+  code: Tell['code'],
+  text: string,
+): void {
+  context.emit({ kind: 'tell', level, code, guest: state.guest.id, text });
+}

@@ -1,0 +1,71 @@
+/** What control knows of one guest: plain data, replaced as a whole by each step. It decides nothing. */
+import { addMillis, millis, type Millis, type Pages } from '../units.js';
+import type { GuestDecision } from './actions.js';
+import type { ActionId } from './events.js';
+import type { GuestLimits } from './limits.js';
+import type { GuestDescription } from './ports.js';
+import type { Pursuit } from './pursuit.js';
+import type { Reading } from './reading.js';
+import type { Relief } from './relief.js';
+
+export interface GuestState<Memory> {
+  readonly guest: GuestDescription;
+  readonly limits: GuestLimits;
+  /** False: decide and show, ask for nothing. */
+  readonly isDriven: boolean;
+  /** The last reading, as it was believed. Null before the first. */
+  readonly reading: Reading | null;
+  /** Why the last look failed; null when it did not. */
+  readonly readFailure: string | null;
+  readonly decision: GuestDecision | null;
+  readonly memory: Memory;
+  /** When the policy wants to be asked; null = not before a tunable says so. */
+  readonly policyDueAt: Millis | null;
+  /** When to look next. Guests are looked at even when the policy sleeps, so that they can be shown. */
+  readonly lookDueAt: Millis;
+  /** Since when an answer to a look is awaited; null = none is. */
+  readonly lookingSince: Millis | null;
+  /** The most that it was ever believed to be able to hold: what release gives back, even when readings fail by then. */
+  readonly maximumSeen: Pages | null;
+  readonly pursuit: Pursuit | null;
+  /** It was under pressure; null = never. */
+  readonly relief: Relief | null;
+  /** The overflow tier is being shrunk by this action; null = it is left alone. */
+  readonly shrinking: ActionId | null;
+  /** Everything was given back; nothing is asked for until self-ballooning is switched on again. */
+  readonly isReleased: boolean;
+}
+
+/** The shell answers every look within its own, shorter limit; this one is for an answer that was lost. */
+const LOOK_PATIENCE = millis(30_000);
+
+/** When time alone makes something due for this guest. */
+export function wakeAtOf<Memory>(state: GuestState<Memory>): Millis {
+  return state.lookingSince === null ? state.lookDueAt : addMillis(state.lookingSince, LOOK_PATIENCE);
+}
+
+/** A state in the making: it belongs to one call, which copies it first and lets nobody see it before the end. */
+export type Draft<Memory> = { -readonly [Key in keyof GuestState<Memory>]: GuestState<Memory>[Key] };
+
+/** Written out because it is hot: a spread of this object takes 300 ns on Node.js 20, this takes 30. */
+export const draftOf = <Memory>(state: GuestState<Memory>): Draft<Memory> => ({
+  guest: state.guest,
+  limits: state.limits,
+  isDriven: state.isDriven,
+  reading: state.reading,
+  readFailure: state.readFailure,
+  decision: state.decision,
+  memory: state.memory,
+  policyDueAt: state.policyDueAt,
+  lookDueAt: state.lookDueAt,
+  lookingSince: state.lookingSince,
+  maximumSeen: state.maximumSeen,
+  pursuit: state.pursuit,
+  relief: state.relief,
+  shrinking: state.shrinking,
+  isReleased: state.isReleased,
+});
+
+/** What the guest held when it was last read; null = not known. */
+export const heldBy = <Memory>({ reading }: GuestState<Memory>): Pages | null =>
+  reading?.current.known === true ? reading.current.value : null;
