@@ -57,6 +57,7 @@ export function millis(value: number): Millis {
 export const NO_PAGES = pages(0);
 
 export const secondsToMillis = (seconds: number): Millis => millis(seconds * 1000);
+export const minMillis = (a: Millis, b: Millis): Millis => (a < b ? a : b);
 export const addMillis = (at: Millis, length: Millis): Millis => millis(at + length);
 
 /** `MB2PAGES` of the specification: MiB × 256. */

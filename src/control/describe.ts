@@ -9,6 +9,7 @@ const mibText = (reason: Reason, name: string): string => {
 };
 
 const partsOfGoal = (reason: Reason): string => {
+  if (reason.numbers['used'] !== undefined) return `${mibText(reason, 'used')} used, and a third more`;
   const parts = [`${mibText(reason, 'committed')} committed`, `${mibText(reason, 'reserve')} kernel reserve`];
   if (reason.numbers['reserved']) parts.push(`${mibText(reason, 'reserved')} room`);
   if (reason.numbers['overflow']) parts.push(`${mibText(reason, 'overflow')} to bring home`);
@@ -30,6 +31,14 @@ export function describeReason(reason: Reason): string {
       return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}), more than it may have`;
     case 'clamped-to-floor':
       return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}), less than its administrator's floor`;
+    case 'clamped-to-host':
+      return `needs ${mibText(reason, 'goal')}, more than its host has free now`;
+    case 'left-out':
+      return 'did not take the memory it was given: is left out for a while';
+    case 'no-report':
+      return 'holds, because nothing is known of what it needs: nobody in it reports';
+    case 'no-swap':
+      return `needs ${mibText(reason, 'goal')}, and has no swap to catch what a smaller guest must swap: keeps what it has`;
     case 'signal-unknown':
       return `holds, because a signal is not known (${reason.detail ?? 'which one was not said'})`;
     case 'implausible':

@@ -1,6 +1,7 @@
 /** What can happen to the core, as plain data. Everything the shell learns comes in as one of these. */
 import type { ErrorCode } from '../errors.js';
 import type { Alarm } from './alarm.js';
+import type { HostReading } from './pool.js';
 import type { GuestDescription } from './ports.js';
 import type { GuestId, Reading } from './reading.js';
 
@@ -23,6 +24,8 @@ export type GuestEvent =
 
 export type HostEvent =
   | { readonly kind: 'guest-came'; readonly guest: GuestDescription }
+  | { readonly kind: 'guest-changed'; readonly guest: GuestDescription }
+  | { readonly kind: 'host-reading'; readonly host: HostReading }
   | { readonly kind: 'guest-left'; readonly guest: GuestId }
   | {
       readonly kind: 'tunable-write';

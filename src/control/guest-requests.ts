@@ -5,8 +5,10 @@
 import { guestSize, type Millis, type Pages } from '../units.js';
 import type { Action, GuestDecision, Tell } from './actions.js';
 import type { ActionId } from './events.js';
+import type { GuestDescription } from './ports.js';
 import { heldBy, type Draft, type GuestState } from './guest-state.js';
-import { answerPursuit, beginPursuit, type Pursuit } from './pursuit.js';
+import type { PoolView } from './pool.js';
+import { answerPursuit, beginPursuit, isSpent, withdrawPursuit, type Pursuit } from './pursuit.js';
 import type { Tunables } from './tunables.js';
 
 /** What one guest's control may see of the step it is part of. */
@@ -17,6 +19,8 @@ export interface StepContext {
   readonly nextId: () => ActionId;
   readonly emit: (action: Action) => void;
   readonly note: (decision: GuestDecision) => void;
+  /** What the guest's growth must fit in; null for one that shares no memory that anybody knows of. */
+  readonly poolFor: (guest: GuestDescription) => PoolView | null;
 }
 
 export function carryOut<Memory>(state: Draft<Memory>, decision: GuestDecision, context: StepContext): void {
@@ -33,6 +37,20 @@ export function askFor<Memory>(state: Draft<Memory>, target: Pages, context: Ste
   const id = context.nextId();
   context.emit({ kind: 'set-target', guest: state.guest.id, id, target: guestSize(target) });
   state.pursuit = beginPursuit(state.pursuit, { id, target, current: heldBy(state), now: context.now });
+}
+
+/**
+ * A guest of shared memory that does not take what it was promised must not keep it from the others: it is asked to stay at
+ * what it holds.
+ */
+export function withdrawPromise<Memory>(state: Draft<Memory>, context: StepContext): void {
+  const { pursuit, guest } = state;
+  const held = heldBy(state);
+  if (guest.pool === undefined || pursuit === null || !isSpent(pursuit, context.now)) return;
+  if (held === null || held >= pursuit.target) return;
+  const id = context.nextId();
+  context.emit({ kind: 'set-target', guest: guest.id, id, target: guestSize(held) });
+  state.pursuit = withdrawPursuit(pursuit, id, held);
 }
 
 export function finishAction<Memory>(
@@ -58,7 +76,7 @@ export function tellProgress<Memory>(state: GuestState<Memory>, before: Pursuit 
     tell(context, state, 'warning', 'uncooperative', `${describeStuck(state, after)}, for a minute now`);
   } else if (before.phase === 'stuck' && after.phase !== 'stuck') {
     tell(context, state, 'info', 'obeys-again', 'moves towards its target again');
-  } else if (after.phase === 'stuck' && before.phase !== 'stuck') {
+  } else if (after.phase === 'stuck' && before.phase !== 'stuck' && !before.isUncooperative) {
     tell(context, state, 'info', 'stuck', describeStuck(state, after));
   }
 }

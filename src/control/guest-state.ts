@@ -1,5 +1,5 @@
 /** What control knows of one guest: plain data, replaced as a whole by each step. It decides nothing. */
-import { addMillis, millis, type Millis, type Pages } from '../units.js';
+import { addMillis, maxPages, millis, minPages, NO_PAGES, subtractToZero, type Millis, type Pages } from '../units.js';
 import type { GuestDecision } from './actions.js';
 import type { ActionId } from './events.js';
 import type { GuestLimits } from './limits.js';
@@ -69,3 +69,21 @@ export const draftOf = <Memory>(state: GuestState<Memory>): Draft<Memory> => ({
 /** What the guest held when it was last read; null = not known. */
 export const heldBy = <Memory>({ reading }: GuestState<Memory>): Pages | null =>
   reading?.current.known === true ? reading.current.value : null;
+
+/** What this guest was told that it may have, and has not taken: by us, or by whoever else sets its size. */
+export function promisedTo<Memory>(state: GuestState<Memory>): Pages {
+  const { pursuit, reading } = state;
+  const asked = reading?.asked.known === true ? reading.asked.value : NO_PAGES;
+  const ours = pursuit?.target ?? NO_PAGES;
+  return subtractToZero(maxPages(ours, asked), heldBy(state) ?? NO_PAGES);
+}
+
+/** The most that the guest may have: its administrator's ceiling, or what it was ever seen to be able to hold. Null = unknown. */
+export function mostFor<Memory>({ limits, maximumSeen }: GuestState<Memory>): Pages | null {
+  if (maximumSeen === null || limits.ceiling === null) return maximumSeen ?? limits.ceiling;
+  return minPages(maximumSeen, limits.ceiling);
+}
+
+/** What would have to come back for it to have all that it may have; 0 where that is not known. */
+export const wantOf = <Memory>(state: GuestState<Memory>): Pages =>
+  subtractToZero(mostFor(state) ?? NO_PAGES, heldBy(state) ?? NO_PAGES);

@@ -2,24 +2,26 @@
  * One guest's control. It keeps what is known of the guest, asks the policy when its time has come, holds the wish within the
  * limits, and follows what was asked to its end. It does not know which policy, which hypervisor, or that there are others.
  */
-import { addMillis, maxPages, millis, minPages, NO_PAGES, secondsToMillis, type Millis, type Pages } from '../units.js';
-import type { GuestDecision } from './actions.js';
-import type { Alarm } from './alarm.js';
+import { addMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
 import type { GuestEvent } from './events.js';
-import { askFor, carryOut, finishAction, tell, tellProgress, type StepContext } from './guest-requests.js';
-import { draftOf, heldBy, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
-import { SAFEGUARDS, type GuestLimits, type Safeguards } from './limits.js';
-import type { Decision, GuestPolicy, TunableChange } from './policy.js';
+import { decisionFor, dueAfter } from './guest-decide.js';
+import { release, relieve, whileRelieved } from './guest-give-back.js';
+import { carryOut, finishAction, tell, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
+import { draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
+import type { GuestLimits } from './limits.js';
+import type { GuestPolicy, TunableChange } from './policy.js';
 import type { GuestDescription } from './ports.js';
-import { observePursuit } from './pursuit.js';
+import { isOnItsWay, observePursuit } from './pursuit.js';
 import type { Reading } from './reading.js';
-import type { Reason } from './reason.js';
 import { isRelieved } from './relief.js';
+import { SAFEGUARDS, type Safeguards } from './safeguards.js';
 import type { Tunables } from './tunables.js';
 
 /** Looked at no less often than this, however long the interval is; and no older reading is believed. */
 const LOOK_INTERVAL_MAX = secondsToMillis(60);
 const GRACE = millis(1_000);
+/** A guest of shared memory that is on its way is looked at this often: what it was promised is kept from others. */
+const LOOK_ON_THE_WAY = millis(1_000);
 
 const lookInterval = (tunables: Tunables): Millis => {
   const interval = secondsToMillis(tunables.selfballoon_interval);
@@ -35,6 +37,8 @@ export interface GuestControl<Memory> {
   passTime(state: GuestState<Memory>, context: StepContext): GuestState<Memory>;
   retune(state: GuestState<Memory>, change: TunableChange, context: StepContext): GuestState<Memory>;
   release(state: GuestState<Memory>, context: StepContext): GuestState<Memory>;
+  /** Its description is another now. What is known of it, and what was asked of it, stays. */
+  change(state: GuestState<Memory>, guest: GuestDescription, settings: GuestSettings): GuestState<Memory>;
 }
 
 export interface GuestSettings {
@@ -84,9 +88,15 @@ export function createGuestControl<Memory>(
     },
     release(before, context) {
       const state = draftOf(before);
-      if (state.isDriven) release(state, context);
+      if (state.isDriven) release(safeguards, state, context);
       return state;
     },
+    change: (before, guest, settings) => ({
+      ...before,
+      guest,
+      limits: settings.limits,
+      isDriven: settings.isDriven && guest.capabilities.canSetTarget,
+    }),
   };
 }
 
@@ -108,6 +118,7 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
       break;
     case 'guest-alarm':
       relieve(rules.safeguards, state, event.alarm, context);
+      lookAgainIfShort(state, context);
       break;
     case 'reading-failed':
       failLook(state, event.message, context);
@@ -121,24 +132,38 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
   }
 }
 
+/** An alarm that could not be answered wholly, for what the host had free a while ago, is answered again after a look. */
+function lookAgainIfShort<Memory>(state: Draft<Memory>, { now }: StepContext): void {
+  const { guest, relief, decision, policyDueAt } = state;
+  if (guest.pool === undefined || !isRelieved(relief, now) || policyDueAt === null) return;
+  if (decision !== null && decision.target === decision.goal) return;
+  state.policyDueAt = minMillis(policyDueAt, now);
+  state.lookDueAt = minMillis(state.lookDueAt, now);
+}
+
 function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Reading, context: StepContext): void {
   const { now, tunables } = context;
   const reading = safeguards.believe(raw, now, readingAgeMax(tunables));
   const before = state.pursuit;
   if (reading.current.known) state.pursuit = observePursuit(before, reading.current.value, now);
-  if (state.pursuit !== before) tellProgress(state, before, context);
   const { maximum } = reading;
   if (maximum.known && maximum.value > (state.maximumSeen ?? 0)) state.maximumSeen = maximum.value;
   state.reading = reading;
+  if (state.pursuit !== before) {
+    tellProgress(state, before, context);
+    withdrawPromise(state, context);
+  }
   state.readFailure = null;
   state.lookingSince = null;
-  state.lookDueAt = nextLook(state.policyDueAt, context);
+  state.lookDueAt = nextLook(state, context);
 }
 
 /** The policy's time, when that comes before the next look is due anyway. */
-function nextLook(policyDueAt: Millis | null, { now, tunables }: StepContext): Millis {
-  const byInterval = addMillis(now, lookInterval(tunables));
-  return policyDueAt !== null && policyDueAt > now && policyDueAt < byInterval ? policyDueAt : byInterval;
+function nextLook<Memory>(state: GuestState<Memory>, { now, tunables }: StepContext): Millis {
+  const { policyDueAt, guest, pursuit } = state;
+  const isOnTheWay = guest.pool !== undefined && isOnItsWay(pursuit, now);
+  const byInterval = addMillis(now, isOnTheWay ? LOOK_ON_THE_WAY : lookInterval(tunables));
+  return policyDueAt !== null && policyDueAt > now ? minMillis(policyDueAt, byInterval) : byInterval;
 }
 
 function failLook<Memory>(state: Draft<Memory>, message: string, context: StepContext): void {
@@ -159,93 +184,13 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
   const { hasOverflowTier } = state.guest.capabilities;
   const wished = policy.decide({ reading, tunables, hasOverflowTier }, state.memory, now);
   const decided = isRelieved(state.relief, now) ? whileRelieved(state, wished) : wished;
-  const decision = limitWish(safeguards, state, reading, decided, tunables.selfballoon_downhysteresis);
+  const decision = decisionFor(safeguards, state, decided, context);
   context.note(decision);
   state.memory = decided.memory;
-  state.policyDueAt = decided.wakeAt;
-  state.lookDueAt = nextLook(decided.wakeAt, context);
+  state.policyDueAt = dueAfter(decision, decided.wakeAt, now);
   state.decision = decision;
   if (state.isDriven) carryOut(state, decision, context);
-}
-
-function limitWish<Memory>(
-  safeguards: Safeguards,
-  { guest: { id: guest }, limits }: GuestState<Memory>,
-  reading: Reading,
-  { wish, shrinkOverflowTo }: Decision<Memory>,
-  downHysteresis: number,
-): GuestDecision {
-  if (wish.kind === 'hold') {
-    return { guest, goal: null, wished: null, target: null, shrinkOverflowTo, reason: wish.reason };
-  }
-  const { goal, target: wished, floor: policyFloor } = wish;
-  const { maximum } = reading;
-  const current = reading.current.known ? reading.current.value : null;
-  const limited = safeguards.limit({ wished, policyFloor, limits, maximum, current, downHysteresis });
-  const reason = limited.kind === 'as-wished' ? wish.reason : { ...wish.reason, code: limited.kind };
-  return { guest, goal, wished, target: limited.target, shrinkOverflowTo, reason };
-}
-
-/** The most that the guest may have: its administrator's ceiling, or what it was ever seen to be able to hold. Null = unknown. */
-function mostFor<Memory>({ limits, maximumSeen }: GuestState<Memory>): Pages | null {
-  if (maximumSeen === null || limits.ceiling === null) return maximumSeen ?? limits.ceiling;
-  return minPages(maximumSeen, limits.ceiling);
-}
-
-/**
- * An alarm: everything is given back at once, by no step computed from what the guest holds now, and whatever else is known of
- * it. A guest can do itself no harm with it, and to others no more than by needing memory.
- */
-function relieve<Memory>(safeguards: Safeguards, state: Draft<Memory>, alarm: Alarm, context: StepContext): void {
-  const { now, tunables } = context;
-  if (state.isReleased || tunables.selfballooning === 0) return;
-  const before = state.relief;
-  const relief = safeguards.relieve(before, now);
-  const most = mostFor(state);
-  if (relief === null || most === null) return;
-  state.relief = relief;
-  if (hasOrGets(state, most)) return;
-  const target = maxPages(most, heldBy(state) ?? NO_PAGES);
-  state.decision = {
-    guest: state.guest.id,
-    goal: most,
-    wished: most,
-    target,
-    shrinkOverflowTo: null,
-    reason: underPressure(most, alarm),
-  };
-  context.note(state.decision);
-  if (!isRelieved(before, now)) tell(context, state, 'info', 'under-pressure', describePressure(alarm));
-  if (state.isDriven) askFor(state, target, context);
-}
-
-/** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
-function hasOrGets<Memory>(state: GuestState<Memory>, most: Pages): boolean {
-  const { pursuit } = state;
-  if (pursuit === null) return (heldBy(state) ?? NO_PAGES) >= most;
-  return pursuit.target >= most && pursuit.phase !== 'failed' && pursuit.phase !== 'stuck';
-}
-
-const describePressure = ({ cause }: Alarm): string =>
-  `is under pressure (${cause === 'stalled' ? 'tasks wait for memory' : 'little memory is available'}): gets everything back`;
-
-const underPressure = (ceiling: Pages, alarm: Alarm | null): Reason => ({
-  code: 'under-pressure',
-  numbers: {
-    ceiling,
-    ...(alarm === null || alarm.availablePages === null ? {} : { available: alarm.availablePages }),
-  },
-  ...(alarm === null ? {} : { detail: alarm.cause }),
-});
-
-/** The policy goes on remembering, but until the relief is over the guest is to have everything, its swapped pages included. */
-function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
-  const most = mostFor(state);
-  if (decided.wish.kind === 'hold' && decided.wish.reason.code === 'switched-off') return decided;
-  if (most === null) return { ...decided, shrinkOverflowTo: null };
-  const target = maxPages(most, heldBy(state) ?? NO_PAGES);
-  const wish = { kind: 'resize', goal: most, target, floor: NO_PAGES, reason: underPressure(most, null) } as const;
-  return { ...decided, wish, shrinkOverflowTo: null };
+  state.lookDueAt = nextLook(state, context);
 }
 
 function retune<Memory>(
@@ -257,30 +202,8 @@ function retune<Memory>(
   const { memory, wakeAt } = policy.retune(change, state.memory, state.policyDueAt, context.now);
   state.memory = memory;
   state.policyDueAt = wakeAt;
-  state.lookDueAt = nextLook(wakeAt, context);
+  state.lookDueAt = nextLook(state, context);
   if (change.after.selfballooning === 0) state.relief = null;
   const isAsleep = change.after.selfballooning === 0 && change.after.frontswap_selfshrinking === 0;
   state.isReleased = state.isReleased && isAsleep;
-}
-
-/** Gives everything back: asks for the most that the guest may have, and then leaves it alone. */
-function release<Memory>(state: Draft<Memory>, context: StepContext): void {
-  const ceiling = mostFor(state);
-  if (ceiling === null) {
-    tell(context, state, 'warning', 'cannot-release', 'its maximum was never known, so it keeps what it has');
-    return;
-  }
-  state.isReleased = true;
-  state.decision = {
-    guest: state.guest.id,
-    goal: ceiling,
-    wished: ceiling,
-    target: ceiling,
-    shrinkOverflowTo: null,
-    reason: { code: 'released', numbers: { ceiling } },
-  };
-  context.note(state.decision);
-  // A request of its own: a guest that was stuck must answer this one too before it counts as released.
-  state.pursuit = null;
-  askFor(state, ceiling, context);
 }

@@ -1,6 +1,7 @@
 /** The core's public face. */
 export * from './actions.js';
 export * from './alarm.js';
+export * from './believe.js';
 export * from './boot-options.js';
 export * from './describe.js';
 export * from './events.js';
@@ -10,11 +11,13 @@ export type { StepContext } from './guest-requests.js';
 export * from './journal.js';
 export * from './limits.js';
 export * from './policy.js';
+export * from './pool.js';
 export * from './ports.js';
 export * from './pursuit.js';
 export * from './reading.js';
 export * from './reason.js';
 export * from './relief.js';
+export * from './safeguards.js';
 export * from './signal.js';
 export * from './roster.js';
 export * from './start-up.js';

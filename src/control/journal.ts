@@ -66,11 +66,15 @@ export interface Replay {
   readonly counts: { readonly steps: number; readonly decisions: number; readonly skipped: number };
 }
 
-/** Decides again, record by record. After a difference it goes on: from its own state, or from the start that differs. */
-export function createReplay<Memory>(step: Step<Memory>): Replay {
+/**
+ * Decides again, record by record, with the step of the policy that the last start names. After a difference it goes on: from
+ * its own state, or from the start that differs.
+ */
+export function createReplay<Memory>(stepOf: (policy: string) => Step<Memory>): Replay {
   const counts = { steps: 0, decisions: 0, skipped: 0 };
   let state: ControlState<Memory> | null = null;
   let run: string | undefined;
+  let step: Step<Memory> | null = null;
   return {
     counts,
     take(record) {
@@ -78,10 +82,11 @@ export function createReplay<Memory>(step: Step<Memory>): Replay {
         const [before, runBefore] = [state, run];
         state = decodeState<Memory>(record.state);
         run = record.run;
+        step = stepOf(record.policy);
         const goesOn = before !== null && run !== undefined && run === runBefore;
         return goesOn ? compareStates(record.at, state, before) : null;
       }
-      if (state === null) {
+      if (state === null || step === null) {
         counts.skipped += 1;
         return null;
       }

@@ -5,6 +5,8 @@
 import type { HypervisorError } from '../errors.js';
 import type { GuestSize, Millis, Pages } from '../units.js';
 import type { Alarm } from './alarm.js';
+import type { GuestLimits } from './limits.js';
+import type { HostReading, PoolId } from './pool.js';
 import type { GuestId, Reading } from './reading.js';
 
 /** What a source of guests can do. Each has a consequence in the core; nothing asks which hypervisor it is. */
@@ -23,15 +25,23 @@ export interface GuestDescription {
   /** For people. */
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** The host memory that it shares with others; left out where nobody here can tell. */
+  readonly pool?: PoolId;
+  /** What its hypervisor's administrator allows it. What our own configuration says comes before it. Left out: nothing. */
+  readonly limits?: GuestLimits;
 }
 
 export type GuestNotice =
   | { readonly kind: 'guest-came'; readonly guest: GuestDescription }
   | { readonly kind: 'guest-left'; readonly guest: GuestId }
+  /** Its name, its limits or what it can do is another now. */
+  | { readonly kind: 'guest-changed'; readonly guest: GuestDescription }
   /** Memory gets tight in a guest, between two looks at it. */
   | { readonly kind: 'guest-alarm'; readonly guest: GuestId; readonly alarm: Alarm };
 
 export type ReadOutcome =
+  /** The host's own memory, from the same look as the guests' readings that follow. */
+  | { readonly kind: 'host-reading'; readonly host: HostReading }
   | { readonly kind: 'reading'; readonly guest: GuestId; readonly reading: Reading }
   | { readonly kind: 'reading-failed'; readonly guest: GuestId; readonly error: HypervisorError };
 

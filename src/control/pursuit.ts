@@ -20,24 +20,36 @@ export interface Pursuit {
   readonly phase: PursuitPhase;
   /** When the guest last came nearer to a target, or the pursuit began. */
   readonly progressAt: Millis;
+  /** From when on its patience counts: as `progressAt`, but begun anew when a guest that was left out is tried again. */
+  readonly patienceFrom: Millis;
   /** How far it still had to go then; null before the first reading. */
   readonly distance: Pages | null;
   /** Stuck so long that the operator has been told. */
   readonly isUncooperative: boolean;
+  /** It did not take what it was promised, and the promise was taken back: `target` is what it holds. */
+  readonly isWithdrawn: boolean;
   /** What the hypervisor said when it failed. */
   readonly failure: string | null;
 }
 
 /** A real Xen guest stops up to a few pages from its target (seen: one page). */
 export const REACHED_WITHIN = pages(4);
-/** No progress for this long is stuck: the limit that other balloon daemons use too, twice a virtio balloon's slowest step. */
-export const STUCK_AFTER = millis(5_000);
+/**
+ * No progress for this long is stuck: four times a virtio balloon's slowest step, and short enough to be noticed within the 5 s
+ * that other balloon daemons allow, where a guest on its way is looked at every second.
+ */
+export const STUCK_AFTER = millis(4_000);
+/** A guest whose promise was taken back is tried again after this. */
+export const LEFT_OUT_FOR = millis(30_000);
 /** Stuck for this long, and a person should look. */
 export const UNCOOPERATIVE_AFTER = millis(60_000);
 
 const distanceTo = (target: Pages, current: Pages): Pages => pages(Math.abs(target - current));
 
-/** A new request. It inherits the patience of the one before: asking again does not make a stuck guest lively. */
+/**
+ * A new request. It inherits the patience of the one before: asking again does not make a stuck guest lively. One that was left
+ * out has new patience, and is still known to be uncooperative.
+ */
 export function beginPursuit(
   before: Pursuit | null,
   ask: { readonly id: ActionId; readonly target: Pages; readonly current: Pages | null; readonly now: Millis },
@@ -49,13 +61,39 @@ export function beginPursuit(
     target: ask.target,
     phase: inherits && before.phase === 'stuck' ? 'stuck' : 'asked',
     progressAt: inherits ? before.progressAt : ask.now,
+    patienceFrom: inherits && !before.isWithdrawn ? before.patienceFrom : ask.now,
     distance,
     isUncooperative: inherits && before.isUncooperative,
+    isWithdrawn: false,
     failure: null,
   };
 }
 
-type Progress = Pick<Pursuit, 'phase' | 'distance' | 'progressAt' | 'isUncooperative' | 'failure'>;
+/** The promise to a stuck guest is taken back: it is asked to stay at `held`, and stays stuck until it moves. */
+export const withdrawPursuit = (stuck: Pursuit, id: ActionId, held: Pages): Pursuit => ({
+  ...stuck,
+  id,
+  target: held,
+  distance: null,
+  isWithdrawn: true,
+});
+
+/** Whether it has had all the patience there is, and its promise is to be taken back. */
+export const isSpent = ({ phase, isWithdrawn, patienceFrom }: Pursuit, now: Millis): boolean =>
+  phase === 'stuck' && !isWithdrawn && now - patienceFrom >= STUCK_AFTER;
+
+/** Whether an answer is to be expected soon. */
+export const isOnItsWay = (pursuit: Pursuit | null, now: Millis): boolean =>
+  pursuit !== null &&
+  (pursuit.phase === 'asked' || pursuit.phase === 'accepted' || pursuit.phase === 'stuck') &&
+  !pursuit.isWithdrawn &&
+  now - pursuit.patienceFrom < 2 * STUCK_AFTER;
+
+/** Whether it is not to be asked for growth: it did not take the last one, and that is not long ago. */
+export const isLeftOut = (pursuit: Pursuit | null, now: Millis): boolean =>
+  pursuit?.isWithdrawn === true && now - pursuit.patienceFrom < LEFT_OUT_FOR;
+
+type Progress = Pick<Pursuit, 'phase' | 'distance' | 'progressAt' | 'patienceFrom' | 'isUncooperative' | 'failure'>;
 
 /** Written out because it is hot: a spread of this object takes ten times as long on Node.js 20. */
 const advance = (pursuit: Pursuit, progress: Progress): Pursuit => ({
@@ -63,38 +101,51 @@ const advance = (pursuit: Pursuit, progress: Progress): Pursuit => ({
   target: pursuit.target,
   phase: progress.phase,
   progressAt: progress.progressAt,
+  patienceFrom: progress.patienceFrom,
   distance: progress.distance,
   isUncooperative: progress.isUncooperative,
+  isWithdrawn: pursuit.isWithdrawn && progress.phase === 'stuck',
   failure: progress.failure,
+});
+
+const progressOf = ({ phase, distance, progressAt, patienceFrom, isUncooperative, failure }: Pursuit): Progress => ({
+  phase,
+  distance,
+  progressAt,
+  patienceFrom,
+  isUncooperative,
+  failure,
 });
 
 /** The hypervisor answered the request `id`. An answer to another request is ignored. */
 export function answerPursuit(pursuit: Pursuit | null, id: ActionId, failure: string | null): Pursuit | null {
   if (pursuit?.id !== id) return pursuit;
-  const { distance, progressAt, isUncooperative, phase } = pursuit;
-  if (failure !== null) return advance(pursuit, { phase: 'failed', distance, progressAt, isUncooperative, failure });
-  if (phase !== 'asked') return pursuit;
-  return advance(pursuit, { phase: 'accepted', distance, progressAt, isUncooperative, failure });
+  if (failure !== null) return advance(pursuit, { ...progressOf(pursuit), phase: 'failed', failure });
+  if (pursuit.phase !== 'asked') return pursuit;
+  return advance(pursuit, { ...progressOf(pursuit), phase: 'accepted' });
 }
 
 /** A reading says where the guest is. */
 export function observePursuit(pursuit: Pursuit | null, current: Pages, now: Millis): Pursuit | null {
   if (pursuit === null || pursuit.phase === 'failed') return pursuit;
-  const { phase, progressAt, failure } = pursuit;
+  const { phase, failure } = pursuit;
   const distance = distanceTo(pursuit.target, current);
   const moved = (to: PursuitPhase): Pursuit =>
-    advance(pursuit, { phase: to, distance, progressAt: now, isUncooperative: false, failure });
+    advance(pursuit, { phase: to, distance, progressAt: now, patienceFrom: now, isUncooperative: false, failure });
+  if (pursuit.isWithdrawn) return distance <= REACHED_WITHIN ? lookAtStuck(pursuit, now) : moved('accepted');
   if (distance <= REACHED_WITHIN) {
     return phase === 'reached' && pursuit.distance === distance ? pursuit : moved('reached');
   }
   // Somebody else moved it, or it moved by itself: its patience begins now, not when it arrived.
   if (phase === 'reached') return moved('accepted');
   if (pursuit.distance === null) {
-    return advance(pursuit, { phase, distance, progressAt, isUncooperative: pursuit.isUncooperative, failure });
+    return advance(pursuit, { ...progressOf(pursuit), distance });
   }
   if (distance < pursuit.distance) return moved('accepted');
-  const quiet = now - progressAt;
-  if (quiet < STUCK_AFTER) return pursuit;
-  const isUncooperative = pursuit.isUncooperative || quiet >= UNCOOPERATIVE_AFTER;
-  return advance(pursuit, { phase: 'stuck', distance: pursuit.distance, progressAt, isUncooperative, failure });
+  return now - pursuit.patienceFrom < STUCK_AFTER ? pursuit : lookAtStuck(pursuit, now);
+}
+
+function lookAtStuck(pursuit: Pursuit, now: Millis): Pursuit {
+  const isUncooperative = pursuit.isUncooperative || now - pursuit.progressAt >= UNCOOPERATIVE_AFTER;
+  return advance(pursuit, { ...progressOf(pursuit), phase: 'stuck', isUncooperative });
 }

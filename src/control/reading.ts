@@ -16,6 +16,8 @@ export interface Pressure {
 export interface Signals {
   /** What the guest holds, as its balloon driver or its hypervisor says. */
   readonly current: Signal<Pages>;
+  /** What it was last asked to hold, by whoever asked. Unknown where nobody can tell. */
+  readonly asked: Signal<Pages>;
   /** What the guest could hold at most without memory being added. */
   readonly maximum: Signal<Pages>;
   /** RAM that the guest's kernel manages now: `MemTotal`, the specification's `totalramPages`. */
@@ -29,6 +31,8 @@ export interface Signals {
   readonly reserve: Signal<Pages>;
   /** Highest page frame number that the guest could have. */
   readonly maxPfn: Signal<Pages>;
+  /** What is in use in the guest, with what it has swapped out: all that some sources tell. */
+  readonly used: Signal<Pages>;
   readonly swapTotal: Signal<Pages>;
   readonly swapUsed: Signal<Pages>;
   /** Pages in the overflow tier (frontswap once; swap stripes over zram now). Unknown where there is no such tier. */
@@ -50,6 +54,7 @@ export interface Reading extends Signals {
 /** A reading that knows nothing: what sources start from. */
 export const NOTHING_KNOWN: Signals = {
   current: NOT_REPORTED,
+  asked: NOT_REPORTED,
   maximum: NOT_REPORTED,
   total: NOT_REPORTED,
   free: NOT_REPORTED,
@@ -58,6 +63,7 @@ export const NOTHING_KNOWN: Signals = {
   committed: NOT_REPORTED,
   reserve: NOT_REPORTED,
   maxPfn: NOT_REPORTED,
+  used: NOT_REPORTED,
   swapTotal: NOT_REPORTED,
   swapUsed: NOT_REPORTED,
   overflowUsed: NOT_REPORTED,

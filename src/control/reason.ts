@@ -15,6 +15,10 @@ export type ReasonCode =
   | 'switched-off'
   | 'clamped-to-ceiling'
   | 'clamped-to-floor'
+  | 'clamped-to-host'
+  | 'left-out'
+  | 'no-report'
+  | 'no-swap'
   | 'released';
 
 export interface Reason {

@@ -3,17 +3,23 @@
  * event to the guest it is about and keeps what all guests share. It reads no clock, file, socket or random source: the
  * same events at the same times give the same decisions, which is what the journal's replay rests on.
  */
-import { millis, type Millis } from '../units.js';
+import { addPages, millis, NO_PAGES, type Millis, type Pages } from '../units.js';
 import { errorText } from '../errors.js';
 import type { Action, GuestDecision } from './actions.js';
 import type { ActionId, Event, GuestEvent, HostEvent } from './events.js';
-import { createGuestControl, type GuestControl } from './guest.js';
+import { believableHost } from './believe.js';
+import { createGuestControl, type GuestControl, type GuestSettings } from './guest.js';
+import { isOurs } from './guest-give-back.js';
 import type { StepContext } from './guest-requests.js';
-import { wakeAtOf, type GuestState } from './guest-state.js';
-import { NO_LIMITS, type GuestLimits, type Safeguards } from './limits.js';
+import { promisedTo, wakeAtOf, wantOf, type GuestState } from './guest-state.js';
+import { NO_LIMITS, type GuestLimits } from './limits.js';
+import type { Safeguards } from './safeguards.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
+import { HOST_READING_AGE_MAX, spareIn, type HostReading, type PoolId, type PoolView } from './pool.js';
+import type { GuestDescription } from './ports.js';
 import type { GuestId } from './reading.js';
 import { Roster } from './roster.js';
+import { NOT_REPORTED, refuseStale } from './signal.js';
 import { formatTunable, writeTunable, type TunableName, type Tunables } from './tunables.js';
 
 export interface ControlState<Memory> {
@@ -25,6 +31,8 @@ export interface ControlState<Memory> {
   /** The administrator's limits, by guest id or name. */
   readonly limits: Readonly<Record<string, GuestLimits>>;
   readonly guests: Roster<Memory>;
+  /** The hosts' own memory as last read, by pool. */
+  readonly pools: Readonly<Record<PoolId, HostReading>>;
   readonly nextId: ActionId;
 }
 
@@ -38,11 +46,11 @@ export interface StepResult<Memory> {
 
 export type Step<Memory> = (state: ControlState<Memory>, events: readonly Event[], now: Millis) => StepResult<Memory>;
 
-export type ControlSettings = Omit<ControlState<never>, 'guests' | 'nextId'>;
+export type ControlSettings = Omit<ControlState<never>, 'guests' | 'pools' | 'nextId'>;
 
 /** The state before any guest has come. */
 export function initialState<Memory>(settings: ControlSettings): ControlState<Memory> {
-  return { ...settings, guests: Roster.of<Memory>([]), nextId: 1 };
+  return { ...settings, guests: Roster.of<Memory>([]), pools: {}, nextId: 1 };
 }
 
 /** The step with `policy` as the rule for every guest. */
@@ -73,6 +81,9 @@ class StepRun<Memory> implements StepContext {
   #states: GuestState<Memory>[];
   #nextId: ActionId;
   tunables: Tunables;
+  #pools: Readonly<Record<PoolId, HostReading>>;
+  /** What part of its want each guest of a pool gets, while all of them want everything. */
+  readonly #shares = new Map<PoolId, number>();
 
   constructor(
     readonly control: GuestControl<Memory>,
@@ -83,6 +94,7 @@ class StepRun<Memory> implements StepContext {
     this.#states = before.guests.list.slice();
     this.#nextId = before.nextId;
     this.tunables = before.tunables;
+    this.#pools = before.pools;
   }
 
   readonly nextId = (): ActionId => this.#nextId++;
@@ -119,6 +131,7 @@ class StepRun<Memory> implements StepContext {
       ...this.before,
       tunables: this.tunables,
       guests: this.#roster.withStates(states),
+      pools: this.#pools,
       nextId: this.#nextId,
     };
     return {
@@ -173,6 +186,12 @@ class StepRun<Memory> implements StepContext {
       case 'guest-came':
         this.#welcome(event.guest);
         break;
+      case 'guest-changed':
+        this.#change(event.guest);
+        break;
+      case 'host-reading':
+        this.#observeHost(event.host);
+        break;
       case 'guest-left':
         this.#dismiss(event.guest);
         break;
@@ -187,12 +206,47 @@ class StepRun<Memory> implements StepContext {
     }
   }
 
-  #welcome(guest: Extract<HostEvent, { kind: 'guest-came' }>['guest']): void {
-    const { limits, isDryRun } = this.before;
-    const own = limits[guest.id] ?? limits[guest.name] ?? NO_LIMITS;
-    const state = this.control.begin(guest, { limits: own, isDriven: !isDryRun }, this);
+  #welcome(guest: GuestDescription): void {
+    const state = this.control.begin(guest, this.#settingsOf(guest), this);
     this.#setRoster(this.#roster.withStates(this.#states).with(state));
     this.#tell('info', 'guest-came', guest.id, guest.capabilities.canSetTarget ? 'found' : 'found, observed only');
+  }
+
+  #settingsOf(guest: GuestDescription): GuestSettings {
+    const { limits, isDryRun } = this.before;
+    return { limits: limits[guest.id] ?? limits[guest.name] ?? guest.limits ?? NO_LIMITS, isDriven: !isDryRun };
+  }
+
+  #change(guest: GuestDescription): void {
+    const place = this.#roster.places.get(guest.id);
+    const state = place === undefined ? undefined : this.#states[place];
+    if (place === undefined || state === undefined) return;
+    this.#states[place] = this.control.change(state, guest, this.#settingsOf(guest));
+  }
+
+  #observeHost(raw: HostReading): void {
+    const host = believableHost(raw, this.now, HOST_READING_AGE_MAX);
+    this.#pools = { ...this.#pools, [host.pool]: host };
+  }
+
+  /** What a guest's growth must fit in: what is free, less what other guests were promised and have not taken. */
+  readonly poolFor = ({ pool, id }: GuestDescription): PoolView | null => {
+    return pool === undefined ? null : this.#viewOf(pool, ({ guest }) => guest.id !== id);
+  };
+
+  #viewOf(pool: PoolId, isOther: (state: GuestState<Memory>) => boolean): PoolView {
+    const host = Object.hasOwn(this.#pools, pool) ? this.#pools[pool] : undefined;
+    const free = refuseStale(host?.free ?? NOT_REPORTED, this.now, HOST_READING_AGE_MAX);
+    let promised = NO_PAGES;
+    for (const state of this.#states) {
+      if (state.guest.pool === pool && isOther(state)) promised = addPages(promised, promisedTo(state));
+    }
+    return {
+      free: free.known ? free.value : NO_PAGES,
+      reserve: host?.reserve ?? NO_PAGES,
+      promised,
+      share: this.#shares.get(pool) ?? 1,
+    };
   }
 
   #dismiss(guest: GuestId): void {
@@ -233,9 +287,28 @@ class StepRun<Memory> implements StepContext {
     if (this.before.hasFrontswap) {
       this.#setTunables('frontswap_selfshrinking', { ...this.tunables, frontswap_selfshrinking: 0 });
     }
+    this.#shareOut();
     this.#changeAll({ kind: 'released' });
+    this.#shares.clear();
     this.#tell('info', 'released', null, 'everything is being given back; selfballooning is 0 now');
     this.emit({ kind: 'answer', id, answer: { result: 'ok' } });
+  }
+
+  /** A host may not have what all its guests could have together: then each gets the same part of what it lacks. */
+  #shareOut(): void {
+    const wanted = new Map<PoolId, Pages>();
+    const gets = (state: GuestState<Memory>): boolean => state.isDriven && isOurs(state);
+    for (const state of this.#states.filter(gets)) {
+      const { pool } = state.guest;
+      if (pool !== undefined) wanted.set(pool, addPages(wanted.get(pool) ?? NO_PAGES, wantOf(state)));
+    }
+    for (const [pool, want] of wanted) {
+      const spare = spareIn(this.#viewOf(pool, (state) => !gets(state)));
+      if (spare >= want) continue;
+      this.#shares.set(pool, spare / want);
+      const text = `its host has ${spare} pages free, and ${want} would give everything back: each guest gets a part`;
+      this.#tell('warning', 'cannot-release', null, `${pool}: ${text}`);
+    }
   }
 
   #tell(

@@ -1,4 +1,5 @@
 /** The policies there are, by name. A rule is one file; this is where it is made known. */
+import { hostPolicy } from './host-policy.js';
 import { selfPolicy } from './self-policy.js';
 
 export { damp, floorPages, selfballoonStep } from './selfballoon.js';
@@ -7,4 +8,11 @@ export { SELFSHRINK_START, selfshrinkStep } from './selfshrink.js';
 export type { SelfshrinkMemory, SelfshrinkStep, SelfshrinkTunables } from './selfshrink.js';
 export { reservedPages, scheduledBy, selfPolicy } from './self-policy.js';
 
-export const POLICIES = { selfballoon: selfPolicy } as const;
+export { hostPolicy } from './host-policy.js';
+export { preferredPages, usedMemoryWish, type UsedMemoryTunables } from './used-memory.js';
+
+export const POLICIES = { selfballoon: selfPolicy, host: hostPolicy } as const;
+
+/** The policy of that name, or null where there is none. */
+export const findPolicy = (name: string): typeof selfPolicy | null =>
+  Object.values(POLICIES).find((policy) => policy.name === name) ?? null;

@@ -68,6 +68,10 @@ export class Executor {
     const open = new Set(guests);
     for (const guest of guests) this.#looking.add(guest);
     const report = (outcome: ReadOutcome): void => {
+      if (outcome.kind === 'host-reading') {
+        this.post(outcome);
+        return;
+      }
       this.#looking.delete(outcome.guest);
       if (open.delete(outcome.guest)) this.post(asEvent(outcome));
     };
@@ -190,7 +194,7 @@ const gone = (): HypervisorError =>
 
 const codeOf = (error: unknown): ErrorCode => (error instanceof HypervisorError ? error.code : 'EIO');
 
-function asEvent(outcome: ReadOutcome): Event {
+function asEvent(outcome: Exclude<ReadOutcome, { kind: 'host-reading' }>): Event {
   if (outcome.kind === 'reading') return outcome;
   const { code, message } = outcome.error;
   return { kind: 'reading-failed', guest: outcome.guest, code, message };

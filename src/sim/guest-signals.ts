@@ -1,5 +1,5 @@
-/** What a guest's kernel would report of itself, as the signals that every source of guests fills in. All of them are known. */
-import { knownAt, type Signal } from '../control/signal.js';
+/** What a guest's kernel would report of itself, as the signals that most sources of guests fill in. */
+import { knownAt, NOT_REPORTED, type Signal } from '../control/signal.js';
 import type { Reading } from '../control/reading.js';
 import { pages, subtractToZero, type Millis, type Pages } from '../units.js';
 import type { GuestKernel } from './guest-kernel.js';
@@ -11,6 +11,7 @@ export function readGuest(kernel: GuestKernel, at: Millis): Reading {
   return {
     at,
     current: knownAt(kernel.balloon.currentPages, at),
+    asked: NOT_REPORTED,
     maximum: knownAt(options.maximumPages, at),
     total: count(memory.ram),
     free: count(memory.free),
@@ -20,6 +21,7 @@ export function readGuest(kernel: GuestKernel, at: Millis): Reading {
     reserve: count(watermarks.reserve),
     // Frames are numbered from 0 without holes.
     maxPfn: knownAt(options.maximumPages, at),
+    used: NOT_REPORTED,
     swapTotal: count(memory.swap.totalPages),
     swapUsed: count(memory.swap.usedPages),
     overflowUsed: count(memory.swap.frontswapPages),

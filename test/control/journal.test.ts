@@ -61,7 +61,7 @@ function journalOf(files: number, run?: string): JournalRecord[] {
 }
 
 function differencesIn(records: readonly JournalRecord[]): readonly Difference[] {
-  const replay = createReplay(step);
+  const replay = createReplay(() => step);
   return records.flatMap((record) => replay.take(record) ?? []);
 }
 

@@ -1,7 +1,8 @@
 /** Protects guests from targets outside their limits, and everyone from numbers that cannot be true. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { believable, ceilingNow, limitTarget, NO_LIMITS, type LimitQuestion } from '../../src/control/limits.js';
+import { ceilingNow, limitTarget, NO_LIMITS, type LimitQuestion } from '../../src/control/limits.js';
+import { believable } from '../../src/control/believe.js';
 import { knownAt, NOT_REPORTED, unknown, type Signal } from '../../src/control/signal.js';
 import { millis, pages, type Pages } from '../../src/units.js';
 import { readingOf } from '../support/readings.js';

@@ -38,10 +38,10 @@ describe('a request', () => {
 });
 
 describe('a guest that does not move', () => {
-  it('is stuck after 5 s without progress, and uncooperative after a minute', () => {
+  it('is stuck after 4 s without progress, and uncooperative after a minute', () => {
     const asked = ask(1_000, 2_000);
-    assert.equal(watch(asked, [2_000, 4_999])?.phase, 'asked');
-    assert.equal(watch(asked, [2_000, 5_000])?.phase, 'stuck');
+    assert.equal(watch(asked, [2_000, 3_999])?.phase, 'asked');
+    assert.equal(watch(asked, [2_000, 4_000])?.phase, 'stuck');
     assert.equal(watch(asked, [2_000, 59_999])?.isUncooperative, false);
     assert.equal(watch(asked, [2_000, 60_000])?.isUncooperative, true);
   });

@@ -42,7 +42,8 @@ async function nextNotice(notices: AsyncIterator<GuestNotice>): Promise<string> 
   const next = await notices.next();
   if (next.done === true) return 'ended';
   const { value } = next;
-  return value.kind === 'guest-came' ? `came ${value.guest.id}` : `left ${value.guest}`;
+  if (value.kind === 'guest-came') return `came ${value.guest.id}`;
+  return value.kind === 'guest-left' ? `left ${value.guest}` : value.kind;
 }
 
 describe('the embedded hypervisor', () => {
@@ -62,14 +63,16 @@ describe('the embedded hypervisor', () => {
     }
   });
 
-  it('reports every signal, true at the time of the look', async () => {
+  it('reports every signal of a guest’s own kernel, true at the time of the look', async () => {
     const { hypervisor, clock } = setUp();
     await clock.advanceTo(millis(7_500));
     const { reading } = await readingOf(hypervisor, 'embedded/web');
     const { at, ...signals } = reading;
     assert.equal(at, 7_500);
-    assert.equal(Object.keys(signals).length, 16);
+    assert.equal(Object.keys(signals).length, 18);
     for (const [name, signal] of Object.entries(signals)) {
+      // What a host's administrator asked for, and Qubes' one number, are for real hypervisors.
+      if (name === 'asked' || name === 'used') continue;
       assert.ok(signal.known, name);
       assert.equal(signal.at, 7_500);
     }

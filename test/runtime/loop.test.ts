@@ -197,7 +197,7 @@ describe('the journal', () => {
 });
 
 function differencesIn(records: readonly JournalRecord[]): readonly Difference[] {
-  const replay = createReplay(createStep(selfPolicy));
+  const replay = createReplay(() => createStep(selfPolicy));
   const found = records.flatMap((record) => replay.take(record) ?? []);
   assert.ok(replay.counts.decisions > 10 || found.length > 0);
   return found;

@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { SAFEGUARDS, type GuestLimits, type Safeguards } from '../../src/control/limits.js';
+import type { GuestLimits } from '../../src/control/limits.js';
+import { SAFEGUARDS, type Safeguards } from '../../src/control/safeguards.js';
 import type { GuestPolicy } from '../../src/control/policy.js';
 import type { Reading } from '../../src/control/reading.js';
 import { knownAt } from '../../src/control/signal.js';

@@ -26,6 +26,7 @@ describe('the guest reader', () => {
     const reader = openGuestReader({ root: fixtureRoot(test, 'numa-two-nodes'), now });
     assert.deepEqual(shown(reader.read()), {
       current: 'not-reported',
+      asked: 'not-reported',
       maximum: 'not-reported',
       total: 16_395_977,
       free: 10_000_000,
@@ -34,6 +35,7 @@ describe('the guest reader', () => {
       committed: 5_250_000,
       reserve: 189_777,
       maxPfn: 17_039_360,
+      used: 'not-reported',
       swapTotal: 2_097_151,
       swapUsed: 97_151,
       overflowUsed: 'not-reported',

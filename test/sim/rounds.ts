@@ -49,6 +49,7 @@ export function startRounds(host: SimHost, tunables: Tunables = DEFAULT_TUNABLES
       await hypervisor.read(
         state.guests.list.map(({ guest }) => guest.id),
         (outcome) => {
+          if (outcome.kind === 'host-reading') return;
           if (outcome.kind !== 'reading') throw outcome.error;
           readings.set(outcome.guest, outcome.reading);
           events.push(outcome);

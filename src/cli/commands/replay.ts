@@ -4,12 +4,12 @@ import { createInterface } from 'node:readline';
 import { createReplay, type Difference, type JournalRecord } from '../../control/journal.js';
 import { createStep } from '../../control/step.js';
 import { errorText, SelfballoonError } from '../../errors.js';
-import { POLICIES } from '../../policies/index.js';
+import { findPolicy, selfPolicy } from '../../policies/index.js';
 import { decodeRecord } from '../journal/decode-record.js';
 
 /** Replays the file at `path`; true when every decision is the same. Throws `SelfballoonError` for what is no journal. */
 export async function replayJournal(path: string, print: (text: string) => void): Promise<boolean> {
-  const replay = createReplay(createStep(POLICIES.selfballoon));
+  const replay = createReplay((name) => createStep(findPolicy(name) ?? selfPolicy));
   let number = 0;
   let torn: number | null = null;
   for await (const text of readLines(path)) {

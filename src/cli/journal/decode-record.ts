@@ -4,8 +4,8 @@
  */
 import * as v from 'valibot';
 import { JOURNAL_FORMAT, type JournalRecord } from '../../control/journal.js';
-import { POLICIES } from '../../policies/index.js';
-import { guestDescriptionSchema, readingSchema, stateSchema } from './state-schema.js';
+import { findPolicy } from '../../policies/index.js';
+import { guestDescriptionSchema, hostReadingSchema, readingSchema, stateSchema } from './state-schema.js';
 
 /** `why` goes on after "line 7". */
 export type DecodedRecord =
@@ -30,6 +30,8 @@ const event = v.variant('kind', [
     message: v.string(),
   }),
   v.looseObject({ kind: v.literal('guest-came'), guest: guestDescriptionSchema }),
+  v.looseObject({ kind: v.literal('guest-changed'), guest: guestDescriptionSchema }),
+  v.looseObject({ kind: v.literal('host-reading'), host: hostReadingSchema }),
   v.looseObject({ kind: v.literal('guest-left'), ...ofGuest }),
   v.looseObject({
     kind: v.literal('tunable-write'),
@@ -72,7 +74,7 @@ export function decodeRecord(line: unknown): DecodedRecord {
   if (typeof format === 'number' && format !== JOURNAL_FORMAT) {
     return bad(`has format ${format}, and this program reads ${JOURNAL_FORMAT}`);
   }
-  if (typeof policy === 'string' && !Object.hasOwn(POLICIES, policy)) return bad(`names an unknown policy, ${policy}`);
+  if (typeof policy === 'string' && findPolicy(policy) === null) return bad(`names an unknown policy, ${policy}`);
   return decodeAs(start, line);
 }
 

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import type { GuestState } from '../../control/guest-state.js';
+import type { HostReading } from '../../control/pool.js';
 import type { Reading, Signals } from '../../control/reading.js';
 import type { ControlState } from '../../control/step.js';
 import { AUTOMATIC, TUNABLES, type TunableRow } from '../../control/tunables.js';
@@ -24,6 +25,7 @@ const count = signalOf(v.number());
 
 const signals = {
   current: count,
+  asked: count,
   maximum: count,
   total: count,
   free: count,
@@ -32,6 +34,7 @@ const signals = {
   committed: count,
   reserve: count,
   maxPfn: count,
+  used: count,
   swapTotal: count,
   swapUsed: count,
   overflowUsed: count,
@@ -53,6 +56,15 @@ export const guestDescriptionSchema = v.looseObject({
   }),
 });
 
+/** A host's own memory. */
+export const hostReadingSchema = v.looseObject({
+  pool: v.string(),
+  at: v.number(),
+  total: count,
+  free: count,
+  reserve: v.number(),
+} satisfies FieldsOf<HostReading>);
+
 const limits = v.looseObject({ floor: v.number(), ceiling: numberOrNull });
 
 const pursuit = v.looseObject({
@@ -60,8 +72,10 @@ const pursuit = v.looseObject({
   target: v.number(),
   phase: v.string(),
   progressAt: v.number(),
+  patienceFrom: v.number(),
   distance: numberOrNull,
   isUncooperative: v.boolean(),
+  isWithdrawn: v.boolean(),
   failure: v.nullable(v.string()),
 });
 
@@ -94,5 +108,6 @@ export const stateSchema = v.looseObject({
   hasFrontswap: v.boolean(),
   limits: v.record(v.string(), limits),
   guests: v.array(guest),
+  pools: v.record(v.string(), hostReadingSchema),
   nextId: v.number(),
 } satisfies FieldsOf<ControlState<unknown>>);

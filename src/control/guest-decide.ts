@@ -1,0 +1,107 @@
+/**
+ * From a policy's wish to what one guest is asked for: held within its limits, and within what its host has. It does not know
+ * which policy, and makes no wishes of its own but to keep a guest within its administrator's limits.
+ */
+import { millis, minMillis, NO_PAGES, type Millis, type Pages } from '../units.js';
+import type { GuestDecision } from './actions.js';
+import type { StepContext } from './guest-requests.js';
+import { heldBy, type GuestState } from './guest-state.js';
+import type { Limited } from './limits.js';
+import type { Decision, Wish } from './policy.js';
+import { isLeftOut } from './pursuit.js';
+import { NOTHING_KNOWN } from './reading.js';
+import type { Safeguards } from './safeguards.js';
+
+/** A guest that its host could not give all it needs is asked about again after this: another may have given memory up. */
+const HUNGRY_RETRY = millis(1_000);
+
+/** What is asked of the guest, and why. */
+export function decisionFor<Memory>(
+  safeguards: Safeguards,
+  state: GuestState<Memory>,
+  decided: Decision<Memory>,
+  context: StepContext,
+): GuestDecision {
+  const within =
+    decided.wish.kind === 'hold'
+      ? holdWithin(safeguards, state, decided.wish, context)
+      : resizeWithin(safeguards, state, decided.wish, context);
+  const { shrinkOverflowTo } = decided;
+  return withinHost(safeguards, state, { guest: state.guest.id, shrinkOverflowTo, ...within }, context);
+}
+
+/** When the policy is to be asked again. */
+export function dueAfter(decision: GuestDecision, wakeAt: Millis | null, now: Millis): Millis | null {
+  if (decision.reason.code !== 'clamped-to-host' || wakeAt === null) return wakeAt;
+  return minMillis(wakeAt, millis(now + HUNGRY_RETRY));
+}
+
+type Within = Pick<GuestDecision, 'goal' | 'wished' | 'target' | 'reason'>;
+type Resize = Extract<Wish, { kind: 'resize' }>;
+type Hold = Extract<Wish, { kind: 'hold' }>;
+
+function resizeWithin<Memory>(
+  safeguards: Safeguards,
+  state: GuestState<Memory>,
+  { goal, target: wished, floor, reason }: Resize,
+  context: StepContext,
+): Within {
+  const limited = limit(safeguards, state, { wished, policyFloor: floor }, context);
+  if (limited.kind === 'as-wished') return { goal, wished, target: limited.target, reason };
+  return { goal, wished, target: limited.target, reason: { ...reason, code: limited.kind } };
+}
+
+/**
+ * A guest of whose need nothing is known stays where it is; but the limits of whoever administers it hold. Down to a ceiling only
+ * where nobody ever reported: what was known and is not any more must not cost a guest its memory.
+ */
+function holdWithin<Memory>(
+  safeguards: Safeguards,
+  state: GuestState<Memory>,
+  { reason }: Hold,
+  context: StepContext,
+): Within {
+  const held = heldBy(state);
+  const stays = { goal: null, wished: null, target: null, reason };
+  if (held === null || reason.code === 'switched-off') return stays;
+  const { kind, target } = limit(safeguards, state, { wished: held, policyFloor: NO_PAGES }, context);
+  if (kind !== 'as-wished' && (target > held || (target < held && reason.code === 'no-report'))) {
+    return { goal: target, wished: held, target, reason: { code: kind, numbers: { goal: target } } };
+  }
+  return stays;
+}
+
+function limit<Memory>(
+  safeguards: Safeguards,
+  state: GuestState<Memory>,
+  wish: { readonly wished: Pages; readonly policyFloor: Pages },
+  { tunables }: StepContext,
+): Limited {
+  return safeguards.limit({
+    ...wish,
+    limits: state.limits,
+    maximum: state.reading?.maximum ?? NOTHING_KNOWN.maximum,
+    current: heldBy(state),
+    downHysteresis: tunables.selfballoon_downhysteresis,
+  });
+}
+
+/** Growth must fit in what the host has; a guest of a host of which nothing is known has its own driver to tell it. */
+function withinHost<Memory>(
+  safeguards: Safeguards,
+  state: GuestState<Memory>,
+  decision: GuestDecision,
+  { poolFor, now }: StepContext,
+): GuestDecision {
+  const { target } = decision;
+  const view = poolFor(state.guest);
+  if (target === null || view === null) return decision;
+  const held = heldBy(state);
+  if (held === null) return { ...decision, target: null };
+  if (target > held && isLeftOut(state.pursuit, now)) {
+    return { ...decision, target: null, reason: { ...decision.reason, code: 'left-out' } };
+  }
+  const granted = safeguards.grant(target, held, view);
+  if (granted === target) return decision;
+  return { ...decision, target: granted, reason: { ...decision.reason, code: 'clamped-to-host' } };
+}

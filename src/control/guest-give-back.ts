@@ -1,0 +1,97 @@
+/**
+ * Giving a guest back what was taken from it: at once and wholly, when it is under pressure or when we leave. It does not know
+ * whether its host has the memory; that is asked of the step.
+ */
+import { maxPages, NO_PAGES, type Pages } from '../units.js';
+import type { Alarm } from './alarm.js';
+import { askFor, tell, type StepContext } from './guest-requests.js';
+import { heldBy, mostFor, type Draft, type GuestState } from './guest-state.js';
+import type { Decision, Wish } from './policy.js';
+import type { Reason } from './reason.js';
+import { isRelieved } from './relief.js';
+import type { Safeguards } from './safeguards.js';
+
+/**
+ * An alarm: everything is given back at once, by no step computed from what the guest holds now, and whatever else is known of
+ * it. A guest can do itself no harm with it, and to others no more than by needing memory.
+ */
+export function relieve<Memory>(
+  safeguards: Safeguards,
+  state: Draft<Memory>,
+  alarm: Alarm,
+  context: StepContext,
+): void {
+  const { now, tunables } = context;
+  if (state.isReleased || tunables.selfballooning === 0) return;
+  const before = state.relief;
+  const relief = safeguards.relieve(before, now);
+  const most = mostFor(state);
+  if (relief === null || most === null) return;
+  state.relief = relief;
+  if (hasOrGets(state, most)) return;
+  if (!isRelieved(before, now)) tell(context, state, 'info', 'under-pressure', describePressure(alarm));
+  giveBack(safeguards, state, underPressure(most, alarm), context);
+}
+
+/** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
+function hasOrGets<Memory>(state: GuestState<Memory>, most: Pages): boolean {
+  const { pursuit } = state;
+  if (pursuit === null) return (heldBy(state) ?? NO_PAGES) >= most;
+  return pursuit.target >= most && pursuit.phase !== 'failed' && pursuit.phase !== 'stuck';
+}
+
+const describePressure = ({ cause }: Alarm): string =>
+  `is under pressure (${cause === 'stalled' ? 'tasks wait for memory' : 'little memory is available'}): gets everything back`;
+
+const underPressure = (ceiling: Pages, alarm: Alarm | null): Reason => ({
+  code: 'under-pressure',
+  numbers: {
+    ceiling,
+    ...(alarm === null || alarm.availablePages === null ? {} : { available: alarm.availablePages }),
+  },
+  ...(alarm === null ? {} : { detail: alarm.cause }),
+});
+
+/** The policy goes on remembering, but until the relief is over the guest is to have everything, and keeps its pages in swap. */
+export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
+  const most = mostFor(state);
+  if (decided.wish.kind === 'hold' && decided.wish.reason.code === 'switched-off') return decided;
+  if (most === null) return { ...decided, shrinkOverflowTo: null };
+  const reason = underPressure(most, null);
+  // A guest above its ceiling is brought down to it at another time.
+  const wish: Wish =
+    most > (heldBy(state) ?? NO_PAGES)
+      ? { kind: 'resize', goal: most, target: most, floor: NO_PAGES, reason }
+      : { kind: 'hold', reason };
+  return { ...decided, wish, shrinkOverflowTo: null };
+}
+
+/** Asks for the most that the guest may have, and then leaves it alone. */
+export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, context: StepContext): void {
+  const ceiling = mostFor(state);
+  if (ceiling === null) {
+    tell(context, state, 'warning', 'cannot-release', 'its maximum was never known, so it keeps what it has');
+    return;
+  }
+  state.isReleased = true;
+  if (!isOurs(state)) return;
+  // A request of its own: a guest that was stuck must answer this one too before it counts as released.
+  state.pursuit = null;
+  giveBack(safeguards, state, { code: 'released', numbers: { ceiling } }, context);
+}
+
+/** Whether we may have taken something from it: a guest of shared memory that never reported and was never asked has its own. */
+export const isOurs = <Memory>({ guest, pursuit, decision }: GuestState<Memory>): boolean =>
+  guest.pool === undefined || pursuit !== null || (decision !== null && decision.reason.code !== 'no-report');
+
+function giveBack<Memory>(safeguards: Safeguards, state: Draft<Memory>, reason: Reason, context: StepContext): void {
+  const most = mostFor(state);
+  if (most === null) return;
+  const held = heldBy(state);
+  const wished = maxPages(most, held ?? NO_PAGES);
+  const view = context.poolFor(state.guest);
+  const target = view === null ? wished : held === null ? null : safeguards.grant(wished, held, view);
+  state.decision = { guest: state.guest.id, goal: most, wished: most, target, shrinkOverflowTo: null, reason };
+  context.note(state.decision);
+  if (state.isDriven && target !== null) askFor(state, target, context);
+}

@@ -1,0 +1,38 @@
+/**
+ * The rule for a host's guests, each seen from outside: specification 1 on what a guest reports of itself, or a coarser rule on
+ * the little that some guests tell. It adds what the old driver could take for granted inside a guest: that there is somebody who
+ * knows, and swap that catches what a smaller guest must swap out.
+ */
+import type { Decision, GuestPolicy, GuestView, Wish } from '../control/policy.js';
+import type { Reading } from '../control/reading.js';
+import type { Millis } from '../units.js';
+import { selfPolicy } from './self-policy.js';
+import type { SelfshrinkMemory } from './selfshrink.js';
+import { usedMemoryWish } from './used-memory.js';
+
+/** Specification 1 from outside. Guests that report nothing are left alone. */
+export const hostPolicy: GuestPolicy<SelfshrinkMemory> = { ...selfPolicy, name: 'host', decide };
+
+function decide(view: GuestView, memory: SelfshrinkMemory, now: Millis): Decision<SelfshrinkMemory> {
+  const decided = selfPolicy.decide(view, memory, now);
+  if (view.tunables.selfballooning === 0) return decided;
+  return { ...decided, wish: withSwap(view.reading, wishFor(view, decided.wish)) };
+}
+
+function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
+  if (!isReported(reading)) return { kind: 'hold', reason: { code: 'no-report', numbers: {} } };
+  const { committed, used, current } = reading;
+  if (committed.known || !used.known || !current.known) return byLaw;
+  return usedMemoryWish(used.value, current.value, tunables);
+}
+
+/** What was reported once and is stale or nonsense now is not "never reported": such a guest only holds. */
+const isReported = ({ committed, used }: Reading): boolean =>
+  [committed, used].some((signal) => signal.known || signal.reason !== 'not-reported');
+
+/** A guest that has no swap may grow, and is never asked to give anything up. */
+function withSwap({ swapTotal, current }: Reading, wish: Wish): Wish {
+  if (wish.kind === 'hold' || !swapTotal.known || swapTotal.value > 0) return wish;
+  if (current.known && wish.target >= current.value) return wish;
+  return { kind: 'hold', reason: { code: 'no-swap', numbers: { goal: wish.goal } } };
+}

@@ -1,0 +1,245 @@
+/**
+ * Protects a host's memory: it is free before it is promised, the sum of promises never passes what is free less the reserve,
+ * and a guest that does not take its share does not keep it from the others. Each shown both ways.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { believableHost } from '../../src/control/believe.js';
+import { grantGrowth, spareIn } from '../../src/control/pool.js';
+import { knownAt } from '../../src/control/signal.js';
+import { millis, pages } from '../../src/units.js';
+import { useSeed } from '../support/seed.js';
+import { sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
+
+useSeed();
+
+const view = (free: number, reserve: number, promised: number, share = 1) => ({
+  free: pages(free),
+  reserve: pages(reserve),
+  promised: pages(promised),
+  share,
+});
+
+describe('what may be promised', () => {
+  it('is what is free, less the reserve and what others were promised', () => {
+    assert.equal(spareIn(view(1_000, 100, 300)), 600);
+    assert.equal(spareIn(view(1_000, 800, 300)), 0);
+  });
+
+  const cases: readonly (readonly [string, number, number, ReturnType<typeof view>, number])[] = [
+    ['all of a growth that fits', 700, 500, view(1_000, 100, 300), 700],
+    ['the part of a growth that fits', 2_000, 500, view(1_000, 100, 300), 1_100],
+    ['nothing where nothing is free', 2_000, 500, view(0, 0, 0), 500],
+    ['any giving up', 100, 500, view(0, 0, 9_000), 100],
+    ['a share of the growth while all want everything', 700, 500, view(1_000, 0, 0, 0.25), 550],
+  ];
+  for (const [what, wanted, held, from, granted] of cases) {
+    it(`grants ${what}`, () => {
+      assert.equal(grantGrowth(pages(wanted), pages(held), from), granted);
+    });
+  }
+
+  it('is nothing where the host says that it has more free than it has', () => {
+    const at = millis(0);
+    const host = { pool: 'x', at, total: knownAt(pages(10), at), free: knownAt(pages(11), at), reserve: pages(0) };
+    assert.equal(believableHost(host, at, millis(1)).free.known, false);
+  });
+});
+
+describe('guests that share a host', () => {
+  const BUSY = { held: 50_000, target: 50_000, committed: 20_000 };
+  const three = (): Record<string, SharedGuest> => ({
+    first: sharedGuest({}),
+    second: sharedGuest({}),
+    busy: sharedGuest(BUSY),
+  });
+
+  it('give what they do not need, and the busy one gets it when it is free, not before', () => {
+    const host = new SharedHost({ total: 255_000, guests: three() });
+    host.guest('busy').committed = 150_000;
+    host.liveUntil(300);
+    assert.ok(host.guest('busy').held > 140_000, `${host.guest('busy').held}`);
+    assert.ok(host.guest('first').held < 60_000 && host.guest('second').held < 60_000);
+    assert.deepEqual(
+      host.told.filter((line) => line.includes('stuck')),
+      [],
+    );
+  });
+
+  it('need the rule: without it a guest takes memory that is not there', () => {
+    const host = new SharedHost({ total: 255_000, guests: three(), safeguards: { grant: (wanted) => wanted } });
+    host.guest('busy').committed = 150_000;
+    assert.throws(() => {
+      host.liveUntil(300);
+    }, /pages are promised|not there/);
+  });
+
+  it('leave the host its reserve', () => {
+    const host = new SharedHost({ total: 255_000, reserve: 4_000, guests: { busy: sharedGuest(BUSY) } });
+    host.guest('busy').committed = 10_000_000;
+    const small = new SharedHost({ total: 60_000, reserve: 4_000, guests: { busy: sharedGuest(BUSY) } });
+    small.guest('busy').committed = 10_000_000;
+    host.liveUntil(60);
+    small.liveUntil(60);
+    assert.equal(host.guest('busy').held, 200_000);
+    assert.equal(small.free, 4_000);
+  });
+
+  it('grow by nothing while nobody can say what the host has free', () => {
+    const host = new SharedHost({ total: 255_000, guests: { busy: sharedGuest({ ...BUSY, committed: 150_000 }) } });
+    host.isSeen = false;
+    host.liveUntil(60);
+    assert.equal(host.guest('busy').held, 50_000);
+    assert.equal(host.state.guests.get('busy')?.decision?.reason.code, 'clamped-to-host');
+    host.isSeen = true;
+    host.liveUntil(70);
+    assert.ok(host.guest('busy').held > 140_000);
+  });
+
+  it('are not promised what another was promised and has not taken yet', () => {
+    const guests = {
+      late: sharedGuest({ ...BUSY, committed: 150_000, behaviour: 'late' }),
+      busy: sharedGuest({ ...BUSY, committed: 150_000 }),
+    };
+    const host = new SharedHost({ total: 210_000, guests });
+    // The first is asked first, and gets the promise of all that is free.
+    host.liveUntil(8);
+    assert.ok(guests.late.target > 140_000);
+    assert.equal(guests.busy.held, 50_000 + 210_000 - 50_000 - guests.late.target);
+  });
+
+  it('get everything at an alarm that the host has, and no more', () => {
+    const host = new SharedHost({ total: 120_000, guests: { busy: sharedGuest(BUSY) } });
+    host.liveUntil(3);
+    host.alarm('busy');
+    host.checkPromises();
+    host.liveUntil(4);
+    assert.equal(host.guest('busy').held, 120_000);
+  });
+});
+
+describe('a guest that does not take what it was promised', () => {
+  const guests = (): Record<string, SharedGuest> => ({
+    stuck: sharedGuest({ held: 50_000, committed: 150_000, behaviour: 'ignores' }),
+    busy: sharedGuest({ held: 50_000, committed: 150_000 }),
+  });
+
+  it('is noticed within 5 s of being asked, named, and the others get its share', () => {
+    const host = new SharedHost({ total: 210_000, guests: guests() });
+    host.liveUntil(5);
+    const asked = host.targets.find(({ guest }) => guest === 'stuck')?.at ?? assert.fail();
+    host.liveUntil(asked + 5);
+    assert.ok(host.told.includes('stuck stuck'));
+    assert.equal(host.guest('stuck').target, 50_000);
+    host.liveUntil(asked + 12);
+    assert.ok(host.guest('busy').held > 150_000, `${host.guest('busy').held}`);
+  });
+
+  it('is tried again after half a minute, told of once, and known as uncooperative after a minute', () => {
+    const host = new SharedHost({ total: 400_000, guests: guests() });
+    host.liveUntil(120);
+    const growths = host.targets.filter(({ guest, target }) => guest === 'stuck' && target > 50_000);
+    const pauses = growths.slice(1).map(({ at }, n) => at - (growths[n]?.at ?? 0));
+    assert.ok(growths.length >= 3 && pauses.every((pause) => pause >= 30), pauses.join(' '));
+    assert.equal(host.told.filter((line) => line === 'stuck uncooperative').length, 1);
+  });
+
+  it('is asked as before when it moves again', () => {
+    const host = new SharedHost({ total: 400_000, guests: guests() });
+    host.liveUntil(30);
+    host.guest('stuck').behaviour = 'obeys';
+    host.liveUntil(60);
+    assert.ok(host.guest('stuck').held > 150_000);
+    assert.ok(host.told.includes('stuck obeys-again'));
+  });
+
+  it('does not become lively by standing at the size that it was left with', () => {
+    const host = new SharedHost({ total: 210_000, guests: guests() });
+    host.liveUntil(30);
+    assert.equal(host.state.guests.get('stuck')?.pursuit?.phase, 'stuck');
+    assert.equal(host.state.guests.get('stuck')?.decision?.reason.code, 'left-out');
+    assert.ok(!host.told.includes('stuck obeys-again'));
+  });
+});
+
+describe('a guest of which nothing is known', () => {
+  it('is left alone', () => {
+    const host = new SharedHost({ total: 400_000, guests: { silent: sharedGuest({ isSilent: true }) } });
+    host.liveUntil(120);
+    assert.deepEqual(host.targets, []);
+  });
+
+  it('is kept within what its administrator allows, down step by step', () => {
+    const limits = { floor: pages(60_000), ceiling: pages(80_000) };
+    const guests = {
+      large: sharedGuest({ isSilent: true, limits }),
+      small: sharedGuest({ isSilent: true, held: 40_000, target: 40_000, limits }),
+    };
+    const host = new SharedHost({ total: 400_000, guests });
+    host.liveUntil(7);
+    assert.ok(guests.large.held < 100_000 && guests.large.held > 90_000);
+    assert.equal(guests.small.held, 60_000);
+    host.liveUntil(400);
+    assert.equal(guests.large.held, 80_000);
+  });
+
+  it('follows limits that are changed while it runs', () => {
+    const host = new SharedHost({ total: 400_000, guests: { silent: sharedGuest({ isSilent: true }) } });
+    host.liveUntil(10);
+    const { guest } = host.state.guests.get('silent') ?? assert.fail();
+    host.tell({ kind: 'guest-changed', guest: { ...guest, limits: { floor: pages(120_000), ceiling: null } } });
+    host.liveUntil(20);
+    assert.equal(host.guest('silent').held, 120_000);
+  });
+});
+
+describe('giving everything back on a host', () => {
+  it('gives each guest the same part of what it lacks, when the host has not enough for all', () => {
+    const guests = { first: sharedGuest({}), second: sharedGuest({}) };
+    const host = new SharedHost({ total: 250_000, guests });
+    host.liveUntil(200);
+    assert.ok(guests.first.held < 60_000);
+    host.tell({ kind: 'release', id: 1 });
+    host.checkPromises();
+    host.liveUntil(205);
+    assert.ok(Math.abs(guests.first.held - guests.second.held) < 10 && guests.first.held > 120_000);
+    assert.ok(host.told.includes(' cannot-release'));
+  });
+
+  it('leaves alone whoever never reported and was never asked', () => {
+    const host = new SharedHost({ total: 400_000, guests: { silent: sharedGuest({ isSilent: true }) } });
+    host.liveUntil(30);
+    host.tell({ kind: 'release', id: 1 });
+    assert.deepEqual(host.targets, []);
+  });
+});
+
+describe('any life on a shared host', () => {
+  it('never promises more than is free, whatever the guests do', () => {
+    const life = fc.record({
+      held: fc.integer({ min: 30_000, max: 100_000 }),
+      behaviour: fc.constantFrom<SharedGuest['behaviour']>('obeys', 'ignores', 'late'),
+      demands: fc.array(fc.integer({ min: 0, max: 400_000 }), { minLength: 6, maxLength: 6 }),
+      alarms: fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }),
+    });
+    fc.assert(
+      fc.property(fc.array(life, { minLength: 1, maxLength: 5 }), fc.nat({ max: 50_000 }), (lives, spare) => {
+        const guests = Object.fromEntries(
+          lives.map(({ held, behaviour }, n) => [`g${n}`, sharedGuest({ held, target: held, behaviour })]),
+        );
+        const total = lives.reduce((sum, { held }) => sum + held, spare);
+        const host = new SharedHost({ total, guests });
+        for (let phase = 0; phase < 6; phase += 1) {
+          for (const [n, { demands, alarms }] of lives.entries()) {
+            host.guest(`g${n}`).committed = demands[phase] ?? 0;
+            if (alarms[phase] === true) host.alarm(`g${n}`);
+          }
+          // Each second checks the worst case.
+          host.liveUntil((phase + 1) * 13);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

@@ -1,0 +1,96 @@
+/** Protects the rule for guests seen from outside: exact where a guest reports all, careful where it reports little or nothing. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Wish } from '../../src/control/policy.js';
+import type { Reading } from '../../src/control/reading.js';
+import { knownAt, NOT_REPORTED, unknown, type Signal } from '../../src/control/signal.js';
+import { DEFAULT_TUNABLES, type Tunables } from '../../src/control/tunables.js';
+import { hostPolicy, preferredPages, selfPolicy, SELFSHRINK_START, usedMemoryWish } from '../../src/policies/index.js';
+import { mib, mibToPages, millis, pages, type Pages } from '../../src/units.js';
+import { readingOf } from '../support/readings.js';
+
+const NOW = millis(10_000);
+const inPages = (size: number): Pages => mibToPages(mib(size));
+const known = (count: number): Signal<Pages> => knownAt(pages(count), NOW);
+const SILENT: Partial<Reading> = { committed: NOT_REPORTED, total: NOT_REPORTED };
+
+function wishOf(change: Partial<Reading>, tunables: Partial<Tunables> = {}, policy = hostPolicy): Wish {
+  const reading = { ...readingOf({ at: NOW }), ...change };
+  const view = { reading, tunables: { ...DEFAULT_TUNABLES, ...tunables }, hasOverflowTier: false };
+  return policy.decide(view, SELFSHRINK_START, NOW).wish;
+}
+
+describe('the rule for guests seen from outside', () => {
+  it('is self-ballooning, number for number, where a guest reports all and has swap', () => {
+    for (const committed of [10_000, 60_000, 200_000]) {
+      const change = { committed: known(committed), swapTotal: known(50_000) };
+      assert.deepEqual(wishOf(change), wishOf(change, {}, selfPolicy));
+    }
+  });
+
+  it('leaves a guest alone that reports nothing', () => {
+    const wish = wishOf(SILENT);
+    assert.deepEqual([wish.kind, wish.reason.code], ['hold', 'no-report']);
+  });
+
+  it('does not take silence for “never reported”: what was known and is stale makes it hold for that reason', () => {
+    const wish = wishOf({ committed: unknown('stale', 'true an hour ago') });
+    assert.deepEqual([wish.kind, wish.reason.code], ['hold', 'signal-unknown']);
+  });
+
+  it('asks a guest without swap for nothing, and lets it grow', () => {
+    const swapTotal = known(0);
+    assert.deepEqual(wishOf({ swapTotal }).reason.code, 'no-swap');
+    const growing = wishOf({ swapTotal, committed: known(300_000) });
+    assert.ok(growing.kind === 'resize' && growing.target > 134_072);
+  });
+
+  it('is needed: the bare law takes from a guest without swap as from any other', () => {
+    const wish = wishOf({ swapTotal: known(0) }, {}, selfPolicy);
+    assert.ok(wish.kind === 'resize' && wish.target < 134_072);
+  });
+
+  it('goes by what is used where that is all that is told', () => {
+    const wish = wishOf({ ...SILENT, used: known(100_000), current: known(200_000) });
+    assert.ok(wish.kind === 'resize');
+    assert.deepEqual([wish.goal, wish.target, wish.reason.code], [130_000, 191_250, 'above-goal']);
+  });
+
+  it('does nothing while self-ballooning is off', () => {
+    assert.equal(wishOf({}, { selfballooning: 0 }).reason.code, 'switched-off');
+  });
+});
+
+describe('the rule by what is used', () => {
+  const tunables = { selfballoon_downhysteresis: 8, selfballoon_uphysteresis: 1, selfballoon_min_usable_mb: 0 };
+  const cases: readonly (readonly [string, number, number])[] = [
+    ['nothing used', 0, 200],
+    ['just below the minimum', 153, 200],
+    ['above it', 200, 260],
+    ['a large guest', 10_000, 13_000],
+  ];
+  for (const [what, used, preferred] of cases) {
+    it(`prefers ${preferred} MiB for ${used} MiB in use (${what})`, () => {
+      assert.equal(preferredPages(inPages(used)), inPages(preferred));
+    });
+  }
+
+  it('moves down by an eighth of the way, and up at once', () => {
+    const down = usedMemoryWish(inPages(200), inPages(1_060), tunables);
+    const up = usedMemoryWish(inPages(1_000), inPages(400), tunables);
+    assert.ok(down.kind === 'resize' && up.kind === 'resize');
+    assert.equal(down.target, inPages(960));
+    assert.equal(up.target, inPages(1_300));
+  });
+
+  it('never goes below 200 MiB or the least usable memory that was set', () => {
+    const least = usedMemoryWish(pages(0), inPages(201), { ...tunables, selfballoon_downhysteresis: 1 });
+    const set = usedMemoryWish(pages(0), inPages(900), {
+      ...tunables,
+      selfballoon_downhysteresis: 1,
+      selfballoon_min_usable_mb: 512,
+    });
+    assert.ok(least.kind === 'resize' && set.kind === 'resize');
+    assert.deepEqual([least.target, set.target], [inPages(200), inPages(512)]);
+  });
+});

@@ -1,0 +1,160 @@
+/**
+ * A host whose guests share its memory, for tests of the core alone: no loop, no ports, time in whole seconds. Guests obey, stand
+ * still, or take what they were promised only later; a guest that takes memory which is not there throws.
+ */
+import assert from 'node:assert/strict';
+import type { Action } from '../../src/control/actions.js';
+import type { Event } from '../../src/control/events.js';
+import type { GuestLimits } from '../../src/control/limits.js';
+import { SAFEGUARDS, type Safeguards } from '../../src/control/safeguards.js';
+import { knownAt, NOT_REPORTED } from '../../src/control/signal.js';
+import { createStep, initialState, type ControlState } from '../../src/control/step.js';
+import { DEFAULT_TUNABLES, type Tunables } from '../../src/control/tunables.js';
+import { hostPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
+import { millis, pages } from '../../src/units.js';
+import { readingOf } from './readings.js';
+
+export const POOL = 'host';
+
+export interface SharedGuest {
+  held: number;
+  committed: number;
+  readonly maximum: number;
+  /** `late`: it obeys, but takes what it was promised only when it is made lively. */
+  behaviour: 'obeys' | 'ignores' | 'late';
+  isSilent: boolean;
+  target: number;
+  readonly limits: GuestLimits | null;
+}
+
+export const sharedGuest = (given: Partial<SharedGuest>): SharedGuest => ({
+  held: 100_000,
+  committed: 20_000,
+  maximum: 200_000,
+  behaviour: 'obeys',
+  isSilent: false,
+  target: given.held ?? 100_000,
+  limits: null,
+  ...given,
+});
+
+export interface SharedHostOptions {
+  readonly total: number;
+  readonly reserve?: number;
+  readonly guests: Readonly<Record<string, SharedGuest>>;
+  readonly safeguards?: Partial<Safeguards>;
+  readonly tunables?: Partial<Tunables>;
+}
+
+export class SharedHost {
+  readonly #step;
+  readonly #options: SharedHostOptions;
+  readonly told: string[] = [];
+  readonly targets: { readonly at: number; readonly guest: string; readonly target: number }[] = [];
+  state: ControlState<SelfshrinkMemory>;
+  seconds = 0;
+  /** Whether anybody could read the host's own memory. */
+  isSeen = true;
+
+  constructor(options: SharedHostOptions) {
+    this.#options = options;
+    this.#step = createStep(hostPolicy, { ...SAFEGUARDS, ...options.safeguards });
+    this.state = initialState({
+      tunables: { ...DEFAULT_TUNABLES, ...options.tunables },
+      isDryRun: false,
+      hasFrontswap: false,
+      limits: {},
+    });
+    for (const [id, { limits }] of Object.entries(options.guests)) {
+      const capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };
+      const guest = { id, name: id, capabilities, pool: POOL, ...(limits === null ? {} : { limits }) };
+      this.tell({ kind: 'guest-came', guest });
+    }
+  }
+
+  get free(): number {
+    return this.#options.total - Object.values(this.#options.guests).reduce((sum, { held }) => sum + held, 0);
+  }
+
+  guest(id: string): SharedGuest {
+    return this.#options.guests[id] ?? assert.fail();
+  }
+
+  /** Goes on second by second: guests move, the core looks where it wants to, and its targets reach the guests. */
+  liveUntil(seconds: number): void {
+    while (this.seconds < seconds) {
+      this.seconds += 1;
+      this.#moveGuests();
+      this.tell({ kind: 'time-passed' });
+      this.checkPromises();
+    }
+  }
+
+  tell(...events: readonly Event[]): readonly Action[] {
+    const result = this.#step(this.state, events, millis(this.seconds * 1000));
+    this.state = result.state;
+    this.#obey(result.actions);
+    return result.actions;
+  }
+
+  alarm(guest: string): void {
+    const alarm = {
+      cause: 'stalled',
+      at: millis(this.seconds * 1000),
+      availablePages: null,
+      totalPages: null,
+    } as const;
+    this.tell({ kind: 'guest-alarm', guest, alarm });
+  }
+
+  /** The worst case: every guest takes all that it was told it may have. */
+  checkPromises(): void {
+    const promised = Object.values(this.#options.guests).reduce(
+      (sum, { held, target }) => sum + Math.max(0, target - held),
+      0,
+    );
+    assert.ok(promised <= this.free, `${promised} pages are promised at ${this.seconds} s, and ${this.free} are free`);
+  }
+
+  #moveGuests(): void {
+    for (const guest of Object.values(this.#options.guests)) {
+      if (guest.behaviour === 'ignores' || (guest.behaviour === 'late' && guest.target > guest.held)) continue;
+      const wanted = guest.target - guest.held;
+      assert.ok(wanted <= this.free, `a guest takes ${wanted} pages that are not there`);
+      guest.held = guest.target;
+    }
+  }
+
+  #obey(actions: readonly Action[]): void {
+    const looks = actions.flatMap((action) => (action.kind === 'look' ? [action.guest] : []));
+    for (const action of actions) {
+      if (action.kind === 'tell') this.told.push(`${action.guest ?? ''} ${action.code}`);
+      if (action.kind !== 'set-target') continue;
+      const { guest, target } = action;
+      this.targets.push({ at: this.seconds, guest, target });
+      this.guest(guest).target = target;
+      this.tell({ kind: 'action-done', guest, id: action.id, note: null });
+    }
+    if (looks.length === 0) return;
+    this.tell(...(this.isSeen ? [this.#hostReading()] : []), ...looks.map((id) => this.#reading(id)));
+  }
+
+  #hostReading(): Event {
+    const at = millis(this.seconds * 1000);
+    const { total, reserve = 0 } = this.#options;
+    const free = knownAt(pages(this.free), at);
+    return {
+      kind: 'host-reading',
+      host: { pool: POOL, at, total: knownAt(pages(total), at), free, reserve: pages(reserve) },
+    };
+  }
+
+  #reading(id: string): Event {
+    const { held, committed, maximum, isSilent } = this.guest(id);
+    const at = millis(this.seconds * 1000);
+    const truth = readingOf({ at, current: held, total: held - 3_000, committed, maximum, maxPfn: maximum, free: 0 });
+    const reading = { ...truth, available: NOT_REPORTED, overflowUsed: NOT_REPORTED };
+    const silent = { committed: NOT_REPORTED, total: NOT_REPORTED, reserve: NOT_REPORTED, free: NOT_REPORTED };
+    return { kind: 'reading', guest: id, reading: isSilent ? { ...reading, ...silent } : reading };
+  }
+}
