@@ -4,7 +4,7 @@
  */
 import { misunderstood, invalid, quoted, type Subject } from './errors.js';
 import { ID_MAX } from './codec.js';
-import { isNodeName } from './paths.js';
+import { isNodeName, isPath } from './paths.js';
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -33,6 +33,12 @@ export function decodeBoolean(payload: Buffer, asked: Subject): boolean {
   const text = decodeString(payload, asked);
   if (text !== 'T' && text !== 'F') throw misunderstood(asked, `is ${quoted(text)} where it should be "T" or "F"`);
   return text === 'T';
+}
+
+export function decodePath(payload: Buffer, asked: Subject): string {
+  const path = decodeString(payload, asked);
+  if (!isPath(path)) throw misunderstood(asked, `is ${quoted(path)} where it should be a path`);
+  return path;
 }
 
 /** A transaction's id: 1 to 2^32 − 1. 0 would mean none, and everything would be done outside it. */

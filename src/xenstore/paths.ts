@@ -26,6 +26,8 @@ export function checkWatchPath(path: string): void {
   checkPath(path);
 }
 
+export const isPath = (text: string): boolean => whyNot(text) === null;
+
 /** Whether a name can be that of one node: no path, not empty. */
 export const isNodeName = (name: string): boolean => PATH.test(name) && !name.includes('/');
 
