@@ -5,7 +5,7 @@
 import type { XenstoreError } from './errors.js';
 
 export interface TransportListener {
-  /** Bytes came, in whatever pieces. What it throws ends the connection. */
+  /** Bytes came, in whatever pieces. Their memory is used again when the call is over. */
   readonly onBytes: (chunk: Uint8Array) => void;
   /** The connection has ended, and not because `close` was called. Called at most once. */
   readonly onLost: (why: XenstoreError) => void;

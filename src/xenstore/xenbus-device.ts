@@ -1,0 +1,151 @@
+/**
+ * The connection to xenstored through the kernel's device, as programs in any Xen domain have it. It carries bytes and does not
+ * know what they say.
+ *
+ * The kernel takes one whole message with each write and stays in the write of a WATCH until xenstored has answered: writes are
+ * made one after another, off the event loop. It answers WATCH and UNWATCH itself, without an id, and refuses them by an error
+ * of the write.
+ */
+import { close, constants, fstat, open, readSync, write } from 'node:fs';
+import { promisify } from 'node:util';
+import { untilAborted } from '../control/abort.js';
+import { errorText, systemErrorCode } from '../errors.js';
+import { openPoller, type Poller } from '../posix/poll.js';
+import { HEADER_BYTES, PAYLOAD_BYTES_MAX } from './codec.js';
+import { XenstoreError } from './errors.js';
+import type { Transport, TransportListener } from './transport.js';
+
+/** Where the kernel has it; with old kernels, and with xenfs mounted, `XENBUS_FILE`. */
+export const XENBUS_DEVICE = '/dev/xen/xenbus';
+export const XENBUS_FILE = '/proc/xen/xenbus';
+
+/** A read takes as many of the waiting messages as fit. */
+const READ_BYTES = 64 * 1024;
+/** A write that does not come back, because xenstored does not answer, must not keep the program from ending. */
+const CLOSE_WAIT_MS = 2000;
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const statFile = promisify(fstat);
+
+/**
+ * Opens the kernel's xenbus device. Rejects with `XenstoreError`: EUNAVAILABLE where there is none, EACCES where this user may
+ * not open it.
+ */
+export async function openXenbusDevice(path: string): Promise<Transport> {
+  const descriptor = await openFile(path, constants.O_RDWR | constants.O_NONBLOCK).catch((error: unknown) => {
+    throw notOpened(path, error);
+  });
+  try {
+    const isDevice = path === XENBUS_FILE || (await statFile(descriptor)).isCharacterDevice();
+    if (!isDevice) throw new Error('it is not a device');
+    return await xenbusOver(path, descriptor);
+  } catch (error) {
+    await closeFile(descriptor);
+    throw notOpened(path, error);
+  }
+}
+
+/** The same over a descriptor that is open, and does not block when it is read. It belongs to the transport from now on. */
+export async function xenbusOver(description: string, descriptor: number): Promise<Transport> {
+  return new XenbusDevice(description, descriptor, await openPoller(descriptor, 'readable'));
+}
+
+class XenbusDevice implements Transport {
+  /** The kernel keeps header and payload together in 4096 bytes. */
+  readonly payloadBytesMax = PAYLOAD_BYTES_MAX - HEADER_BYTES;
+  readonly answersWatchesById = false;
+  readonly #buffer = Buffer.alloc(READ_BYTES);
+  /** Ends when all writes have come back. Never rejects. */
+  #writes: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | null = null;
+
+  constructor(
+    readonly description: string,
+    readonly descriptor: number,
+    readonly poller: Poller,
+  ) {}
+
+  start(listener: TransportListener): void {
+    this.#receive(listener.onBytes).catch((error: unknown) => {
+      if (this.#closing === null) listener.onLost(lost(this.description, error));
+    });
+  }
+
+  /** Goes on until it is closed; throws when the device ends. */
+  async #receive(onBytes: (chunk: Uint8Array) => void): Promise<void> {
+    while (this.#closing === null) {
+      const outcome = await this.poller.wait();
+      if (outcome === 'failed') throw new Error('the device has ended');
+      if (outcome === 'ready') this.#read(onBytes);
+    }
+  }
+
+  #read(onBytes: (chunk: Uint8Array) => void): void {
+    if (this.#closing !== null) return;
+    const count = this.#readOnce();
+    if (count === 0) throw new Error('the device has ended');
+    if (count !== null) onBytes(this.#buffer.subarray(0, count));
+  }
+
+  /** Null: nothing is there after all. */
+  #readOnce(): number | null {
+    try {
+      return readSync(this.descriptor, this.#buffer, 0, READ_BYTES, null);
+    } catch (error) {
+      const code = systemErrorCode(error);
+      if (code === 'EAGAIN' || code === 'EINTR') return null;
+      throw error;
+    }
+  }
+
+  send(message: Buffer, refuse: (why: unknown) => void): void {
+    this.#writes = this.#writes.then(async () => {
+      if (this.#closing !== null) return;
+      const error = await this.#write(message);
+      if (error !== null) refuse(error);
+    });
+  }
+
+  #write(message: Buffer): Promise<unknown> {
+    return new Promise((resolve) => {
+      write(this.descriptor, message, 0, message.length, null, (error, written) => {
+        if (error !== null) resolve(error);
+        else resolve(written === message.length ? null : new Error(`${written} of ${message.length} bytes were taken`));
+      });
+    });
+  }
+
+  /** The descriptor is closed when no write uses it any more, which may be after this resolves. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.poller.close();
+    const closed = this.#writes.then(() => closeFile(this.descriptor)).catch(() => undefined);
+    await Promise.race([closed, untilAborted(AbortSignal.timeout(CLOSE_WAIT_MS))]);
+  }
+}
+
+function notOpened(path: string, cause: unknown): XenstoreError {
+  const code = systemErrorCode(cause);
+  const isForbidden = code === 'EACCES' || code === 'EPERM';
+  return new XenstoreError({
+    xenstoreCode: isForbidden ? 'EACCES' : 'EUNAVAILABLE',
+    message: `opening ${path} failed: ${errorText(cause)}`,
+    advice: isForbidden
+      ? 'Run it as root, or give this user access to the device'
+      : 'It is there in Xen domains only, with the kernel module xen-xenbus-frontend or xenfs',
+    cause,
+  });
+}
+
+const lost = (path: string, cause: unknown): XenstoreError =>
+  new XenstoreError({
+    xenstoreCode: 'EUNAVAILABLE',
+    message: `the connection to xenstored through ${path} is lost: ${errorText(cause)}`,
+    advice: 'See the kernel log (dmesg)',
+    cause,
+  });
