@@ -1,0 +1,109 @@
+/**
+ * Tells the host how a guest is: on change, at once at an alarm, and once a second to show that somebody is there; never more
+ * often than ten times a second. It does not know where its readings come from nor how a report travels, and decides nothing
+ * about memory.
+ */
+import type { AlarmCause } from '../control/alarm.js';
+import type { Clock } from '../control/ports.js';
+import type { Signals } from '../control/reading.js';
+import { errorText } from '../errors.js';
+import { formatReport, type Report } from '../signals/report.js';
+import { addMillis, millis, minMillis, type Millis } from '../units.js';
+import { hasChanged } from './change.js';
+
+export interface ReporterOptions {
+  /** One look at the guest. Must not throw. */
+  readonly read: () => Signals;
+  /** Puts a report where the host finds it. One call at a time. */
+  readonly publish: (text: string, signal: AbortSignal) => Promise<void>;
+  readonly clock: Clock;
+  /** Told when reports do not get through, and when they do again. */
+  readonly tell: (message: string) => void;
+}
+
+/** Ten reports a second at most. */
+const PAUSE_MIN = millis(100);
+/** A report is repeated after this although nothing has changed: the host must tell silence from quiet. */
+const BEAT = millis(1_000);
+/** Pauses after reports that did not get through: they double up to this. */
+const RETRY_MAX = millis(10_000);
+
+export class Reporter {
+  readonly #options: ReporterOptions;
+  #beat = 0;
+  #alarm: Report['alarm'] = null;
+  #isAlarmed = false;
+  #wake: (() => void) | null = null;
+  #told: { readonly at: Millis; readonly signals: Signals } | null = null;
+  #failures = 0;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Memory gets tight: the next report goes out as soon as one may. */
+  alarm(cause: AlarmCause): void {
+    this.#alarm = { count: (this.#alarm?.count ?? 0) + 1, cause };
+    this.#isAlarmed = true;
+    this.#wake?.();
+  }
+
+  /** Reports until `signal` is aborted. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      const startedAt = clock.now();
+      await this.#reportIfDue(startedAt, signal);
+      await this.#rest(addMillis(startedAt, this.#pause()), signal);
+    }
+  }
+
+  async #reportIfDue(now: Millis, signal: AbortSignal): Promise<void> {
+    const signals = this.#options.read();
+    const told = this.#told;
+    const isDue = told === null || this.#isAlarmed || now - told.at >= BEAT || hasChanged(told.signals, signals);
+    if (!isDue) return;
+    this.#isAlarmed = false;
+    this.#beat += 1;
+    const text = formatReport({ signals, beat: this.#beat, alarm: this.#alarm });
+    try {
+      await this.#options.publish(text, signal);
+      this.#told = { at: now, signals };
+      this.#gotThrough();
+    } catch (error) {
+      if (!signal.aborted) this.#gotStuck(errorText(error));
+    }
+  }
+
+  #gotThrough(): void {
+    if (this.#failures > 0) this.#options.tell('reports get through again');
+    this.#failures = 0;
+  }
+
+  #gotStuck(why: string): void {
+    if (this.#failures === 0) this.#options.tell(`reports do not get through: ${why}. Trying again`);
+    this.#failures += 1;
+    this.#told = null;
+  }
+
+  #pause(): Millis {
+    return this.#failures === 0 ? PAUSE_MIN : minMillis(millis(PAUSE_MIN * 2 ** this.#failures), RETRY_MAX);
+  }
+
+  /** An alarm ends a rest, but not the least pause between two reports. */
+  async #rest(until: Millis, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const rest = new AbortController();
+    // Not `AbortSignal.any`: it has kept what it made alive for as long as the signal that never ends.
+    const wake = (): void => {
+      rest.abort();
+    };
+    this.#wake = wake;
+    signal.addEventListener('abort', wake, { once: true });
+    if (!this.#isAlarmed && !signal.aborted) await clock.sleepUntil(until, rest.signal);
+    signal.removeEventListener('abort', wake);
+    this.#wake = null;
+    const last = this.#told?.at ?? clock.now();
+    if (this.#isAlarmed) await clock.sleepUntil(minMillis(until, addMillis(last, PAUSE_MIN)), signal);
+  }
+}

@@ -1,0 +1,136 @@
+/** Protects how a guest tells its host: on change and at alarms, never too often, and always again after a failure. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { NOTHING_KNOWN, type Signals } from '../../src/control/reading.js';
+import { knownAt } from '../../src/control/signal.js';
+import { Reporter } from '../../src/reporter/reporter.js';
+import { parseReport, type Report } from '../../src/signals/report.js';
+import { VirtualClock } from '../../src/sim/index.js';
+import { millis, pages } from '../../src/units.js';
+
+class Rig {
+  readonly clock = new VirtualClock();
+  readonly published: { readonly at: number; readonly report: Report }[] = [];
+  readonly told: string[] = [];
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  readonly reporter: Reporter;
+  total = 100_000;
+  isBroken = false;
+
+  constructor() {
+    this.reporter = new Reporter({
+      clock: this.clock,
+      read: () => this.#look(),
+      publish: (text) => this.#publish(text),
+      tell: (message) => this.told.push(message),
+    });
+    this.#running = this.reporter.run(this.#ending.signal);
+  }
+
+  #look(): Signals {
+    return { ...NOTHING_KNOWN, total: knownAt(pages(this.total), this.clock.now()) };
+  }
+
+  #publish(text: string): Promise<void> {
+    if (this.isBroken) return Promise.reject(new Error('EACCES'));
+    const report = parseReport(text);
+    assert.ok(report.known);
+    this.published.push({ at: this.clock.now(), report: report.value });
+    return Promise.resolve();
+  }
+
+  to(at: number): Promise<void> {
+    return this.clock.advanceTo(millis(at));
+  }
+
+  async end(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  times(): readonly number[] {
+    return this.published.map(({ at }) => at);
+  }
+}
+
+describe('a guest’s reporter', () => {
+  it('reports at once, and then once a second while nothing changes', async () => {
+    const rig = new Rig();
+    await rig.to(3_500);
+    await rig.end();
+    assert.deepEqual(rig.times(), [0, 1_000, 2_000, 3_000]);
+    assert.deepEqual(
+      rig.published.map(({ report }) => report.beat),
+      [1, 2, 3, 4],
+    );
+  });
+
+  it('reports a change of a MiB within a tenth of a second, and nothing smaller', async () => {
+    const rig = new Rig();
+    await rig.to(250);
+    rig.total += 255;
+    await rig.to(550);
+    assert.deepEqual(rig.times(), [0]);
+    rig.total += 1;
+    await rig.to(650);
+    await rig.end();
+    assert.deepEqual(rig.times(), [0, 600]);
+  });
+
+  it('reports at most ten times a second, however fast things change', async () => {
+    const rig = new Rig();
+    for (let at = 0; at <= 5_000; at += 10) {
+      rig.total += 1_000;
+      rig.reporter.alarm('low');
+      await rig.to(at);
+    }
+    await rig.end();
+    const pauses = rig.times().map((at, n) => at - (rig.times()[n - 1] ?? -Infinity));
+    assert.ok(
+      pauses.every((pause) => pause >= 100),
+      pauses.join(' '),
+    );
+    assert.ok(rig.published.length >= 40);
+  });
+
+  it('reports an alarm at once when the last report is long enough ago', async () => {
+    const rig = new Rig();
+    await rig.to(555);
+    rig.reporter.alarm('stalled');
+    await rig.to(556);
+    await rig.end();
+    assert.deepEqual(rig.times(), [0, 555]);
+    assert.deepEqual(rig.published.at(-1)?.report.alarm, { count: 1, cause: 'stalled' });
+  });
+
+  it('goes on telling of the last alarm, so that none is lost between two looks of the host', async () => {
+    const rig = new Rig();
+    rig.reporter.alarm('low');
+    rig.reporter.alarm('stalled');
+    await rig.to(3_000);
+    await rig.end();
+    assert.deepEqual(rig.published.at(-1)?.report.alarm, { count: 2, cause: 'stalled' });
+  });
+
+  it('tries again, more and more seldom, tells once, and begins anew with the newest reading', async () => {
+    const rig = new Rig();
+    rig.isBroken = true;
+    await rig.to(60_000);
+    assert.deepEqual(rig.told, ['reports do not get through: EACCES. Trying again']);
+    rig.isBroken = false;
+    rig.total = 7;
+    await rig.to(71_000);
+    await rig.end();
+    assert.equal(rig.told.at(-1), 'reports get through again');
+    const total = rig.published.at(-1)?.report.fields.total;
+    assert.ok(total?.known === true && total.value === 7);
+  });
+
+  it('ends when it is told to, in the middle of a rest', async () => {
+    const rig = new Rig();
+    await rig.to(50);
+    await rig.end();
+    assert.equal(rig.clock.now(), 50);
+  });
+});
