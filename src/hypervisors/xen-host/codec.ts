@@ -1,0 +1,72 @@
+/**
+ * What stands in a domain's xenstore folder about its memory: paths and texts ↔ sizes. Everything counts KiB of what the guest
+ * *keeps*. Some of it is written by the guest itself, which may be hostile; nothing here throws. It knows nothing of connections.
+ *
+ * Sources: Xen's xenstore-paths document (`memory/target`, `memory/static-max`), XAPI's `memory/dynamic-min` and
+ * `memory/dynamic-max`, and Qubes' `memory/meminfo` (one number, used KiB, written by the guest).
+ */
+import type { GuestLimits } from '../../control/limits.js';
+import { known, unknown, type Field } from '../../control/signal.js';
+import { kib, kibToPagesDown, kibToPagesUp, NO_PAGES, pagesToKib, type GuestSize, type Pages } from '../../units.js';
+
+export const DOMAINS = '/local/domain';
+
+export const homeOf = (domid: number): string => `${DOMAINS}/${domid}`;
+
+/** Below a domain's home. */
+export const NODES = {
+  name: 'name',
+  memory: 'memory',
+  target: 'memory/target',
+  staticMax: 'memory/static-max',
+  dynamicMin: 'memory/dynamic-min',
+  dynamicMax: 'memory/dynamic-max',
+  used: 'memory/meminfo',
+  /** Where our reporter in the guest writes: a guest may write below `data`. */
+  report: 'data/selfballoon/report',
+} as const;
+
+/** A domain's number, or null for what is none. */
+export function parseDomid(name: string): number | null {
+  return /^(0|[1-9]\d{0,4})$/.test(name) ? Number(name) : null;
+}
+
+const KIB_TEXT = /^\d{1,15}$/;
+
+/** A size as the toolstack and Qubes' guests write it. */
+export function parseKib(node: string, text: string): Field<number> {
+  const body = text.trim();
+  if (KIB_TEXT.test(body)) return known(Number(body));
+  return unknown('malformed', `${node} has ${JSON.stringify(text.slice(0, 40))}, not a number of KiB`);
+}
+
+/** The same in pages; part pages are dropped. */
+export function parseSize(node: string, text: string): Field<Pages> {
+  const size = parseKib(node, text);
+  return size.known ? known(kibToPagesDown(kib(size.value))) : size;
+}
+
+/** What is written to `memory/target`; null for a target that must never be asked for: 0, or 2^53 KiB and more. */
+export function formatTarget(target: GuestSize): string | null {
+  if (target === 0 || target > Math.floor(Number.MAX_SAFE_INTEGER / 4)) return null;
+  return String(pagesToKib(target));
+}
+
+/**
+ * What the administrator's two nodes allow; texts that are not there are null. What is not a number is as if it were not there. A
+ * floor is rounded up, a ceiling down; a ceiling below the floor counts as the floor.
+ */
+export function limitsOf(min: string | null, max: string | null): GuestLimits {
+  const floor = limitIn(NODES.dynamicMin, min);
+  const ceiling = limitIn(NODES.dynamicMax, max);
+  const floorPages = floor === null ? NO_PAGES : kibToPagesUp(kib(floor));
+  if (ceiling === null) return { floor: floorPages, ceiling: null };
+  const ceilingPages = kibToPagesDown(kib(ceiling));
+  return { floor: floorPages, ceiling: ceilingPages < floorPages ? floorPages : ceilingPages };
+}
+
+function limitIn(node: string, text: string | null): number | null {
+  if (text === null) return null;
+  const size = parseKib(node, text);
+  return size.known ? size.value : null;
+}

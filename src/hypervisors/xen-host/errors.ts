@@ -1,0 +1,57 @@
+/** What can go wrong with domains seen from dom0, in words and with what to do. */
+import { errorText, HypervisorError, SelfballoonError } from '../../errors.js';
+
+/** A look at the host's memory did not end in time. */
+export const lookTooSlow = (through: string): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    message: `the look at the host's memory through ${through} was not finished in time`,
+    advice: 'Is xenstored alive, and dom0 not short of memory itself? It is tried again in the next round',
+  });
+
+/** The domain is not there, or not any more. */
+export const goneDomain = (guest: string, seen: string): HypervisorError =>
+  new HypervisorError({ code: 'EGONE', guest, message: `there is no such domain (any more): ${seen}` });
+
+/** The domain is only watched. */
+export const onlyWatched = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EPERM',
+    guest,
+    message: 'dom0 is only watched, and its size cannot be set',
+    advice: 'Set xen_host.drive_dom0 to true if it is to be driven',
+  });
+
+/** There is no connection to xenstored at the moment. */
+export const noStore = (guest: string, why: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    guest,
+    message: `it cannot be asked for anything, as there is no connection to xenstored: ${why}`,
+    advice: 'It is connected to again by itself; see that xenstored runs',
+  });
+
+/** A target that must never be written. */
+export const impossibleTarget = (guest: string, target: number): HypervisorError =>
+  new HypervisorError({
+    code: 'EINVAL',
+    guest,
+    message: `a target of ${target} pages was asked for and not written: it is 0 or not below 2^53 KiB`,
+    advice: 'This is a fault of the program; please report it',
+  });
+
+/** Nothing of the kind is here. */
+export const noOverflow = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'ENODEV',
+    guest,
+    message: 'its overflow tier is inside the guest, and cannot be shrunk from dom0',
+    advice: 'Run selfballoon in the guest for that',
+  });
+
+/** Whatever went wrong, as the one error that crosses the adapter's border. */
+export function asHypervisorError(guest: string, doing: string, cause: unknown): HypervisorError {
+  if (cause instanceof HypervisorError) return cause;
+  const code = cause instanceof SelfballoonError ? cause.code : 'EIO';
+  return new HypervisorError({ code, guest, message: `${doing}: ${errorText(cause)}`, cause });
+}
