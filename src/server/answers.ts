@@ -1,6 +1,7 @@
 /** How the server answers: JSON with a length, one request a connection, and the codes of refused commands as HTTP statuses. */
-import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Answer } from '../control/actions.js';
+import { STATUS_CODES } from './node-http.js';
 
 /** An error's code as the client sees it. */
 export type RefusalCode = 'EPERM' | 'EINVAL' | 'ENOENT' | 'EMETHOD' | 'ETOOLARGE' | 'EBADREQUEST' | 'ETIMEDOUT' | 'EIO';

@@ -1,7 +1,8 @@
 /** The command line's side of the socket: one request, one answer, with limits on time and size. */
-import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errorText, SelfballoonError, systemErrorCode } from '../errors.js';
+import { request as httpRequest } from './node-http.js';
 
 export interface ClientAnswer {
   /** The HTTP status. */

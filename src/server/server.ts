@@ -3,7 +3,7 @@
  * the daemon's own, as the kernel says who is at the other end; where the kernel does not say, it takes a socket file that
  * only its owner could have opened.
  */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { errorText, SelfballoonError, systemErrorCode } from '../errors.js';
@@ -12,6 +12,7 @@ import type { ReadModel } from '../runtime/read-model.js';
 import { rawRefusal } from './answers.js';
 import { Connections, type ConnectionLimits } from './connections.js';
 import { peerOf, type Peer } from './peer.js';
+import { createServer } from './node-http.js';
 import { makeRoutes } from './routes.js';
 import { isTrustedOwner, ownUid } from './safe-folder.js';
 import { claimSocketPath } from './socket-path.js';

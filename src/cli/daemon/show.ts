@@ -2,7 +2,6 @@
 import type { GuestDecision } from '../../control/actions.js';
 import type { ReadModel } from '../../runtime/read-model.js';
 import { summarise } from './summary.js';
-import { renderTable } from './table.js';
 
 /** Screens are drawn this often. */
 const REDRAW_MS = 500;
@@ -38,9 +37,10 @@ export function lineShow(write: (line: string) => void, log: (line: string) => v
   };
 }
 
-/** A table that is drawn again and again in the same place, with the last log lines under it. */
+/** A table that is drawn again and again in the same place, with the last log lines under it. Off a terminal it is not even loaded. */
 export async function tableShow(output: NodeJS.WriteStream): Promise<Show> {
   const { createLogUpdate } = await import('log-update');
+  const { renderTable } = await import('./table.js');
   const draw = createLogUpdate(output);
   const lines: string[] = [];
   let timer: NodeJS.Timeout | null = null;
