@@ -1,6 +1,5 @@
 /** The real clock: milliseconds since 1970 when the process started, then monotonic, so that setting the time moves nothing. */
 import { performance } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../control/ports.js';
 import { millis, type Millis } from '../units.js';
 
@@ -16,11 +15,24 @@ export class RealClock implements Clock {
     while (!signal.aborted && this.now() < at) {
       // Whole milliseconds, rounded up: a timer that fires early would make an idle loop spin.
       const length = Math.min(Math.ceil(at - this.now()), TIMEOUT_MAX);
-      await sleep(length, undefined, { signal }).catch(() => undefined);
+      await sleep(length, signal);
     }
   }
 
   timeLimit(length: Millis): AbortSignal {
     return AbortSignal.timeout(Math.ceil(length));
   }
+}
+
+/** Ends early, without an error, when `signal` is aborted: an error with its stack each round was a tenth of an idle daemon's work. */
+function sleep(lengthMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, lengthMs);
+    signal.addEventListener('abort', end, { once: true });
+  });
 }

@@ -1,0 +1,80 @@
+/** Protects the real clock: it ends a wait when it should, without an error, and leaves nothing behind. */
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { describe, it } from 'node:test';
+import { RealClock } from '../../src/runtime/real-clock.js';
+import { addMillis, millis } from '../../src/units.js';
+
+const FAR = millis(3_600_000);
+
+/** Timers that hold the process open. */
+const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+
+describe('the real clock', () => {
+  it('never goes back', () => {
+    const clock = new RealClock();
+    let last = clock.now();
+    for (let look = 0; look < 1_000; look += 1) {
+      const now = clock.now();
+      assert.ok(now >= last);
+      last = now;
+    }
+  });
+
+  it('has reached the time when a wait for it ends', async () => {
+    const clock = new RealClock();
+    const at = addMillis(clock.now(), millis(20));
+    await clock.sleepUntil(at, new AbortController().signal);
+    assert.ok(clock.now() >= at);
+  });
+
+  it('does not wait for a time that has passed, or with a signal that is aborted', async () => {
+    const clock = new RealClock();
+    await clock.sleepUntil(clock.now(), new AbortController().signal);
+    await clock.sleepUntil(addMillis(clock.now(), FAR), AbortSignal.abort());
+  });
+
+  it('ends a wait when the signal is aborted, without an error, and its timer with it', async () => {
+    const clock = new RealClock();
+    const before = timers();
+    const stopping = new AbortController();
+    const waiting = clock.sleepUntil(addMillis(clock.now(), FAR), stopping.signal);
+    assert.equal(timers(), before + 1);
+    stopping.abort();
+    await waiting;
+    assert.equal(timers(), before);
+  });
+
+  it('waits also for a time that no single timer reaches', async () => {
+    const clock = new RealClock();
+    const stopping = new AbortController();
+    const forever = clock.sleepUntil(millis(Number.MAX_SAFE_INTEGER), stopping.signal);
+    const outcome = await Promise.race([
+      forever.then(() => 'ended'),
+      new Promise((resolve) => setTimeout(resolve, 20)),
+    ]);
+    assert.notEqual(outcome, 'ended');
+    stopping.abort();
+    await forever;
+  });
+
+  it('leaves no listener on a signal that outlives its waits', async () => {
+    const clock = new RealClock();
+    const { signal } = new AbortController();
+    for (let wait = 0; wait < 3; wait += 1) await clock.sleepUntil(addMillis(clock.now(), millis(2)), signal);
+    assert.deepEqual(getEventListeners(signal, 'abort'), []);
+  });
+
+  it('aborts a time limit once its length has passed', async () => {
+    const limit = new RealClock().timeLimit(millis(5));
+    if (!limit.aborted) {
+      // A time limit alone keeps no process alive.
+      const alive = setInterval(() => undefined, 1_000);
+      await new Promise((resolve) => {
+        limit.addEventListener('abort', resolve, { once: true });
+      });
+      clearInterval(alive);
+    }
+    assert.equal(limit.aborted, true);
+  });
+});
