@@ -56,6 +56,8 @@ function addRun(program: Command): void {
     .option('--noselfballooning', 'boot option: no self-ballooning')
     .option('--noselfshrink', 'boot option: no self-shrinking')
     .action(async (given: GivenRunFlags) => {
+      const { keepEngineSmall } = await import('./daemon/engine.js');
+      keepEngineSmall();
       const { runDaemon } = await import('./commands/run.js');
       process.exitCode = await runDaemon({ ...given, bootOptions: bootOptionsIn(given) });
     });

@@ -14,6 +14,8 @@ export interface Place {
   readonly hasFrontswap: boolean;
   readonly tunables: Tunables;
   readonly isSimulated: boolean;
+  /** One guest is driven, from inside it: its memory counts more than our speed. Default false. */
+  readonly isSmall?: boolean;
   /** Keeps simulated time going until `signal` is aborted; null where time goes by itself. */
   readonly keepTime: ((signal: AbortSignal) => Promise<void>) | null;
   close(): Promise<void>;

@@ -105,6 +105,7 @@ function placeOf({ root, clock, reader, tier, tunables }: Parts): Place {
     hasFrontswap: true,
     tunables,
     isSimulated: false,
+    isSmall: true,
     keepTime: null,
     close: async () => {
       try {
