@@ -2,7 +2,8 @@
  * Waits for file descriptors with poll(2), off the event loop: for kernel files of which Node.js has no events of its own
  * (pressure triggers, Xen's bus device). It knows how to wait and how to be woken; what a descriptor means is its caller's.
  *
- * The wait takes one of the thread pool's threads for as long as it lasts. koffi is loaded at the first wait only.
+ * The wait takes one of the thread pool's threads for as long as it lasts. koffi is loaded at the first wait only. Node.js waits
+ * for those threads when the process ends, also after an exception that nobody caught; so every wait is woken then.
  */
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { errorText, SelfballoonError } from '../errors.js';
@@ -93,6 +94,15 @@ class DescriptorPoller implements Poller {
   }
 
   async #poll(): Promise<PollOutcome> {
+    wakeAtExit.add(this);
+    try {
+      return await this.#pollOnce();
+    } finally {
+      wakeAtExit.delete(this);
+    }
+  }
+
+  async #pollOnce(): Promise<PollOutcome> {
     for (;;) {
       this.#set.writeInt16LE(0, 6);
       this.#set.writeInt16LE(0, POLLFD_BYTES + 6);
@@ -112,6 +122,12 @@ class DescriptorPoller implements Poller {
     return (came & this.#watched.events) !== 0 ? 'ready' : 'woken';
   }
 }
+
+/** Those that wait now. One listener for all of them, so that many pollers are no crowd of listeners. */
+const wakeAtExit = new Set<Poller>();
+process.on('exit', () => {
+  for (const poller of wakeAtExit) poller.wake();
+});
 
 /** What is added to an event descriptor's counter: a 64-bit 1. */
 const ONE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);

@@ -1,6 +1,6 @@
 /** Protects the wait for descriptors: that it ends when it should, for the right reason, and leaves nothing behind. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,21 @@ function makePipe(name: string): { readonly reader: number; readonly writer: num
   execFileSync('mkfifo', [path]);
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   return { reader, writer: openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) };
+}
+
+/** A process that waits for ever, and ends as `ending` says. */
+function endWhileWaiting(ending: string): { readonly status: number | null; readonly stderr: string } {
+  const poll = new URL('../../src/posix/poll.js', import.meta.url).href;
+  const program = `
+    import { openPoller } from ${JSON.stringify(poll)};
+    const poller = await openPoller(1, 'priority');
+    void poller.wait();
+    setTimeout(() => { ${ending} }, 50);`;
+  return spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  });
 }
 
 /** A number that no descriptor of this process has. */
@@ -82,5 +97,12 @@ describe('waiting for a descriptor', () => {
     assert.equal(openDescriptors(), before);
     closeSync(reader);
     closeSync(writer);
+  });
+
+  it('does not keep a process from ending, also when it ends by an exception that nobody caught', () => {
+    assert.equal(endWhileWaiting('process.exit(3)').status, 3);
+    const thrown = endWhileWaiting("throw new Error('nobody catches this')");
+    assert.equal(thrown.status, 1);
+    assert.match(thrown.stderr, /nobody catches this/);
   });
 });
