@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { NO_LIMITS, type GuestLimits } from '../control/limits.js';
 import { DEFAULT_TUNABLES, writeTunable, type Tunables } from '../control/tunables.js';
-import { mib, mibToPages, NO_PAGES, type MiB, type Pages } from '../units.js';
+import { mib, mibToPages, millis, NO_PAGES, type MiB, type Millis, type Pages } from '../units.js';
 import { CONFIG_SCHEMA, type HYPERVISORS, type LOG_FORMATS, type LOG_LEVELS, type WrittenConfig } from './schema.js';
 
 export type HypervisorChoice = (typeof HYPERVISORS)[number];
@@ -37,6 +37,12 @@ export interface Config {
     readonly devices: readonly string[];
     readonly reserve: Pages;
   };
+  readonly pressure: {
+    /** The guest is watched between two rounds. */
+    readonly isWatched: boolean;
+    /** The pressure trigger: tasks have waited for memory for `stall` in all, within `window`. */
+    readonly trigger: { readonly stall: Millis; readonly window: Millis };
+  };
   readonly xenGuest: { readonly root: string };
   /** By the guests' names or ids. The object has no prototype: any name can be looked up. */
   readonly guestLimits: Readonly<Record<string, GuestLimits>>;
@@ -60,7 +66,9 @@ export function makeConfig(written: Written, guestLimits: ReadonlyMap<string, Gu
   });
 }
 
-function partsOf({ embedded, overflow, xen_guest }: WrittenConfig): Pick<Config, 'embedded' | 'overflow' | 'xenGuest'> {
+type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest'>;
+
+function partsOf({ embedded, overflow, pressure, xen_guest }: WrittenConfig): Parts {
   return {
     embedded: {
       speed: embedded.speed,
@@ -69,6 +77,10 @@ function partsOf({ embedded, overflow, xen_guest }: WrittenConfig): Pick<Config,
       showThisMachine: embedded.show_this_machine,
     },
     overflow: { devices: overflow.devices, reserve: mibToPages(mib(overflow.reserve_mib)) },
+    pressure: {
+      isWatched: pressure.watch,
+      trigger: { stall: millis(pressure.stall_ms), window: millis(pressure.window_ms) },
+    },
     xenGuest: xen_guest,
   };
 }

@@ -42,7 +42,19 @@ export async function loadConfig(from: ConfigSources): Promise<LoadedConfig> {
   const last: ByName = new Map(all.filter(isValue).map((one) => [pathText(one.path), one]));
   const contradictions = guestNames(last).flatMap((guest) => contradictionOf(last, guest) ?? []);
   if (contradictions.length > 0) throw configError(contradictions);
-  return { config: makeConfig(writtenOf(last), limitsOf(last)), sources: sourcesOf(last) };
+  const config = makeConfig(writtenOf(last), limitsOf(last));
+  const impossible = impossibleTrigger(last, config);
+  if (impossible !== null) throw configError([impossible]);
+  return { config, sources: sourcesOf(last) };
+}
+
+/** A stall longer than the window that it is to happen in. One of the two may be a default. */
+function impossibleTrigger(last: ByName, config: Config): string | null {
+  const { stall, window } = config.pressure.trigger;
+  const given = last.get('pressure.stall_ms') ?? last.get('pressure.window_ms');
+  if (stall <= window || given === undefined) return null;
+  const where = describeSource(given.source);
+  return `${where}: pressure.stall_ms is ${stall}, above pressure.window_ms, which is ${window}; allowed: window_ms or less`;
 }
 
 const isValue = ({ value }: Assignment): boolean => value !== OPENED_SECTION;

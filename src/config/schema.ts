@@ -44,6 +44,9 @@ function tunableKey(row: TunableRow) {
 const section = <const Entries extends v.ObjectEntries>(description: string, entries: Entries) =>
   v.pipe(v.strictObject(entries), v.description(description));
 
+/** What the kernel takes as the window of a pressure trigger (its Documentation/accounting/psi.rst). */
+const TRIGGER_WINDOW_MS = { min: 500, max: 10_000 };
+
 const MIB_LIMIT = { min: 0, max: MIB_MAX };
 
 export const GUEST_SECTION = section('Limits of one guest, by its name or id. They can be set in the file only.', {
@@ -127,6 +130,24 @@ export const CONFIG_SCHEMA = v.strictObject({
       reserve_mib: wholeKey(MIB_LIMIT, {
         fallback: 64,
         description: 'Memory that must stay available while a device is emptied. Unit: MiB.',
+      }),
+    }),
+    {},
+  ),
+  pressure: v.optional(
+    section('What is done about pressure on memory inside a guest, between two rounds.', {
+      watch: switchKey({ fallback: true, description: 'Release memory at once under pressure, between rounds.' }),
+      stall_ms: wholeKey(
+        { min: 1, max: TRIGGER_WINDOW_MS.max },
+        {
+          fallback: 100,
+          description: 'How long tasks must have waited for memory, within window_ms; not above it. Unit: ms.',
+        },
+      ),
+      window_ms: wholeKey(TRIGGER_WINDOW_MS, {
+        fallback: 1000,
+        description:
+          'In which time they must have waited so long. Without CAP_SYS_RESOURCE it is widened to full 2 s. Unit: ms.',
       }),
     }),
     {},

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { describeSource, loadConfig, type Config } from '../../src/config/index.js';
 import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
-import { mib, mibToPages, NO_PAGES } from '../../src/units.js';
+import { mib, mibToPages, millis, NO_PAGES } from '../../src/units.js';
 import { loadText, temporaryFile } from './temporary-file.js';
 
 const NOWHERE = '/nonexistent/selfballoon.toml';
@@ -20,6 +20,7 @@ describe('the configuration when nothing is given', () => {
       log: { format: 'text', level: 'info' },
       embedded: { speed: 1, seed: 1, hostMib: mib(8192), showThisMachine: true },
       overflow: { devices: [], reserve: mibToPages(mib(64)) },
+      pressure: { isWatched: true, trigger: { stall: millis(100), window: millis(1000) } },
       xenGuest: { root: '/' },
     };
     const { guestLimits, ...rest } = config;
@@ -61,6 +62,10 @@ show_this_machine = false
 [overflow]
 devices = ["/dev/zram0", "/dev/zram1"]
 reserve_mib = 0
+[pressure]
+watch = false
+stall_ms = 500
+window_ms = 500
 [xen_guest]
 root = "/sysroot"
 [guest."xen-guest/self"]
@@ -80,6 +85,7 @@ max_mib = 128
       log: { format: 'json', level: 'debug' },
       embedded: { speed: 0.5, seed: 7, hostMib: 4096, showThisMachine: false },
       overflow: { devices: ['/dev/zram0', '/dev/zram1'], reserve: 0 },
+      pressure: { isWatched: false, trigger: { stall: 500, window: 500 } },
       xenGuest: { root: '/sysroot' },
     });
     assert.deepEqual(

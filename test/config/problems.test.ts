@@ -14,7 +14,7 @@ useSeed();
 const NOWHERE = '/nonexistent/selfballoon.toml';
 const noFile = { file: null, env: {}, flags: {}, defaultFile: NOWHERE };
 const AT = 'selfballoon.toml';
-const TOP = 'hypervisor, dry_run, socket, tunables, journal, log, embedded, overflow, xen_guest, guest';
+const TOP = 'hypervisor, dry_run, socket, tunables, journal, log, embedded, overflow, pressure, xen_guest, guest';
 
 /** Text of a file, and the one problem that it has. */
 const PROBLEMS: readonly (readonly [what: string, text: string, problem: string])[] = [
@@ -101,6 +101,16 @@ const PROBLEMS: readonly (readonly [what: string, text: string, problem: string]
     'a guest with limits that contradict each other',
     '[guest.web]\nmax_mib = 256\nmin_mib = 512\n',
     `${AT}:2:1: guest.web.max_mib is 256, below min_mib, which is 512; allowed: min_mib or more`,
+  ],
+  [
+    'a stall longer than its window',
+    '[pressure]\nwindow_ms = 600\nstall_ms = 601\n',
+    `${AT}:3:1: pressure.stall_ms is 601, above pressure.window_ms, which is 600; allowed: window_ms or less`,
+  ],
+  [
+    'a stall longer than the window that is the default',
+    'pressure.stall_ms = 1001',
+    `${AT}:1:1: pressure.stall_ms is 1001, above pressure.window_ms, which is 1000; allowed: window_ms or less`,
   ],
   ['text that is not TOML', 'dry_run = true\nsocket /run\n', `${AT}:2:8: this is not TOML: Unexpected character`],
   [

@@ -5,7 +5,7 @@
 import type { Clock } from '../../control/ports.js';
 import type { Tunables } from '../../control/tunables.js';
 import { openBalloonFiles } from '../../hypervisors/xen-guest/balloon-files.js';
-import { openXenGuest } from '../../hypervisors/xen-guest/client.js';
+import { openXenGuest, type AlarmOptions } from '../../hypervisors/xen-guest/client.js';
 import type { XenSituation } from '../../hypervisors/xen-guest/detect.js';
 import { realSwapCalls, type SwapCalls } from '../../overflow/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
@@ -68,7 +68,8 @@ async function openWithNet(options: XenGuestPlaceOptions, { clock, reader, start
     const tunables = startWith(await isTierPresent(tier.stripes, net));
     const { root } = config.xenGuest;
     requireSwap(swapSeen(reader, root), net);
-    return placeOf({ root, clock, reader, tier, tunables });
+    const alarms = config.pressure.isWatched ? { clock, trigger: config.pressure.trigger, warn } : null;
+    return placeOf({ root, clock, reader, tier, tunables, alarms });
   } catch (error) {
     await tier.stripes.close();
     const { switchedOn } = tier;
@@ -90,13 +91,15 @@ interface Parts {
   readonly reader: GuestReader;
   readonly tier: OpenedTier;
   readonly tunables: Tunables;
+  readonly alarms: AlarmOptions | null;
 }
 
-function placeOf({ root, clock, reader, tier, tunables }: Parts): Place {
+function placeOf({ root, clock, reader, tier, tunables, alarms }: Parts): Place {
   const guest = openXenGuest({
     root,
     now: () => clock.now(),
     tier: tier.stripes,
+    alarms,
     timeLimit: (length) => clock.timeLimit(length),
   });
   return {

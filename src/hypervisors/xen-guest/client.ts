@@ -4,11 +4,15 @@
  */
 import { join } from 'node:path';
 import { unlessAborted, untilAborted } from '../../control/abort.js';
-import type { GuestNotice, Hypervisor, OverflowTier, ReadOutcome } from '../../control/ports.js';
+import type { Alarm } from '../../control/alarm.js';
+import type { Clock, GuestNotice, Hypervisor, OverflowTier, ReadOutcome } from '../../control/ports.js';
 import type { GuestId, Reading } from '../../control/reading.js';
 import { knownAt, stamp, unknown, type Signal } from '../../control/signal.js';
+import { openAlarmSensor } from '../../signals/alarm-sensor.js';
 import { openGuestReader, type GuestReader } from '../../signals/guest-reader.js';
+import type { TriggerSettings } from '../../signals/trigger-file.js';
 import { millis, type GuestSize, type Millis, type Pages } from '../../units.js';
+import { AlarmBox } from './alarm-box.js';
 import { openBalloonFiles, XEN_MEMORY, type BalloonFiles } from './balloon-files.js';
 import { formatTarget } from './codec.js';
 import {
@@ -29,12 +33,22 @@ import { TargetWriter } from './target-writer.js';
 /** How long closing waits for a target on its way: as long as the executor waits for an answer to any call. */
 const CLOSE_WAIT = millis(5_000);
 
+/** How the guest is watched between two readings. */
+export interface AlarmOptions {
+  readonly clock: Clock;
+  readonly trigger: TriggerSettings;
+  /** Told, in words for the log, when it cannot be watched as was asked for. */
+  readonly warn?: (message: string) => void;
+}
+
 export interface XenGuestOptions {
   /** Folder under which `sys` and `proc` lie; `/` on a real machine. */
   readonly root: string;
   readonly now: () => Millis;
   /** What catches swapped pages; null where there is nothing. It is not closed here: whoever opened it closes it. */
   readonly tier: OverflowTier | null;
+  /** Default: null, the guest is not watched between two readings and gives no alarms. */
+  readonly alarms?: AlarmOptions | null;
   /** Default: the host name, or else the Xen UUID. */
   readonly name?: string;
   /** How `target_kb` is written and read back. Given by tests only. */
@@ -80,7 +94,24 @@ class XenGuest implements Hypervisor {
     if (signal.aborted) return;
     const capabilities = { canSetTarget: true, hasOverflowTier: this.#options.tier !== null, isSimulated: false };
     yield { kind: 'guest-came', guest: { id: this.#id, name: this.#name, capabilities } };
-    await untilAborted(signal);
+    const { alarms } = this.#options;
+    if (alarms === undefined || alarms === null) await untilAborted(signal);
+    else yield* this.#watchAlarms(alarms, signal);
+  }
+
+  async *#watchAlarms(alarms: AlarmOptions, signal: AbortSignal): AsyncGenerator<GuestNotice> {
+    const box = new AlarmBox();
+    const onAlarm = (alarm: Alarm): void => {
+      box.put(alarm);
+    };
+    const sensor = openAlarmSensor({ root: this.#options.root, ...alarms, onAlarm });
+    try {
+      for (let alarm = await box.take(signal); alarm !== null; alarm = await box.take(signal)) {
+        yield { kind: 'guest-alarm', guest: this.#id, alarm };
+      }
+    } finally {
+      await sensor.close();
+    }
   }
 
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
