@@ -15,7 +15,7 @@ export interface Sight {
 /**
  * 640 MiB/s: one thread that touched fresh pages of 4 KiB filled 530 to 650 MiB/s on a virtual machine with 2 cores of an Intel
  * Xeon, two threads together less. Physical machines are faster (earlyoom reckons with 6000 MiB/s); what outruns this is seen
- * at the first look after it began, and by whom it makes wait: the pressure trigger.
+ * at the first look after it began, or when it made somebody wait, by the pressure trigger.
  */
 const FILL_PAGES_PER_MS = 164;
 /** A fill that was seen may yet become as much faster: another process joins it, or swapping stops holding it up. */
@@ -40,7 +40,7 @@ export function watchPause(sight: Sight, before: Sight | null): Millis {
   const fall = before === null ? 0 : fallPerMs(before, sight);
   const fill = Math.max(FILL_PAGES_PER_MS, fall * FILL_FACTOR);
   const pauseMin = fall * PAUSE_MAX > room ? PAUSE_MIN_IN_FALL : PAUSE_MIN_AT_REST;
-  return millis(Math.min(Math.max(room / fill, pauseMin), PAUSE_MAX));
+  return millis(Math.min(Math.max(Math.round(room / fill), pauseMin), PAUSE_MAX));
 }
 
 /** Pages a millisecond by which the room above the level shrank; 0 when it grew, or when no time passed between the looks. */

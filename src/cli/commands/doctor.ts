@@ -9,6 +9,7 @@ import { checkSocket } from '../doctor/control.js';
 import { checkBalloon, checkDomain } from '../doctor/domain.js';
 import { fail, ok, type Finding } from '../doctor/finding.js';
 import { checkReadings, checkSwap, checkTier } from '../doctor/memory.js';
+import { checkAlarms } from '../doctor/pressure.js';
 import type { AskFlags } from './ask.js';
 
 export interface DoctorFlags extends AskFlags {
@@ -44,6 +45,7 @@ async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
     ...checkBalloon(xen, root),
     ...(xen.kind === 'not-xen' && config.hypervisor !== 'xen-guest' ? [] : checkTier(config.overflow.devices, root)),
     ...checkMemory(root, xen.kind === 'guest'),
+    ...(xen.kind === 'guest' ? checkAlarms(root, config.pressure) : []),
     await checkControl(flags.socket ?? config.socketPath),
   ];
 }
