@@ -17,6 +17,9 @@ export interface RunFlags {
   readonly bootOptions: readonly BootOption[];
 }
 
+/** The flags of `report`: those of `run` that it has. */
+export type ReportFlags = Pick<RunFlags, 'config' | 'logFormat' | 'logLevel'>;
+
 type Tree = Record<string, unknown>;
 
 /** Nested as in the configuration file, without what was not given. */

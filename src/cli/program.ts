@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import type { BootOption } from '../control/boot-options.js';
 import type { AskFlags } from './commands/ask.js';
 import type { DoctorFlags } from './commands/doctor.js';
-import type { RunFlags } from './flags.js';
+import type { ReportFlags, RunFlags } from './flags.js';
 
 const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -27,6 +27,7 @@ export function createProgram(version: string): Command {
     .version(version)
     .showHelpAfterError('(add --help for what is possible)');
   addRun(program);
+  addReport(program);
   addTalk(program);
   addChecks(program);
   return program;
@@ -42,7 +43,9 @@ function addRun(program: Command): void {
   program
     .command('run')
     .description('run the daemon in the foreground; Ctrl-C gives everything back')
-    .addOption(new Option('--hypervisor <kind>', 'what to drive').choices(['auto', 'embedded', 'xen-guest']))
+    .addOption(
+      new Option('--hypervisor <kind>', 'what to drive').choices(['auto', 'embedded', 'xen-guest', 'xen-host']),
+    )
     .option(...CONFIG)
     .option('--dry-run', 'decide and log, change nothing')
     .option('--speed <factor>', 'simulated seconds in a real one, for the embedded host')
@@ -60,6 +63,19 @@ function addRun(program: Command): void {
       keepEngineSmall();
       const { runDaemon } = await import('./commands/run.js');
       process.exitCode = await runDaemon({ ...given, bootOptions: bootOptionsIn(given) });
+    });
+}
+
+function addReport(program: Command): void {
+  program
+    .command('report')
+    .description('inside a Xen guest: tell the host how this guest is, and change nothing')
+    .option(...CONFIG)
+    .addOption(new Option('--log-format <format>', 'how log lines look').choices(['text', 'json']))
+    .addOption(new Option('--log-level <level>', 'least level shown').choices(['debug', 'info', 'warning', 'error']))
+    .action(async (flags: ReportFlags) => {
+      const { runReporter } = await import('./commands/report.js');
+      process.exitCode = await runReporter(flags);
     });
 }
 
@@ -109,7 +125,12 @@ function addChecks(program: Command): void {
     .command('doctor')
     .description('check what self-ballooning needs here, and say what to do')
     .addOption(
-      new Option('--hypervisor <kind>', 'what is going to be driven').choices(['auto', 'embedded', 'xen-guest']),
+      new Option('--hypervisor <kind>', 'what is going to be driven').choices([
+        'auto',
+        'embedded',
+        'xen-guest',
+        'xen-host',
+      ]),
     )
     .option(...CONFIG)
     .option(...SOCKET)

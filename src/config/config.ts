@@ -3,9 +3,17 @@ import * as v from 'valibot';
 import { NO_LIMITS, type GuestLimits } from '../control/limits.js';
 import { DEFAULT_TUNABLES, writeTunable, type Tunables } from '../control/tunables.js';
 import { mib, mibToPages, millis, NO_PAGES, type MiB, type Millis, type Pages } from '../units.js';
-import { CONFIG_SCHEMA, type HYPERVISORS, type LOG_FORMATS, type LOG_LEVELS, type WrittenConfig } from './schema.js';
+import {
+  CONFIG_SCHEMA,
+  type HYPERVISORS,
+  type LOG_FORMATS,
+  type LOG_LEVELS,
+  type WrittenConfig,
+  type XEN_SIGHTS,
+} from './schema.js';
 
 export type HypervisorChoice = (typeof HYPERVISORS)[number];
+export type XenSight = (typeof XEN_SIGHTS)[number];
 export type LogFormat = (typeof LOG_FORMATS)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -44,6 +52,16 @@ export interface Config {
     readonly trigger: { readonly stall: Millis; readonly window: Millis };
   };
   readonly xenGuest: { readonly root: string };
+  readonly xenHost: {
+    /** The path of xenstored's socket. */
+    readonly socket: string;
+    readonly sight: XenSight;
+    /** Never promised to a guest. */
+    readonly reserve: Pages;
+    readonly isDom0Driven: boolean;
+    /** Least that dom0 is ever set to. */
+    readonly dom0Min: Pages;
+  };
   /** By the guests' names or ids. The object has no prototype: any name can be looked up. */
   readonly guestLimits: Readonly<Record<string, GuestLimits>>;
 }
@@ -66,9 +84,9 @@ export function makeConfig(written: Written, guestLimits: ReadonlyMap<string, Gu
   });
 }
 
-type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest'>;
+type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest' | 'xenHost'>;
 
-function partsOf({ embedded, overflow, pressure, xen_guest }: WrittenConfig): Parts {
+function partsOf({ embedded, overflow, pressure, xen_guest, xen_host }: WrittenConfig): Parts {
   return {
     embedded: {
       speed: embedded.speed,
@@ -82,8 +100,17 @@ function partsOf({ embedded, overflow, pressure, xen_guest }: WrittenConfig): Pa
       trigger: { stall: millis(pressure.stall_ms), window: millis(pressure.window_ms) },
     },
     xenGuest: xen_guest,
+    xenHost: xenHostOf(xen_host),
   };
 }
+
+const xenHostOf = (written: WrittenConfig['xen_host']): Config['xenHost'] => ({
+  socket: written.socket,
+  sight: written.sight,
+  reserve: mibToPages(mib(written.reserve_mib)),
+  isDom0Driven: written.drive_dom0,
+  dom0Min: mibToPages(mib(written.dom0_min_mib)),
+});
 
 function tunablesOf(written: WrittenConfig['tunables']): Tunables {
   let tunables = DEFAULT_TUNABLES;

@@ -24,7 +24,9 @@ const UINT32_MAX = 2 ** 32 - 1;
 const OVERFLOW_DEVICES_MAX = 32;
 
 /** Which hypervisor is driven. `auto` looks which of them is there. */
-export const HYPERVISORS = ['auto', 'embedded', 'xen-guest'] as const;
+export const HYPERVISORS = ['auto', 'embedded', 'xen-guest', 'xen-host'] as const;
+/** Through what dom0 sees the host's memory. */
+export const XEN_SIGHTS = ['auto', 'libxenstat', 'xl'] as const;
 export const LOG_FORMATS = ['text', 'json'] as const;
 export const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
 
@@ -63,7 +65,8 @@ export const GUEST_SECTION = section('Limits of one guest, by its name or id. Th
 const TOP_KEYS = {
   hypervisor: choiceKey(HYPERVISORS, {
     fallback: 'auto',
-    description: 'Which hypervisor to drive. auto takes the one that is there; embedded is a simulated host.',
+    description:
+      'Which hypervisor to drive. auto takes the guest that this is, if it is one; xen-host (all domains, from dom0) must be named; embedded is a simulated host.',
   }),
   dry_run: switchKey({ fallback: false, description: 'Decide and show, but change nothing.' }),
   socket: optionalPathKey({
@@ -155,6 +158,26 @@ export const CONFIG_SCHEMA = v.strictObject({
   xen_guest: v.optional(
     section('The inside of a Xen guest.', {
       root: pathKey({ fallback: '/', description: 'The folder under which proc and sys are found.' }),
+    }),
+    {},
+  ),
+  xen_host: v.optional(
+    section('A whole Xen host, driven from dom0.', {
+      socket: pathKey({ fallback: '/run/xenstored/socket', description: "xenstored's unix socket." }),
+      sight: choiceKey(XEN_SIGHTS, {
+        fallback: 'auto',
+        description:
+          "Through what the host's memory is seen. auto takes libxenstat, and the xl tool where that is missing.",
+      }),
+      reserve_mib: wholeKey(MIB_LIMIT, {
+        fallback: 64,
+        description: 'Memory of the host that is never promised to a guest. Unit: MiB.',
+      }),
+      drive_dom0: switchKey({ fallback: false, description: 'Move the balloon of dom0 too; else it is only watched.' }),
+      dom0_min_mib: wholeKey(MIB_LIMIT, {
+        fallback: 1024,
+        description: 'Least memory that dom0 is ever set to, where it is driven. Unit: MiB.',
+      }),
     }),
     {},
   ),

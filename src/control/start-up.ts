@@ -33,7 +33,7 @@ export function decideStartUp(situation: Situation): StartUp {
   if (situation.initialDomain) {
     return refused(
       'this is the initial domain (dom0), and self-ballooning is disabled there',
-      'Run it inside the guests; dom0 keeps the memory it has',
+      'Run it inside the guests; or, to drive all of them from here, say --hypervisor xen-host',
     );
   }
   const wanted = wantedBy(situation.bootOptions, situation.frontswapConfigured);

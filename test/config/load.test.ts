@@ -22,6 +22,13 @@ describe('the configuration when nothing is given', () => {
       overflow: { devices: [], reserve: mibToPages(mib(64)) },
       pressure: { isWatched: true, trigger: { stall: millis(100), window: millis(1000) } },
       xenGuest: { root: '/' },
+      xenHost: {
+        socket: '/run/xenstored/socket',
+        sight: 'auto',
+        reserve: mibToPages(mib(64)),
+        isDom0Driven: false,
+        dom0Min: mibToPages(mib(1024)),
+      },
     };
     const { guestLimits, ...rest } = config;
     assert.deepEqual(rest, expected);
@@ -68,6 +75,12 @@ stall_ms = 500
 window_ms = 500
 [xen_guest]
 root = "/sysroot"
+[xen_host]
+socket = "/run/xs"
+sight = "xl"
+reserve_mib = 1
+drive_dom0 = true
+dom0_min_mib = 2
 [guest."xen-guest/self"]
 min_mib = 64
 max_mib = 64
@@ -87,6 +100,7 @@ max_mib = 128
       overflow: { devices: ['/dev/zram0', '/dev/zram1'], reserve: 0 },
       pressure: { isWatched: false, trigger: { stall: 500, window: 500 } },
       xenGuest: { root: '/sysroot' },
+      xenHost: { socket: '/run/xs', sight: 'xl', reserve: 256, isDom0Driven: true, dom0Min: 512 },
     });
     assert.deepEqual(
       { ...guestLimits },

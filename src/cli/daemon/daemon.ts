@@ -33,12 +33,13 @@ export interface Daemon {
 /** Puts a daemon together; nothing is asked of any guest before it runs. */
 export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
   const { config, place, logger } = parts;
+  const { policy = selfPolicy } = place;
   const warn = sayWarning(logger);
   const journal = openJournal(config, warn);
   const inlets = new Inlets(warn);
   const loop = new Loop<SelfshrinkMemory>({
-    step: createStep(selfPolicy),
-    policyName: selfPolicy.name,
+    step: createStep(policy),
+    policyName: policy.name,
     ...(journal === null ? {} : { runId: await newRunId() }),
     state: initialState<SelfshrinkMemory>({
       tunables: place.tunables,

@@ -12,6 +12,10 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
   const { hypervisor, xenGuest } = options.config;
   if (hypervisor === 'embedded') return openEmbedded(options);
   const xen = detectXen(xenGuest.root);
+  if (hypervisor === 'xen-host') {
+    const { openXenHostPlace } = await import('./xen-host-place.js');
+    return openXenHostPlace(options, xen);
+  }
   if (hypervisor === 'auto' && xen.kind === 'not-xen') return openEmbedded(options);
   const { openXenGuestPlace } = await import('./xen-guest-place.js');
   return openXenGuestPlace(options, xen);

@@ -1,10 +1,12 @@
 /** What a place to run in must give to the daemon, and how it starts. */
 import type { Config } from '../../config/index.js';
 import type { BootOption } from '../../control/boot-options.js';
+import type { GuestPolicy } from '../../control/policy.js';
 import type { Clock, Hypervisor } from '../../control/ports.js';
 import { decideStartUp, type Situation } from '../../control/start-up.js';
 import type { Tunables } from '../../control/tunables.js';
 import { SelfballoonError } from '../../errors.js';
+import type { SelfshrinkMemory } from '../../policies/index.js';
 
 /** Everything that depends on where we are. */
 export interface Place {
@@ -13,6 +15,8 @@ export interface Place {
   /** An overflow tier stands in for frontswap. */
   readonly hasFrontswap: boolean;
   readonly tunables: Tunables;
+  /** The rule for every guest here. Default: specification 1 inside a guest. */
+  readonly policy?: GuestPolicy<SelfshrinkMemory>;
   readonly isSimulated: boolean;
   /** One guest is driven, from inside it: its memory counts more than our speed. Default false. */
   readonly isSmall?: boolean;

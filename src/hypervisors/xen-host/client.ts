@@ -2,10 +2,17 @@
  * All domains of a Xen host, seen and driven from dom0: their real memory by Xen's own word, their need by what they report in
  * xenstore, their targets through xenstore. Does the I/O; texts are the codec's, decisions are control's.
  */
-import type { Capabilities, Clock, GuestDescription, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
+import type {
+  Capabilities,
+  Clock,
+  GuestDescription,
+  GuestNotice,
+  Hypervisor,
+  ReadOutcome,
+} from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { knownAt } from '../../control/signal.js';
-import { kibToPagesDown, type GuestSize, type Millis, type Pages } from '../../units.js';
+import { kib, kibToPagesDown, pagesToKib, type GuestSize, type Millis, type Pages } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { formatTarget, homeOf, NODES } from './codec.js';
 import { Connection } from './connection.js';
@@ -15,6 +22,7 @@ import { asHypervisorError, goneDomain, impossibleTarget, noOverflow, noStore, o
 import { NoticeQueue } from './notices.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
 import type { HostSight, SightSource } from './sight.js';
+import type { LimitSetter } from './xenctrl.js';
 
 export interface XenHostOptions {
   readonly clock: Clock;
@@ -22,6 +30,8 @@ export interface XenHostOptions {
   readonly connect: (signal: AbortSignal) => Promise<Xenstore>;
   /** Who sees the host's memory. It is closed here. */
   readonly sight: SightSource;
+  /** Who sets Xen's own limits; null: nobody can, and a domain's limit is the most that it may have. */
+  readonly limits: LimitSetter | null;
   /** What must stay free on the host. */
   readonly reserve: Pages;
   readonly dom0: Dom0Options;
@@ -110,7 +120,9 @@ class XenHost implements Hypervisor {
       const error = goneDomain(guest, domain === undefined ? 'Xen does not know it' : 'it is being taken down');
       return { kind: 'reading-failed', guest, error };
     }
-    const reading = record.domid === DOM0 ? this.#dom0.read(record, domain, at) : readingOf(record, domain, at);
+    const isMovable = this.#options.limits !== null && record.staticMax.known;
+    const seen = isMovable ? { ...domain, maximum: null } : domain;
+    const reading = record.domid === DOM0 ? this.#dom0.read(record, domain, at) : readingOf(record, seen, at);
     return { kind: 'reading', guest, reading };
   }
 
@@ -125,9 +137,11 @@ class XenHost implements Hypervisor {
     if ('why' in connection) throw noStore(guest, connection.why);
     const path = `${homeOf(record.domid)}/${NODES.target}`;
     try {
+      await this.#moveLimit(record.domid, target);
       await connection.store.transaction(
         async (store) => {
-          await store.read(path);
+          // dom0 has no such node before somebody sets it.
+          if (record.domid !== DOM0) await store.read(path);
           await store.write(path, text);
         },
         { signal },
@@ -140,6 +154,12 @@ class XenHost implements Hypervisor {
     }
   }
 
+  /** Before the target: a guest must be able to reach it, and unable to pass it. dom0 is trusted with its own. */
+  async #moveLimit(domid: number, target: GuestSize): Promise<void> {
+    if (domid === DOM0) return;
+    await this.#options.limits?.set(domid, kib(pagesToKib(target) + LIMIT_SLACK));
+  }
+
   shrinkOverflow(guest: GuestId): Promise<string> {
     return Promise.reject(noOverflow(guest));
   }
@@ -150,8 +170,12 @@ class XenHost implements Hypervisor {
     await this.#keeping;
     this.#dom0.close();
     await this.#options.sight.close();
+    this.#options.limits?.close();
   }
 }
+
+/** As Xen's toolstack leaves above a target (`LIBXL_MAXMEM_CONSTANT`), in KiB. */
+const LIMIT_SLACK = 1024;
 
 const GUEST: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
 const WATCHED: Capabilities = { ...GUEST, canSetTarget: false };

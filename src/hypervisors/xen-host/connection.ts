@@ -40,7 +40,7 @@ export class Connection {
     const { clock } = this.#options;
     let pause: Millis = PAUSE_FIRST;
     let isLost = false;
-    while (!signal.aborted) {
+    for (;;) {
       const beganAt = clock.now();
       const why = await this.#useOnce(signal, isLost);
       if (signal.aborted) return;

@@ -123,10 +123,8 @@ export class DomainWatch {
     if (path !== `${this.#home}/${NODES.report}`) return;
     const at = this.#now();
     const text = await this.#text(NODES.report);
-    if (text !== null) {
-      const report = text.length > REPORT_LENGTH_MAX ? TOO_LONG : parseReport(text);
-      this.#take(withReport(this.#record, report, at));
-    }
+    if (text === null) this.#take({ reported: null, refusal: null });
+    else this.#take(withReport(this.#record, text.length > REPORT_LENGTH_MAX ? TOO_LONG : parseReport(text), at));
     await this.#pause();
   }
 

@@ -1,0 +1,48 @@
+/** The node of xenstore into which this guest's reports are written, with a connection that is made anew when it is lost. */
+import { errorText } from '../../errors.js';
+import { openXenbusDevice, openXenstore, XENBUS_DEVICE, XenstoreError, type Xenstore } from '../../xenstore/index.js';
+
+/** Below this domain's own folder. The toolstack lets a guest write below `data`. */
+const FOLDER = 'data/selfballoon';
+const NODE = `${FOLDER}/report`;
+
+export interface ReportNode {
+  readonly description: string;
+  readonly publish: (text: string, signal: AbortSignal) => Promise<void>;
+  /** Takes the report away, so that the host does not wait for more. Never rejects. */
+  readonly remove: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** Opens the device once, to see that it can be. Rejects with `XenstoreError`. */
+export async function openReportNode(): Promise<ReportNode> {
+  let store: Xenstore | null = await connect();
+  const drop = async (): Promise<void> => {
+    const dropped = store;
+    store = null;
+    await dropped?.close();
+  };
+  return {
+    description: `the node ${NODE} of its own folder in xenstore`,
+    publish: async (text, signal) => {
+      store ??= await connect();
+      try {
+        await store.write(NODE, text, { signal });
+      } catch (error) {
+        if (error instanceof XenstoreError && error.xenstoreCode === 'EUNAVAILABLE') await drop();
+        throw error;
+      }
+    },
+    remove: async () => {
+      try {
+        await store?.remove(FOLDER);
+      } catch (error) {
+        // The host sees the last report grow old instead.
+        void errorText(error);
+      }
+    },
+    close: drop,
+  };
+}
+
+const connect = async (): Promise<Xenstore> => openXenstore({ transport: await openXenbusDevice(XENBUS_DEVICE) });

@@ -1,0 +1,57 @@
+/** Sees a host's memory through Xen's own tools, where libxenstat cannot be used. Three processes for each look. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { errorText, HypervisorError } from '../../errors.js';
+import { lookTooSlow } from './errors.js';
+import type { HostSight, SightSource } from './sight.js';
+import { parseSight } from './xl-text.js';
+
+const run = promisify(execFile);
+const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
+const DESCRIPTION = 'the tools xl and xentop';
+
+/** How a tool is run; it resolves to what it printed. Given by tests only. */
+export type RunTool = (command: string, args: readonly string[], signal: AbortSignal) => Promise<string>;
+
+const runTool: RunTool = async (command, args, signal) => {
+  const { stdout } = await run(command, [...args], { signal, maxBuffer: OUTPUT_BYTES_MAX, env: PLAIN });
+  return stdout;
+};
+
+/** Their words and numbers must not depend on the administrator's language. */
+const PLAIN = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' };
+
+/** Nothing is run before the first look. */
+export function openXlSight(tool: RunTool = runTool): SightSource {
+  return {
+    description: DESCRIPTION,
+    look: (signal) => look(tool, signal),
+    close: () => Promise.resolve(),
+  };
+}
+
+async function look(tool: RunTool, signal: AbortSignal): Promise<HostSight> {
+  let texts: readonly [string, string, string];
+  try {
+    texts = await Promise.all([
+      tool('xl', ['info'], signal),
+      tool('xl', ['list'], signal),
+      tool('xentop', ['-b', '-f', '-i', '1'], signal),
+    ]);
+  } catch (error) {
+    if (signal.aborted) throw lookTooSlow(DESCRIPTION);
+    throw failed(errorText(error), error);
+  }
+  const [info, list, top] = texts;
+  const sight = parseSight({ info, list, top });
+  if (!sight.known) throw failed(sight.detail);
+  return sight.value;
+}
+
+const failed = (why: string, cause?: unknown): HypervisorError =>
+  new HypervisorError({
+    code: 'EIO',
+    message: `${DESCRIPTION} did not say what the host holds: ${why}`,
+    advice: 'Run `xl info`, `xl list` and `xentop -b -i 1` by hand, as root in dom0',
+    ...(cause === undefined ? {} : { cause }),
+  });
