@@ -4,7 +4,7 @@
  */
 import { SelfballoonError } from '../errors.js';
 import { describeSource, printable, type Assignment } from './assignment.js';
-import { findKey, GUEST, isSection, KEYS, namesIn, pathText } from './keys.js';
+import { ENV_PREFIX, findKey, GUEST, isSection, KEYS, namesIn, pathText } from './keys.js';
 import { nearestOf } from './nearest.js';
 import { OPENED_SECTION } from './toml.js';
 
@@ -81,11 +81,13 @@ function elsewhere(last: string): string | null {
 
 /** What is wrong with an environment variable that sets nothing. */
 export function unknownVariable(name: string): string {
+  // Without what all of them begin with: it would make every two names alike.
+  const own = (variable: string): string => variable.slice(ENV_PREFIX.length);
   const near = nearestOf(
-    name,
-    KEYS.flatMap((key) => key.env ?? []),
+    own(name),
+    KEYS.flatMap(({ env }) => (env === null ? [] : own(env))),
   );
-  const hint = near === null ? 'unset it' : `did you mean ${near}?`;
+  const hint = near === null ? 'unset it' : `did you mean ${ENV_PREFIX}${near}?`;
   return `environment variable ${printable(name)}: there is no such setting; ${hint}`;
 }
 

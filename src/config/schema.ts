@@ -163,7 +163,7 @@ export const CONFIG_SCHEMA = v.strictObject({
   ),
   xen_host: v.optional(
     section('A whole Xen host, driven from dom0.', {
-      socket: pathKey({ fallback: '/run/xenstored/socket', description: "xenstored's unix socket." }),
+      socket: pathKey({ fallback: '/run/xenstored/socket', description: 'The unix socket of xenstored.' }),
       sight: choiceKey(XEN_SIGHTS, {
         fallback: 'auto',
         description:
