@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { benchAlarm } from './alarm.js';
 import { benchBalloon } from './balloon.js';
 import { benchDaemon } from './daemon.js';
 import { benchSimulator } from './embedded.js';
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, () => readonly BenchRow[] | Promise<re
   simulator: benchSimulator,
   loop: benchLoop,
   signals: benchSignals,
+  alarm: benchAlarm,
   daemon: benchDaemon,
 };
 
