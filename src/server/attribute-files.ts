@@ -129,10 +129,22 @@ class FollowedFiles implements AttributeFiles {
     });
   }
 
+  /** Nothing of ours comes in between the looks, so it is asked once whether the folder is still the same. */
   #lookAtAll(): void {
-    for (const name of this.#shown.keys()) {
-      if (!this.#timers.has(name)) this.#look(name, 'first');
+    if (this.#isReplaced()) {
+      this.#fill();
+      return;
     }
+    for (const name of this.#shown.keys()) {
+      if (!this.#timers.has(name))
+        this.#lookUnlessAsking(name, () => {
+          this.#judge(name, 'first');
+        });
+    }
+  }
+
+  #isReplaced(): boolean {
+    return this.#folder.identity() !== this.#watched;
   }
 
   #lookSoon(name: string, delayMs: number): void {
@@ -149,24 +161,27 @@ class FollowedFiles implements AttributeFiles {
   /** `again`: the file was seen empty before, and enough time has passed. */
   #look(name: string, look: 'first' | 'again'): void {
     if (this.#isClosed) return;
-    if (this.#asking.has(name)) {
-      this.#lookSoon(name, SETTLE_MS);
-      return;
-    }
-    this.#attempt(`looking at ${name}`, () => {
-      if (this.#folder.identity() !== this.#watched) {
-        this.#fill();
-        return;
-      }
-      const found = this.#folder.read(name);
-      if (found.kind === 'not-ours') this.#warnOnce(`what was put in the place of ${name} is not used: ${found.why}`);
-      if (found.kind !== 'text') {
-        this.#restore(name);
-        this.#lastWarning = '';
-      } else if (found.text === '' && look === 'first') this.#lookSoon(name, EMPTY_MS);
-      else if (found.text === '') this.#putBack(name);
-      else if (found.text !== this.#shown.get(name)) this.#handIn(name, found.text);
+    this.#lookUnlessAsking(name, () => {
+      if (this.#isReplaced()) this.#fill();
+      else this.#judge(name, look);
     });
+  }
+
+  /** What was handed in before must be answered first. */
+  #lookUnlessAsking(name: string, look: () => void): void {
+    if (this.#asking.has(name)) this.#lookSoon(name, SETTLE_MS);
+    else this.#attempt(`looking at ${name}`, look);
+  }
+
+  #judge(name: string, look: 'first' | 'again'): void {
+    const found = this.#folder.read(name);
+    if (found.kind === 'not-ours') this.#warnOnce(`what was put in the place of ${name} is not used: ${found.why}`);
+    if (found.kind !== 'text') {
+      this.#restore(name);
+      this.#lastWarning = '';
+    } else if (found.text === '' && look === 'first') this.#lookSoon(name, EMPTY_MS);
+    else if (found.text === '') this.#putBack(name);
+    else if (found.text !== this.#shown.get(name)) this.#handIn(name, found.text);
   }
 
   #handIn(name: string, text: string): void {
