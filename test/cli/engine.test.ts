@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
-import { keepEngineSmall, letEngineGrow } from '../../src/cli/daemon/engine.js';
+import { collectWhenGathered, keepEngineSmall, letEngineGrow } from '../../src/cli/daemon/engine.js';
 
 const ENGINE = new URL('../../src/cli/daemon/engine.js', import.meta.url).href;
 
@@ -55,5 +55,89 @@ describe('the engine', () => {
   it('keeps the room for new objects at its first size, and does not without being told', () => {
     const [small, usual] = [newSpaceAfterGrowth('keepEngineSmall'), newSpaceAfterGrowth('letEngineGrow')];
     assert.ok(small * 2 <= usual, `${small} bytes against ${usual}`);
+  });
+});
+
+const MIB = 1024 * 1024;
+
+/** A heap that keeps `kept` bytes at each collection; counts them. */
+function fakeHeap(kept: number) {
+  const heap = { used: 0, collections: 0 };
+  return {
+    heap,
+    usedBytes: () => heap.used,
+    collect: () => {
+      heap.collections += 1;
+      heap.used = kept;
+    },
+  };
+}
+
+describe('garbage', () => {
+  it('of the start is collected at the first look', () => {
+    const fake = fakeHeap(7 * MIB);
+    fake.heap.used = 10 * MIB;
+    collectWhenGathered(fake)();
+    assert.equal(fake.heap.collections, 1);
+  });
+
+  it('is collected each time that 2 MiB have gathered, and not before', () => {
+    const fake = fakeHeap(7 * MIB);
+    fake.heap.used = 7 * MIB;
+    const tidy = collectWhenGathered(fake);
+    tidy();
+    for (let round = 0; round < 7; round += 1) {
+      fake.heap.used += MIB / 4;
+      tidy();
+    }
+    assert.equal(fake.heap.collections, 1);
+    fake.heap.used += MIB / 4;
+    tidy();
+    assert.equal(fake.heap.collections, 2);
+  });
+
+  it('never holds more than 2 MiB and one round, and without being collected holds it all', () => {
+    const roundBytes = 11_000;
+    const held = (isTidy: boolean): number => {
+      const fake = fakeHeap(7 * MIB);
+      fake.heap.used = 7 * MIB;
+      const tidy = isTidy ? collectWhenGathered(fake) : () => undefined;
+      let most = 0;
+      for (let round = 0; round < 2_000; round += 1) {
+        fake.heap.used += roundBytes;
+        most = Math.max(most, fake.heap.used);
+        tidy();
+      }
+      return most;
+    };
+    assert.ok(held(true) <= 9 * MIB + roundBytes);
+    assert.ok(held(false) > 16 * MIB);
+  });
+
+  it('is not collected in vain where what is kept grows', () => {
+    let used = 0;
+    let collections = 0;
+    const tidy = collectWhenGathered({ usedBytes: () => used, collect: () => (collections += 1) });
+    for (let round = 0; round < 64; round += 1) {
+      used += MIB / 16;
+      tidy();
+    }
+    assert.equal(collections, 2);
+  });
+
+  it('of the real engine can be collected', () => {
+    const script = `
+      import { collectWhenGathered } from ${JSON.stringify(ENGINE)};
+      import { getHeapStatistics } from 'node:v8';
+      const tidy = collectWhenGathered();
+      tidy();
+      let made = Array.from({ length: 200_000 }, (_, at) => ({ at }));
+      const before = getHeapStatistics().used_heap_size;
+      made = null;
+      tidy();
+      console.log(before - getHeapStatistics().used_heap_size);
+    `;
+    const freed = Number(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }));
+    assert.ok(freed > 4 * MIB, `${freed} bytes`);
   });
 });

@@ -76,5 +76,6 @@ describe('the real clock', () => {
       clearInterval(alive);
     }
     assert.equal(limit.aborted, true);
+    assert.ok(limit.reason instanceof DOMException && limit.reason.name === 'TimeoutError');
   });
 });

@@ -5,7 +5,7 @@ import { openProcFile } from '../../signals/proc-file.js';
 import { parseCommandLine } from '../../signals/cmdline.js';
 import { join } from 'node:path';
 import { openDaemon, type Daemon, type DaemonParts } from '../daemon/daemon.js';
-import { letEngineGrow } from '../daemon/engine.js';
+import { collectWhenGathered, letEngineGrow } from '../daemon/engine.js';
 import { openPlace } from '../daemon/find-place.js';
 import { openLog, sayInfo, sayWarning } from '../daemon/log.js';
 import { openOutput } from '../daemon/output.js';
@@ -28,11 +28,14 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
   const warn = sayWarning(logger);
 
   const place = await openPlace({ config, bootOptions: bootOptionsOf(config, flags), warn });
-  if (place.isSmall !== true) letEngineGrow();
+  const tidy = place.isSmall === true ? collectWhenGathered() : null;
+  if (tidy === null) letEngineGrow();
+  else tidy();
   const shown = wantsScreen(config, flags) ? await tableShow(process.stdout) : lineShow(output.line, info);
   show = shown;
   const afterStep: DaemonParts['afterStep'] = (decisions) => {
     shown.afterStep(decisions);
+    if (decisions.length > 0) tidy?.();
   };
   const daemon = await openDaemon({ config, place, logger, afterStep });
   for (const line of introduction(config, place, daemon)) info(line);

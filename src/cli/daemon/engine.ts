@@ -6,7 +6,8 @@
  * The engine is told at run time, so that it does not matter how the program was started. A flag that a later Node.js no
  * longer knows makes it print a line and changes nothing else.
  */
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /** No second, optimising compilation (in the background, with megabytes of its own); the space for new objects stays at 1 MiB. */
 const SMALL = ['--no-opt', '--semi-space-growth-factor=1'] as const;
@@ -25,3 +26,40 @@ export function keepEngineSmall(setFlag: SetFlag = setFlagsFromString): void {
 export function letEngineGrow(setFlag: SetFlag = setFlagsFromString): void {
   for (const flag of USUAL) setFlag(flag);
 }
+
+/** What is known of the heap, and what can be done about it. */
+export interface Heap {
+  readonly usedBytes: () => number;
+  /** Collects all garbage: some 10 ms. */
+  readonly collect: () => void;
+}
+
+/**
+ * Half of it is the space for new objects, which empties itself. The rest is what outlived that, some 7 to 11 KB a round (seen
+ * on Node.js 20). Left alone the engine lets it gather for hours: 19 MiB were held after 480 rounds, and no end was seen.
+ */
+const GATHERED_BYTES_MAX = 2 * 1024 * 1024;
+
+/** To be called after each round: collects when 2 MiB have gathered since the last time, and so for the first time at once. */
+export function collectWhenGathered(heap: Heap = engineHeap()): () => void {
+  let keptBytes = 0;
+  return () => {
+    if (heap.usedBytes() - keptBytes < GATHERED_BYTES_MAX) return;
+    heap.collect();
+    keptBytes = heap.usedBytes();
+  };
+}
+
+/** An engine that does not give its collector away collects when it thinks fit. */
+function engineHeap(): Heap {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('globalThis.gc');
+  return {
+    usedBytes: () => getHeapStatistics().used_heap_size,
+    collect: () => {
+      if (isCall(collect)) collect();
+    },
+  };
+}
+
+const isCall = (found: unknown): found is () => void => typeof found === 'function';
