@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import type { BootOption } from '../control/boot-options.js';
 import type { AskFlags } from './commands/ask.js';
 import type { DoctorFlags } from './commands/doctor.js';
+import type { ReleaseFlags } from './commands/release.js';
 import type { ReportFlags, RunFlags } from './flags.js';
 
 const print = (text: string): void => {
@@ -13,6 +14,8 @@ const print = (text: string): void => {
 const exitWith = (isGood: boolean): void => {
   process.exitCode = isGood ? 0 : 1;
 };
+
+const HYPERVISOR_WORDS = ['auto', 'embedded', 'xen-guest', 'xen-host'];
 
 const CONFIG: readonly [string, string] = [
   '--config <file>',
@@ -43,9 +46,7 @@ function addRun(program: Command): void {
   program
     .command('run')
     .description('run the daemon in the foreground; Ctrl-C gives everything back')
-    .addOption(
-      new Option('--hypervisor <kind>', 'what to drive').choices(['auto', 'embedded', 'xen-guest', 'xen-host']),
-    )
+    .addOption(new Option('--hypervisor <kind>', 'what to drive').choices(HYPERVISOR_WORDS))
     .option(...CONFIG)
     .option('--dry-run', 'decide and log, change nothing')
     .option('--speed <factor>', 'simulated seconds in a real one, for the embedded host')
@@ -114,10 +115,12 @@ function addTalk(program: Command): void {
       const { setTunable } = await import('./commands/talk.js');
       await setTunable(name, value, flags);
     });
-  talking('release', 'give all memory back, and switch self-ballooning off').action(async (flags: AskFlags) => {
-    const { releaseAll } = await import('./commands/release.js');
-    print(await releaseAll(flags));
-  });
+  talking('release', 'give all memory back, and switch self-ballooning off')
+    .addOption(new Option('--hypervisor <kind>', 'what is driven, if no daemon answers').choices(HYPERVISOR_WORDS))
+    .action(async (flags: ReleaseFlags) => {
+      const { releaseAll } = await import('./commands/release.js');
+      print(await releaseAll(flags));
+    });
 }
 
 function addChecks(program: Command): void {

@@ -7,6 +7,7 @@ import type { Alarm } from './alarm.js';
 import { askFor, tell, type StepContext } from './guest-requests.js';
 import { heldBy, mostFor, type Draft, type GuestState } from './guest-state.js';
 import type { Decision, Wish } from './policy.js';
+import { isReported } from './reading.js';
 import type { Reason } from './reason.js';
 import { isRelieved } from './relief.js';
 import type { Safeguards } from './safeguards.js';
@@ -80,9 +81,9 @@ export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, co
   giveBack(safeguards, state, { code: 'released', numbers: { ceiling } }, context);
 }
 
-/** Whether we may have taken something from it: a guest of shared memory that never reported and was never asked has its own. */
-export const isOurs = <Memory>({ guest, pursuit, decision }: GuestState<Memory>): boolean =>
-  guest.pool === undefined || pursuit !== null || (decision !== null && decision.reason.code !== 'no-report');
+/** Whether we, or one of us before, may have taken something from it: a guest of shared memory that never reported has its own. */
+export const isOurs = <Memory>({ guest, pursuit, reading }: GuestState<Memory>): boolean =>
+  guest.pool === undefined || pursuit !== null || (reading !== null && isReported(reading));
 
 function giveBack<Memory>(safeguards: Safeguards, state: Draft<Memory>, reason: Reason, context: StepContext): void {
   const most = mostFor(state);

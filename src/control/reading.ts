@@ -51,6 +51,13 @@ export interface Reading extends Signals {
   readonly at: Millis;
 }
 
+/**
+ * Whether somebody in the guest says what it needs, or has said so. What was reported once and is stale or nonsense now is not
+ * "never reported".
+ */
+export const isReported = ({ committed, used }: Signals): boolean =>
+  [committed, used].some((signal) => signal.known || signal.reason !== 'not-reported');
+
 /** A reading that knows nothing: what sources start from. */
 export const NOTHING_KNOWN: Signals = {
   current: NOT_REPORTED,

@@ -4,7 +4,7 @@
  * knows, and swap that catches what a smaller guest must swap out.
  */
 import type { Decision, GuestPolicy, GuestView, Wish } from '../control/policy.js';
-import type { Reading } from '../control/reading.js';
+import { isReported, type Reading } from '../control/reading.js';
 import type { Millis } from '../units.js';
 import { selfPolicy } from './self-policy.js';
 import type { SelfshrinkMemory } from './selfshrink.js';
@@ -25,10 +25,6 @@ function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
   if (committed.known || !used.known || !current.known) return byLaw;
   return usedMemoryWish(used.value, current.value, tunables);
 }
-
-/** What was reported once and is stale or nonsense now is not "never reported": such a guest only holds. */
-const isReported = ({ committed, used }: Reading): boolean =>
-  [committed, used].some((signal) => signal.known || signal.reason !== 'not-reported');
 
 /** A guest that has no swap may grow, and is never asked to give anything up. */
 function withSwap({ swapTotal, current }: Reading, wish: Wish): Wish {

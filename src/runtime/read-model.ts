@@ -4,6 +4,7 @@
  */
 import { describeReason } from '../control/describe.js';
 import type { GuestState } from '../control/guest-state.js';
+import type { HostReading } from '../control/pool.js';
 import type { Reading } from '../control/reading.js';
 import type { Reason } from '../control/reason.js';
 import type { Signal } from '../control/signal.js';
@@ -46,6 +47,17 @@ export interface GuestRow {
   readonly reading: Reading | null;
 }
 
+/** One host's own memory. */
+export interface HostRow {
+  readonly name: string;
+  /** Null = not known. */
+  readonly totalPages: Pages | null;
+  /** What no guest holds; null = not known. */
+  readonly freePages: Pages | null;
+  /** What is never promised to a guest. */
+  readonly reservePages: Pages;
+}
+
 export interface Snapshot {
   /** Rises by one with each step of the loop. */
   readonly version: number;
@@ -56,6 +68,8 @@ export interface Snapshot {
   readonly sources: readonly string[];
   readonly hasFrontswap: boolean;
   readonly tunables: Tunables;
+  /** The memory that guests share, where somebody can see it. */
+  readonly hosts: readonly HostRow[];
   readonly guests: readonly GuestRow[];
 }
 
@@ -92,7 +106,7 @@ export class PublishedState<Memory> implements ReadModel {
   }
 
   #make(): Snapshot {
-    const { tunables, isDryRun, hasFrontswap, guests } = this.#state;
+    const { tunables, isDryRun, hasFrontswap, pools, guests } = this.#state;
     return {
       version: this.#version,
       at: this.#at,
@@ -100,12 +114,20 @@ export class PublishedState<Memory> implements ReadModel {
       sources: this.sources,
       hasFrontswap,
       tunables,
+      hosts: Object.values(pools).map(hostRow),
       guests: guests.list.map(guestRow),
     };
   }
 }
 
 const valueOf = <T>(signal: Signal<T> | undefined): T | null => (signal?.known === true ? signal.value : null);
+
+const hostRow = ({ pool, total, free, reserve }: HostReading): HostRow => ({
+  name: pool,
+  totalPages: valueOf(total),
+  freePages: valueOf(free),
+  reservePages: reserve,
+});
 
 function guestRow<Memory>(state: GuestState<Memory>): GuestRow {
   const { guest, reading, decision } = state;

@@ -7,7 +7,7 @@ import type { Reason } from '../control/reason.js';
 import type { Signal } from '../control/signal.js';
 import type { Tunables } from '../control/tunables.js';
 import { SelfballoonError } from '../errors.js';
-import type { GuestPhase, GuestRow, Snapshot } from '../runtime/read-model.js';
+import type { GuestPhase, GuestRow, HostRow, Snapshot } from '../runtime/read-model.js';
 
 export interface StatusReading {
   /** When the look was finished. */
@@ -52,13 +52,14 @@ export interface Status {
   readonly sources: readonly string[];
   readonly hasFrontswap: boolean;
   readonly tunables: Tunables;
+  readonly hosts: readonly HostRow[];
   readonly guests: readonly StatusGuest[];
 }
 
 /** A snapshot as it goes over the wire. */
 export function statusOf(snapshot: Snapshot): Status {
-  const { version, at, isDryRun, sources, hasFrontswap, tunables, guests } = snapshot;
-  return { version, atMs: at, isDryRun, sources, hasFrontswap, tunables, guests: guests.map(guestOf) };
+  const { version, at, isDryRun, sources, hasFrontswap, tunables, hosts, guests } = snapshot;
+  return { version, atMs: at, isDryRun, sources, hasFrontswap, tunables, hosts, guests: guests.map(guestOf) };
 }
 
 function guestOf({ reading, ...row }: GuestRow): StatusGuest {
@@ -116,6 +117,8 @@ const isStatus = (decoded: unknown): decoded is Status =>
   typeof decoded.version === 'number' &&
   'tunables' in decoded &&
   typeof decoded.tunables === 'object' &&
+  'hosts' in decoded &&
+  Array.isArray(decoded.hosts) &&
   'guests' in decoded &&
   Array.isArray(decoded.guests);
 

@@ -19,6 +19,7 @@ const guest = (changes: Partial<ShownGuest> = {}): ShownGuest => ({
 const shown = (...guests: readonly ShownGuest[]): Parameters<typeof summarise>[0] => ({
   isDryRun: false,
   sources: ['a test'],
+  hosts: [],
   guests,
 });
 
@@ -35,6 +36,14 @@ describe('the table', () => {
       assert.ok(text.includes('shrinking'));
     });
   }
+
+  it('shows what a host has free, where somebody can see it', () => {
+    const hosts = [{ totalPages: 1_048_576, freePages: 256_000 }];
+    const screen = { width: 120, height: null, isTerminal: false };
+    assert.match(renderTable({ ...shown(guest()), hosts }, screen), /The host has 1000 of 4096 MiB free\./);
+    const unseen = [{ totalPages: 1_048_576, freePages: null }];
+    assert.match(renderTable({ ...shown(guest()), hosts: unseen }, screen), /The host has \? of 4096 MiB free\./);
+  });
 
   it('says how many guests do not fit', () => {
     const many = Array.from({ length: 30 }, (_, n) => guest({ name: `guest-${n}` }));

@@ -20,7 +20,16 @@ export class FakeLoop implements ReadModel, Commands {
 
   snapshot(): Snapshot {
     const { tunables, hasFrontswap, guests } = this;
-    return { version: 7, at: millis(1500), isDryRun: false, sources: ['a fake'], hasFrontswap, tunables, guests };
+    return {
+      version: 7,
+      at: millis(1500),
+      isDryRun: false,
+      sources: ['a fake'],
+      hasFrontswap,
+      tunables,
+      hosts: [],
+      guests,
+    };
   }
 
   async writeTunable(write: Parameters<Commands['writeTunable']>[0]): Promise<Answer> {

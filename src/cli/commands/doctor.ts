@@ -38,9 +38,13 @@ async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
   const { config } = loaded;
   const { root } = config.xenGuest;
   const xen = detectXen(root);
+  const common = [ok(`Node.js ${process.version}`), ...configFindings(loaded)];
+  if (config.hypervisor === 'xen-host') {
+    const { checkHost } = await import('../doctor/host.js');
+    return [...common, ...(await checkHost(xen, config)), await checkControl(flags.socket ?? config.socketPath)];
+  }
   return [
-    ok(`Node.js ${process.version}`),
-    ...configFindings(loaded),
+    ...common,
     checkDomain(xen, config.hypervisor),
     ...checkBalloon(xen, root),
     ...(xen.kind === 'not-xen' && config.hypervisor !== 'xen-guest' ? [] : checkTier(config.overflow.devices, root)),

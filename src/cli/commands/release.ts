@@ -1,6 +1,6 @@
 /**
  * `selfballoon release`: gives all memory back. A running daemon does it; where none runs (it was killed, or is being removed),
- * a Xen guest's balloon is emptied directly.
+ * a Xen guest's balloon is emptied directly, and a host's domains are given back what they may have.
  */
 import { loadConfig } from '../../config/index.js';
 import { errorText, SelfballoonError } from '../../errors.js';
@@ -12,8 +12,12 @@ import { CALL_TIME_LIMIT } from '../../runtime/executor.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { ask, type AskFlags } from './ask.js';
 
+export interface ReleaseFlags extends AskFlags {
+  readonly hypervisor?: string;
+}
+
 /** Returns a sentence that says what was done. */
-export async function releaseAll(flags: AskFlags): Promise<string> {
+export async function releaseAll(flags: ReleaseFlags): Promise<string> {
   try {
     await ask(flags, 'POST', '/v1/release');
     return 'the daemon gives everything back; selfballooning is 0 now';
@@ -23,14 +27,23 @@ export async function releaseAll(flags: AskFlags): Promise<string> {
   }
 }
 
-async function releaseDirectly(flags: AskFlags, noDaemon: SelfballoonError): Promise<string> {
-  const { config } = await loadConfig({ file: flags.config ?? null, env: process.env, flags: {} });
+async function releaseDirectly(flags: ReleaseFlags, noDaemon: SelfballoonError): Promise<string> {
+  const { config } = await loadConfig({
+    file: flags.config ?? null,
+    env: process.env,
+    flags: flags.hypervisor === undefined ? {} : { hypervisor: flags.hypervisor },
+  });
   const { root } = config.xenGuest;
+  if (config.hypervisor === 'xen-host') {
+    const { releaseHost } = await import('./release-host.js');
+    return releaseHost(config, console.error);
+  }
   if (detectXen(root).kind !== 'guest') {
     throw new SelfballoonError({
       code: 'EUNAVAILABLE',
       message: 'no daemon answers, and this is not a Xen guest whose balloon could be emptied directly',
-      advice: 'If a daemon was killed, start it and stop it again: on its way out it gives everything back',
+      advice:
+        'In dom0 say --hypervisor xen-host. Elsewhere start the daemon and stop it again: on its way out it gives everything back',
       cause: noDaemon,
     });
   }

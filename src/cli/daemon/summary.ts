@@ -14,10 +14,17 @@ export interface ShownGuest {
   readonly why: string;
 }
 
+/** As much of a host's own memory as people are shown. */
+export interface ShownHost {
+  readonly totalPages: number | null;
+  readonly freePages: number | null;
+}
+
 /** As much of a status as people are shown. */
 export interface Shown {
   readonly isDryRun: boolean;
   readonly sources: readonly string[];
+  readonly hosts: readonly ShownHost[];
   readonly guests: readonly ShownGuest[];
 }
 

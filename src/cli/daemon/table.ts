@@ -81,5 +81,8 @@ const rowsFor = ({ height }: Screen, headLength: number): number =>
 
 function headLines(shown: Shown): readonly string[] {
   const mode = shown.isDryRun ? ['DRY RUN: decisions are shown, nothing is changed.'] : [];
-  return [...mode, ...shown.sources.map((source) => `Here: ${source}.`)];
+  const hosts = shown.hosts.map(
+    ({ freePages, totalPages }) => `The host has ${mibText(freePages)} of ${mibText(totalPages)} MiB free.`,
+  );
+  return [...mode, ...shown.sources.map((source) => `Here: ${source}.`), ...hosts];
 }

@@ -1,0 +1,68 @@
+/**
+ * Gives memory back to all domains of a Xen host where no daemon runs: after one was killed, or when it is being removed. It takes
+ * the daemon's own way out: looks at everybody first, and promises nothing that is not free.
+ */
+import type { Config } from '../../config/index.js';
+import { createStep, initialState } from '../../control/step.js';
+import { detectXen } from '../../hypervisors/xen-guest/detect.js';
+import { hostPolicy, type SelfshrinkMemory } from '../../policies/index.js';
+import { Loop } from '../../runtime/loop.js';
+import type { ReadModel } from '../../runtime/read-model.js';
+import { addMillis, millis } from '../../units.js';
+import type { Place } from '../daemon/place.js';
+import { openXenHostPlace } from '../daemon/xen-host-place.js';
+
+/** Domains are there within this, or xenstored has a problem. */
+const LOOK_MAX = millis(10_000);
+/** As long nothing new must have come: then all are known. */
+const QUIET = millis(1_000);
+
+/** Returns a sentence that says what was done. Throws `SelfballoonError` as `run` does. */
+export async function releaseHost(config: Config, print: (text: string) => void): Promise<string> {
+  const place = await openXenHostPlace({ config, bootOptions: [], warn: print }, detectXen(config.xenGuest.root));
+  const loop = new Loop<SelfshrinkMemory>({
+    step: createStep(hostPolicy),
+    policyName: hostPolicy.name,
+    state: initialState<SelfshrinkMemory>({
+      // Nothing is decided meanwhile: it only looks.
+      tunables: { ...place.tunables, selfballooning: 0 },
+      isDryRun: config.isDryRun,
+      hasFrontswap: false,
+      limits: config.guestLimits,
+    }),
+    clock: place.clock,
+    hypervisors: place.hypervisors,
+    journal: null,
+    tell: ({ level, guest, text }) => {
+      if (level === 'warning') print(guest === null ? text : `${guest}: ${text}`);
+    },
+  });
+  try {
+    return await lookAndGiveBack(loop, place);
+  } finally {
+    await place.close();
+  }
+}
+
+async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): Promise<string> {
+  const ending = new AbortController();
+  const running = loop.run(ending.signal);
+  const until = addMillis(clock.now(), LOOK_MAX);
+  for (let before = -1; clock.now() < until;) {
+    await clock.sleepUntil(addMillis(clock.now(), QUIET), ending.signal);
+    const seen = countSeen(loop.readModel);
+    if (seen.all > 0 && seen.read === seen.all && seen.all === before) break;
+    before = seen.all;
+  }
+  ending.abort();
+  await running;
+  const unreleased = await loop.giveBack();
+  const told = loop.readModel.snapshot().guests.filter(({ reason }) => reason?.code === 'released').length;
+  const failed = unreleased.length === 0 ? '' : `; not taken by ${unreleased.join(', ')}`;
+  return `no daemon answers; ${told} domains were told to take back what they may have and their host has free${failed}`;
+}
+
+function countSeen(model: ReadModel): { readonly all: number; readonly read: number } {
+  const { guests } = model.snapshot();
+  return { all: guests.length, read: guests.filter(({ currentPages }) => currentPages !== null).length };
+}

@@ -1,0 +1,86 @@
+/** Can a Xen host be driven from here: is xenstored to be reached, is the host's memory to be seen, who reports? */
+import type { Config } from '../../config/index.js';
+import { errorText } from '../../errors.js';
+import type { XenSituation } from '../../hypervisors/xen-guest/detect.js';
+import { DOMAINS, homeOf, NODES, parseDomid } from '../../hypervisors/xen-host/codec.js';
+import { openLimitSetter } from '../../hypervisors/xen-host/xenctrl.js';
+import { openXenstat } from '../../hypervisors/xen-host/xenstat.js';
+import { connectUnixSocket, openXenstore, XenstoreError, type Xenstore } from '../../xenstore/index.js';
+import { fail, ok, warn, type Finding } from './finding.js';
+
+const LIMIT_MS = 5_000;
+
+/** Looks only; nothing is asked of any domain. */
+export async function checkHost(xen: XenSituation, { xenHost }: Config): Promise<readonly Finding[]> {
+  if (xen.kind !== 'initial-domain') {
+    return [fail(`this is not dom0, the initial domain of a Xen host (${xen.seen})`, 'Run it in dom0')];
+  }
+  return [
+    ok(`this is dom0 (${xen.seen})`),
+    ...(await checkStore(xenHost.socket)),
+    await checkSight(),
+    await checkLimits(),
+  ];
+}
+
+async function checkStore(socket: string): Promise<readonly Finding[]> {
+  try {
+    const transport = await connectUnixSocket(socket, AbortSignal.timeout(LIMIT_MS));
+    const store = openXenstore({ transport });
+    try {
+      return [ok(`xenstored answers at ${socket}`), await checkReporters(store)];
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    return [fail(`xenstored does not answer at ${socket}: ${errorText(error)}`, 'Start it, or set xen_host.socket')];
+  }
+}
+
+async function checkReporters(store: Xenstore): Promise<Finding> {
+  const domains = (await store.list(DOMAINS)).map(parseDomid).filter((domid) => domid !== null && domid !== 0);
+  const reporting = await Promise.all(domains.map((domid) => reports(store, domid ?? 0)));
+  const count = reporting.filter((isReporting) => isReporting).length;
+  const what = `${count} of ${domains.length} guests report what they need`;
+  if (count === domains.length) return ok(what);
+  return warn(what, 'Run selfballoon report in the others; without it they are left alone, but for their limits');
+}
+
+async function reports(store: Xenstore, domid: number): Promise<boolean> {
+  for (const node of [NODES.report, NODES.used]) {
+    try {
+      await store.read(`${homeOf(domid)}/${node}`);
+      return true;
+    } catch (error) {
+      if (!(error instanceof XenstoreError && error.xenstoreCode === 'ENOENT')) throw error;
+    }
+  }
+  return false;
+}
+
+async function checkSight(): Promise<Finding> {
+  try {
+    const sight = await openXenstat();
+    try {
+      const { free, total } = await sight.look(AbortSignal.timeout(LIMIT_MS));
+      const mib = (size: number): number => Math.floor(size / 1024);
+      return ok(`${sight.description} sees the host: ${mib(free)} of ${mib(total)} MiB are free`);
+    } finally {
+      await sight.close();
+    }
+  } catch (error) {
+    return warn(
+      `libxenstat cannot be used: ${errorText(error)}`,
+      'The xl tool is used instead, a process for each look',
+    );
+  }
+}
+
+async function checkLimits(): Promise<Finding> {
+  try {
+    (await openLimitSetter()).close();
+    return ok("Xen's own limits can be moved: domains can grow past what they booted with");
+  } catch (error) {
+    return warn(`Xen's own limits cannot be moved: ${errorText(error)}`, 'No domain grows past what it booted with');
+  }
+}
