@@ -51,7 +51,7 @@ describe('the package', () => {
     const paths = packed?.files.map(({ path }) => path) ?? [];
     assert.ok(paths.includes('dist/src/cli/main.js') && paths.includes('LICENSE') && paths.includes('README.md'));
     assert.deepEqual(
-      paths.filter((path) => !/^(dist\/src\/|docs\/|[A-Z]+[A-Za-z]*(\.md)?$|package\.json$)/.test(path)),
+      paths.filter((path) => !/^(dist\/src\/|docs\/|packaging\/|[A-Z]+[A-Za-z]*(\.md)?$|package\.json$)/.test(path)),
       [],
     );
   });
