@@ -7,8 +7,9 @@ import { dividePages, type Millis, type Pages } from '../units.js';
 /**
  * - `stalled`: tasks waited for memory, as the kernel's pressure trigger says
  * - `low`: little memory is available, and nobody has had to wait for it yet
+ * - `silent`: whoever reported from inside the guest does not any more: nobody would see either of these
  */
-export type AlarmCause = 'stalled' | 'low';
+export type AlarmCause = 'stalled' | 'low' | 'silent';
 
 export interface Alarm {
   readonly cause: AlarmCause;

@@ -41,8 +41,13 @@ function hasOrGets<Memory>(state: GuestState<Memory>, most: Pages): boolean {
   return pursuit.target >= most && pursuit.phase !== 'failed' && pursuit.phase !== 'stuck';
 }
 
-const describePressure = ({ cause }: Alarm): string =>
-  `is under pressure (${cause === 'stalled' ? 'tasks wait for memory' : 'little memory is available'}): gets everything back`;
+const SEEN: Readonly<Record<Alarm['cause'], string>> = {
+  stalled: 'is under pressure (tasks wait for memory)',
+  low: 'is under pressure (little memory is available)',
+  silent: 'does not report any more, and may be under pressure',
+};
+
+const describePressure = ({ cause }: Alarm): string => `${SEEN[cause]}: gets everything back`;
 
 const underPressure = (ceiling: Pages, alarm: Alarm | null): Reason => ({
   code: 'under-pressure',

@@ -26,9 +26,10 @@ function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
   return usedMemoryWish(used.value, current.value, tunables);
 }
 
-/** A guest that has no swap may grow, and is never asked to give anything up. */
-function withSwap({ swapTotal, current }: Reading, wish: Wish): Wish {
-  if (wish.kind === 'hold' || !swapTotal.known || swapTotal.value > 0) return wish;
+/** A guest that has no swap may grow, and is never asked to give anything up. One that tells a single number is trusted to have some. */
+function withSwap({ swapTotal, committed, current }: Reading, wish: Wish): Wish {
+  const hasSwap = swapTotal.known ? swapTotal.value > 0 : !committed.known;
+  if (wish.kind === 'hold' || hasSwap) return wish;
   if (current.known && wish.target >= current.value) return wish;
   return { kind: 'hold', reason: { code: 'no-swap', numbers: { goal: wish.goal } } };
 }

@@ -45,6 +45,10 @@ describe('the rule for guests seen from outside', () => {
     assert.ok(growing.kind === 'resize' && growing.target > 134_072);
   });
 
+  it('takes a guest that reports all but its swap for one without', () => {
+    assert.equal(wishOf({ swapTotal: NOT_REPORTED }).reason.code, 'no-swap');
+  });
+
   it('is needed: the bare law takes from a guest without swap as from any other', () => {
     const wish = wishOf({ swapTotal: known(0) }, {}, selfPolicy);
     assert.ok(wish.kind === 'resize' && wish.target < 134_072);

@@ -153,7 +153,8 @@ export class SharedHost {
     const { held, committed, maximum, isSilent } = this.guest(id);
     const at = millis(this.seconds * 1000);
     const truth = readingOf({ at, current: held, total: held - 3_000, committed, maximum, maxPfn: maximum, free: 0 });
-    const reading = { ...truth, available: NOT_REPORTED, overflowUsed: NOT_REPORTED };
+    const swapTotal = knownAt(pages(100_000), at);
+    const reading = { ...truth, swapTotal, available: NOT_REPORTED, overflowUsed: NOT_REPORTED };
     const silent = { committed: NOT_REPORTED, total: NOT_REPORTED, reserve: NOT_REPORTED, free: NOT_REPORTED };
     return { kind: 'reading', guest: id, reading: isSilent ? { ...reading, ...silent } : reading };
   }

@@ -109,6 +109,7 @@ class XenHost implements Hypervisor {
         reserve,
       },
     });
+    this.#roster.tellSilence(clock.now());
     const domains = new Map(seen.domains.map((domain) => [domain.domid, domain]));
     for (const guest of guests) report(this.#readOne(guest, domains, at));
   }

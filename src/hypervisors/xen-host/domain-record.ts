@@ -6,7 +6,7 @@ import type { Alarm } from '../../control/alarm.js';
 import { NOTHING_KNOWN, type Reading } from '../../control/reading.js';
 import { NOT_REPORTED, stamp, unknown, type Field, type Signal } from '../../control/signal.js';
 import type { Report } from '../../signals/report.js';
-import { addPages, kibToPagesDown, minPages, pages, subtractToZero, type Millis, type Pages } from '../../units.js';
+import { addPages, kibToPagesDown, millis, minPages, pages, subtractToZero, type Millis, type Pages } from '../../units.js';
 import type { DomainSight } from './sight.js';
 
 export interface Reported {
@@ -52,7 +52,8 @@ export function withReport(record: DomainRecord, report: Field<Report>, at: Mill
 
 /** The alarm that `after` tells and `before` did not. Alarms from before we came are old. */
 export function newAlarm(before: DomainRecord, after: DomainRecord): Alarm | null {
-  if (after.reported === null || before.reported === null) return null;
+  if (before.reported === null) return null;
+  if (after.reported === null) return silence(before.reported.at);
   const { alarm, fields } = after.reported.report;
   if (alarm === null || alarm.count === (before.reported.report.alarm?.count ?? 0)) return null;
   const valueOf = (field: Field<Pages>): Pages | null => (field.known ? field.value : null);
@@ -64,6 +65,15 @@ export function newAlarm(before: DomainRecord, after: DomainRecord): Alarm | nul
   };
 }
 
+/** Nobody who reports every second is silent for so long, but in a guest that gets no CPU or no memory. */
+const SILENT_AFTER = millis(30_000);
+
+const silence = (at: Millis): Alarm => ({ cause: 'silent', at, availablePages: null, totalPages: null });
+
+/** The alarm of a guest whose last report is from long before `now`; null while it is not. */
+export const silenceOf = ({ reported }: DomainRecord, now: Millis): Alarm | null =>
+  reported !== null && now - reported.at > SILENT_AFTER ? silence(now) : null;
+
 /** One reading: what it holds by Xen's word, what it needs by its own. */
 export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis): Reading {
   const held = kibToPagesDown(sight.held);
@@ -71,7 +81,7 @@ export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis):
     current: stamp({ known: true, value: held }, at),
     asked: stamp(record.asked, at),
     maximum: stamp(maximumOf(record, sight), at),
-    used: record.used,
+    used: usedNow(record.used, at),
   };
   const { reported } = record;
   if (reported === null) return { ...NOTHING_KNOWN, ...sizes, at };
@@ -95,6 +105,14 @@ export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis):
     oomKills: told(fields.oomKills),
     pressure: told(fields.pressure),
   };
+}
+
+/** Qubes' guests write on change only, and a quiet one for hours not at all; after this its size has long settled anyway. */
+const USED_AGE_MAX = millis(600_000);
+
+/** The one number of Qubes' guests is true until it changes. */
+function usedNow(used: Signal<Pages>, now: Millis): Signal<Pages> {
+  return used.known && now - used.at <= USED_AGE_MAX ? { ...used, at: now } : used;
 }
 
 /** Xen's own limit holds whatever stands in the folder, which in some systems the guest may write. */

@@ -6,10 +6,11 @@ import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
+import type { Millis } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { DOMAINS, limitsOf, parseDomid } from './codec.js';
 import { DomainWatch } from './domain-watch.js';
-import { emptyRecord, newAlarm, type DomainRecord } from './domain-record.js';
+import { emptyRecord, newAlarm, silenceOf, type DomainRecord } from './domain-record.js';
 
 export const KIND = 'xen-host';
 export const DOM0 = 0;
@@ -25,6 +26,8 @@ interface Entry {
   readonly id: GuestId;
   watch: DomainWatch;
   told: GuestDescription;
+  /** It has been told that nobody reports any more. */
+  isSilent: boolean;
 }
 
 export class Roster {
@@ -40,6 +43,15 @@ export class Roster {
   find(guest: GuestId): DomainRecord | null {
     const domid = this.#ids.get(guest);
     return domid === undefined ? null : (this.#entries.get(domid)?.watch.record ?? null);
+  }
+
+  /** Tells of guests that have not reported for long: once for each silence. */
+  tellSilence(now: Millis): void {
+    for (const entry of this.#entries.values()) {
+      const alarm = silenceOf(entry.watch.record, now);
+      if (alarm !== null && !entry.isSilent) this.#options.put({ kind: 'guest-alarm', guest: entry.id, alarm });
+      entry.isSilent = alarm !== null;
+    }
   }
 
   /** Follows the domains over this connection, until it ends or is not used any more. */
@@ -68,7 +80,7 @@ export class Roster {
     await watch.begin();
     const id = idOf(watch.record);
     const told = this.#describe(id, watch.record);
-    this.#entries.set(domid, { id, watch, told });
+    this.#entries.set(domid, { id, watch, told, isSilent: false });
     this.#ids.set(id, domid);
     this.#options.put({ kind: 'guest-came', guest: told });
   }
