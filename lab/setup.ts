@@ -1,6 +1,7 @@
-/** `npm run lab:setup`: installs what the lab needs and builds its images, so that the first test run does not have to. */
+/** `npm run lab:setup`: installs what the lab needs, builds its images, and marks it as ready, so that test runs use it. */
 import { installPackages, isDebian } from './debian.js';
-import { buildXenImages } from './xen/images.js';
+import { buildXenImages } from './xen/build.js';
+import { markReady } from './xen/marker.js';
 
 const PACKAGES = ['qemu-system-x86', 'debootstrap', 'cpio', 'e2fsprogs', 'busybox-static', 'kmod', 'util-linux'];
 
@@ -9,6 +10,7 @@ if (!isDebian() || process.getuid?.() !== 0) {
   process.exitCode = 1;
 } else {
   await installPackages(PACKAGES);
-  const { dom0Root } = await buildXenImages();
-  console.log(`The Xen lab is ready: ${dom0Root}`);
+  const folder = await buildXenImages();
+  markReady(folder);
+  console.log(`The Xen lab is ready: ${folder}`);
 }

@@ -1,88 +1,109 @@
 /** The emulated machine on which Xen runs, and the way to talk to dom0's agent in it. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { XenImages } from './images.js';
-import { PORT_NAME, type LabAnswer, type LabRequest } from './protocol.js';
-
-export interface MachineOptions {
-  readonly images: XenImages;
-  readonly guestImage: string;
-  readonly payloadImage: string;
-  /** A folder of this run, for its socket and its console's log. */
-  readonly folder: string;
-  readonly memoryMib: number;
-  readonly dom0Mib: number;
-}
+import { endWhenAbandoned } from '../abandoned.js';
+import { spawnTied } from '../tied-process.js';
+import { EMULATOR, emulatorArguments, socketPath, type MachineOptions } from './emulator.js';
+import type { LabAnswer, LabRequest, Ran } from './protocol.js';
 
 /** Seen: 10 s on a quiet machine of 2 cores, 40 s on a busy one. */
-const UP_LIMIT_MS = 300_000;
+const UP_LIMIT_MS = 240_000;
 const CONNECT_TRIES = 200;
 const CONNECT_PAUSE_MS = 100;
+/** The agent keeps to a command's limit itself; this much later the agent is given up. */
+const ANSWER_GRACE_MS = 60_000;
 
-type RequestBody = LabRequest extends infer R ? (R extends LabRequest ? Omit<R, 'id'> : never) : never;
+interface Waiting {
+  readonly resolve: (ran: Ran) => void;
+  readonly reject: (error: Error) => void;
+}
 
 export class Machine {
+  readonly #options: MachineOptions;
   readonly #process: ChildProcess;
-  readonly #waiting = new Map<number, (answer: { readonly code: number; readonly output: string }) => void>();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #ended: Promise<void>;
   #socket: Socket | null = null;
   #lastId = 0;
   #hello: (() => void) | null = null;
 
-  constructor(options: MachineOptions) {
-    this.#process = spawn('qemu-system-x86_64', qemuArguments(options), { stdio: ['ignore', 'pipe', 'pipe'] });
+  private constructor(options: MachineOptions) {
+    this.#options = options;
+    this.#process = spawnTied(EMULATOR, emulatorArguments(options));
     const log = createWriteStream(join(options.folder, 'console.log'));
     this.#process.stdout?.pipe(log);
     this.#process.stderr?.pipe(log);
+    this.#ended = new Promise((resolve) => {
+      this.#process.once('error', () => {
+        resolve();
+      });
+      this.#process.once('exit', () => {
+        this.#failAll('the emulator has ended');
+        resolve();
+      });
+    });
   }
 
-  get pid(): number | undefined {
-    return this.#process.pid;
-  }
-
-  /** Boots Xen and dom0; resolves when dom0's agent answers. */
+  /** Boots Xen and dom0; resolves when dom0's agent answers. The emulator ends with this process, whatever ends it. */
   static async boot(options: MachineOptions): Promise<Machine> {
+    endWhenAbandoned();
     const machine = new Machine(options);
-    const isUp = new Promise<void>((resolve) => (machine.#hello = resolve));
+    const limit = new AbortController();
     try {
-      await machine.#connect(join(options.folder, 'lab.sock'));
-      await Promise.race([
-        isUp,
-        sleep(UP_LIMIT_MS, undefined, { ref: false }).then(() => failUp(options)),
-        machine.#died(),
-      ]);
+      const isUp = new Promise<void>((resolve) => (machine.#hello = resolve));
+      await machine.#connect();
+      await Promise.race([isUp, machine.#hasEnded(), tooSlow(options, limit.signal)]);
       return machine;
     } catch (error) {
       await machine.close();
       throw error;
+    } finally {
+      limit.abort();
     }
   }
 
-  request(body: RequestBody): Promise<{ readonly code: number; readonly output: string }> {
+  /** Settles within the request's limit and a minute: rejects when the agent does not answer or the machine is gone. */
+  request(body: Omit<LabRequest, 'id'>): Promise<Ran> {
     const id = (this.#lastId += 1);
-    return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.get(id)?.reject(new Error(`dom0's agent did not answer: ${body.command}`));
+      }, body.limitMs + ANSWER_GRACE_MS);
+      const settled = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(id);
+      };
+      this.#waiting.set(id, {
+        resolve: (ran) => {
+          settled();
+          resolve(ran);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      });
       this.#socket?.write(`${JSON.stringify({ ...body, id })}\n`);
     });
   }
 
+  /** Ends the machine and everything in it; resolves when the emulator has ended. */
   async close(): Promise<void> {
     this.#socket?.destroy();
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    const ended = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.kill('SIGKILL');
-    await ended;
+    await this.#ended;
   }
 
-  async #connect(path: string): Promise<void> {
+  async #connect(): Promise<void> {
     for (let tries = 0; tries < CONNECT_TRIES && this.#socket === null; tries += 1) {
       await sleep(CONNECT_PAUSE_MS);
-      this.#socket = await tryConnect(path);
+      this.#socket = await tryConnect(socketPath(this.#options));
     }
-    if (this.#socket === null) throw new Error('the emulator did not open its port');
+    if (this.#socket === null) throw new Error(`the emulator did not open its port; see ${this.#options.folder}`);
     createInterface({ input: this.#socket }).on('line', (line) => {
       this.#take(JSON.parse(line) as LabAnswer);
     });
@@ -91,23 +112,25 @@ export class Machine {
   #take(answer: LabAnswer): void {
     if ('hello' in answer) {
       this.#hello?.();
+      this.#failAll('dom0 has a new agent, which knows nothing of what the one before was asked');
       return;
     }
-    this.#waiting.get(answer.id)?.(answer);
-    this.#waiting.delete(answer.id);
+    this.#waiting.get(answer.id)?.resolve({ code: answer.code, output: answer.output });
   }
 
-  #died(): Promise<never> {
-    return new Promise((_, reject) => {
-      this.#process.once('exit', (code) => {
-        reject(new Error(`the emulator ended with ${code ?? 'a signal'} before dom0 was up`));
-      });
-    });
+  #failAll(why: string): void {
+    for (const { reject } of [...this.#waiting.values()]) reject(new Error(why));
+  }
+
+  async #hasEnded(): Promise<never> {
+    await this.#ended;
+    throw new Error(`the emulator ended before dom0 was up; see ${this.#options.folder}/console.log`);
   }
 }
 
-function failUp({ folder }: MachineOptions): never {
-  throw new Error(`dom0 was not up within ${UP_LIMIT_MS / 1000} s; see ${folder}/console.log`);
+async function tooSlow({ folder }: MachineOptions, signal: AbortSignal): Promise<never> {
+  await sleep(UP_LIMIT_MS, undefined, { signal });
+  throw new Error(`dom0 was not up within ${UP_LIMIT_MS / 1_000} s; see ${folder}/console.log`);
 }
 
 function tryConnect(path: string): Promise<Socket | null> {
@@ -121,32 +144,4 @@ function tryConnect(path: string): Promise<Socket | null> {
       resolve(null);
     });
   });
-}
-
-function qemuArguments(options: MachineOptions): readonly string[] {
-  const { images, folder } = options;
-  const drives = [images.dom0Root, options.payloadImage, options.guestImage].flatMap((file, n) => [
-    ...['-drive', `file=${file},if=none,id=d${n},format=raw,snapshot=on`],
-    ...['-device', `nvme,drive=d${n},serial=lab${n}`],
-  ]);
-  return [
-    // Without the two minus signs dom0 crashes at its first instruction under software emulation.
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max,-smap,-smep', '-smp', '2', '-m', String(options.memoryMib)],
-    ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none'],
-    ...[
-      '-kernel',
-      images.xen,
-      '-append',
-      `console=com1 com1=115200 dom0_mem=${options.dom0Mib}M,max:${options.dom0Mib}M loglvl=warning noreboot`,
-    ],
-    ...['-initrd', `${images.kernel.image} console=hvc0 quiet,${images.dom0Initrd}`],
-    ...drives,
-    ...[
-      '-device',
-      'virtio-serial-pci',
-      '-chardev',
-      `socket,id=lab,path=${join(folder, 'lab.sock')},server=on,wait=off`,
-    ],
-    ...['-device', `virtserialport,chardev=lab,name=${PORT_NAME}`],
-  ];
 }

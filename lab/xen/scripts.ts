@@ -11,7 +11,10 @@ $b mount -t ext4 -o ro ${device} /new || exec $b sh
 for d in dev sys proc; do $b mount --move /$d /new/$d; done
 exec $b switch_root /new ${init}`;
 
-export const DOM0_INITRD_INIT = `#!/bin/busybox sh${mountBasics}${switchTo('/dev/nvme0n1', '/sbin/lab-init')}
+/** Disks of dom0, in the order in which the machine has them: its root, the program under test, the guests' root. */
+export const DOM0_DISKS = { root: '/dev/nvme0n1', app: '/dev/nvme1n1', guestRoot: '/dev/nvme2n1' } as const;
+
+export const DOM0_INITRD_INIT = `#!/bin/busybox sh${mountBasics}${switchTo(DOM0_DISKS.root, '/sbin/lab-init')}
 `;
 
 export const GUEST_INITRD_INIT = `#!/bin/busybox sh${mountBasics}${switchTo('/dev/xvda', '/sbin/guest-init')}
@@ -29,10 +32,9 @@ mkdir -p /run/xenstored /run/xen /run/lock /var/log/xen/console
 xenstored --pid-file /run/xenstored.pid || echo "lab: xenstored failed"
 xen-init-dom0
 xenconsoled --log=guest --log-dir=/var/log/xen/console --pid-file=/run/xenconsoled.pid
-mount -t ext4 -o ro /dev/nvme1n1 /payload
+mount -t ext4 -o ro ${DOM0_DISKS.app} /app
 echo "lab: dom0 is up"
-export UV_THREADPOOL_SIZE=8
-while :; do node /payload/dom0-agent.js; echo "lab: the agent ended with $?"; sleep 1; done
+while :; do node /app/lab/agent/main.js; echo "lab: the agent ended with $?"; sleep 1; done
 `;
 
 /** libxl's own block script waits for tools that are not here; the back end only needs to be told the device's numbers. */
@@ -44,23 +46,28 @@ xenstore-write "$XENBUS_PATH/physical-device" "$(stat -c '%t:%T' "\${device#*:}"
 `;
 
 /**
- * Takes commands from the console, one a line: a number and the command in base64. Answers with the output in base64 between
- * two marked lines, so that whatever else is printed there does no harm.
+ * Takes commands from the console, one a line: a number, a limit in seconds and the command in base64. Answers with the output,
+ * packed and in base64, between two marked lines, so that whatever else is printed there does no harm. The output goes through a
+ * file: what a command leaves running in the background must not hold up the answer.
  */
 export const GUEST_INIT = `#!/bin/sh
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/tmp
 mkdir -p /dev/pts; mount -t devpts devpts /dev/pts; mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
 for m in $(cat /mod/order); do insmod /mod/$m $(cat /mod/$m.options 2>/dev/null); done
+mount -t ext4 -o ro /dev/xvdb /app
+mkdir -p /sys/fs/cgroup; mount -t cgroup2 cgroup /sys/fs/cgroup
 for w in $(cat /proc/cmdline); do case $w in lab.name=*) hostname \${w#lab.name=};; esac; done
 stty raw -echo < /dev/hvc0
 echo 1 > /proc/sys/kernel/printk
 echo "@@UP $(hostname)"
-while read -r id cmd; do
-  [ -z "$id" ] && continue
-  echo "$cmd" | base64 -d > /tmp/.cmd.$id
+while read -r id limit command; do
+  [ -z "$command" ] && continue
+  echo "$command" | base64 -d > /tmp/.command
+  timeout -s KILL $limit sh /tmp/.command > /tmp/.output.$id 2>&1
+  code=$?
   echo "@@B $id"
-  (sh /tmp/.cmd.$id 2>&1; echo $? > /tmp/.rc.$id) | base64
-  echo "@@E $id $(cat /tmp/.rc.$id)"
-  rm -f /tmp/.cmd.$id /tmp/.rc.$id
+  gzip -1 -c /tmp/.output.$id | base64
+  echo "@@E $id $code"
+  rm -f /tmp/.output.$id
 done
 `;

@@ -1,0 +1,41 @@
+/** The emulated machine's command line. */
+import { join } from 'node:path';
+import type { XenImages } from './images.js';
+import { PORT_NAME } from './protocol.js';
+
+export interface MachineOptions {
+  readonly images: XenImages;
+  /** The disk with the program under test. */
+  readonly appImage: string;
+  /** A folder of this run, for its socket and its console's log. */
+  readonly folder: string;
+  readonly memoryMib: number;
+  readonly dom0Mib: number;
+}
+
+export const EMULATOR = 'qemu-system-x86_64';
+
+/** Where the machine's virtio port is heard. */
+export const socketPath = ({ folder }: MachineOptions): string => join(folder, 'lab.sock');
+
+export function emulatorArguments(options: MachineOptions): readonly string[] {
+  const { images, appImage, memoryMib, dom0Mib } = options;
+  const xen = `console=com1 com1=115200 dom0_mem=${dom0Mib}M,max:${dom0Mib}M loglvl=warning noreboot`;
+  return [
+    // A processor without AVX: with it, programs in dom0 lost the upper halves of their vector registers when they were
+    // interrupted (QEMU 7.2), which showed as garbled strings and crashes of Node.js.
+    ...['-accel', 'tcg,thread=multi', '-cpu', 'Nehalem,+rdrand', '-smp', '2', '-m', String(memoryMib)],
+    ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none'],
+    ...['-kernel', images.xen, '-append', xen],
+    ...['-initrd', `${images.kernel.image} console=hvc0 quiet,${images.dom0Initrd}`],
+    ...[images.dom0Root, appImage, images.guestRoot].flatMap(disk),
+    ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=lab,path=${socketPath(options)},server=on,wait=off`],
+    ...['-device', `virtserialport,chardev=lab,name=${PORT_NAME}`],
+  ];
+}
+
+/** What is written to a disk is forgotten with the run. */
+const disk = (file: string, n: number): readonly string[] => [
+  ...['-drive', `file=${file},if=none,id=d${n},format=raw,snapshot=on`],
+  ...['-device', `nvme,drive=d${n},serial=lab${n}`],
+];

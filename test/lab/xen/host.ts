@@ -1,0 +1,231 @@
+/**
+ * A whole Xen host, driven from its dom0: the daemon there, reporters in the guests, Xen's own word on who holds what. Protects
+ * that memory goes from those who do not need it to one who does, that nothing is promised which is not free, and that one
+ * guest's end, silence or disobedience costs the others nothing.
+ */
+import assert from 'node:assert/strict';
+import { before, describe } from 'node:test';
+import type { Background } from '../../../lab/xen/background.js';
+import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import type { Dom0 } from '../../../lab/xen/dom0.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+import { tunablesSection } from './stripes.js';
+import type { XenWorld } from './world.js';
+
+const PROXY = '/run/xenstored-proxy';
+const IDLE_MIB = 384;
+const BUSY_MIB = 192;
+const HOG_MIB = 300;
+const KIB = 1024;
+/** What the host may promise at the start: too little for the busy guest, so that it needs what the idle ones give. */
+const SPARE_MIB = 24;
+
+/** Swap, for a guest without any is never asked for memory, and somebody who reports. */
+async function prepare(guest: XenGuest): Promise<void> {
+  await guest.run('echo 160M > /sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0');
+  await guest.startProgram('selfballoon report', 'report');
+}
+
+/** The configuration of a host that keeps `reserveMib` for itself. */
+const hostConfig = (reserveMib: number): string =>
+  `${tunablesSection({ selfballoon_interval: 1 })}[xen_host]\nsocket = "${PROXY}"\nreserve_mib = ${reserveMib}\n`;
+
+export function hostTests(world: XenWorld): void {
+  describe('a whole host', { concurrency: 1 }, () => {
+    const first = world.guest({ name: 'first', memoryMib: IDLE_MIB }, prepare);
+    const second = world.guest({ name: 'second', memoryMib: IDLE_MIB }, prepare);
+    const busy = world.guest({ name: 'busy', memoryMib: BUSY_MIB, maximumMib: 512 }, prepare);
+    let daemon: Daemon;
+    let proxy: Background;
+    let reserveMib = 0;
+
+    before(async () => {
+      if (!world.isBooted()) return;
+      const dom0 = world.dom0();
+      proxy = await startProxy(dom0);
+      reserveMib = (await dom0.freeMib()) - SPARE_MIB;
+      daemon = await startHost(dom0, 'host', reserveMib);
+    });
+
+    world.it('sees every domain, and what it really holds', async () => {
+      const status = await statusOf(world.dom0());
+      assert.deepEqual(status.guests.map(({ name }) => name).sort(), ['Domain-0', 'busy', 'first', 'second']);
+      const held = await busy().heldKib();
+      const shown = status.guests.find(({ name }) => name === 'busy')?.currentPages ?? 0;
+      assert.ok(Math.abs(shown * 4 - held) <= KIB, `${shown} pages shown, ${held} KiB by Xen`);
+      assert.ok(status.hosts[0]?.freePages !== null);
+    });
+
+    world.it('two idle guests give memory, and a third that needs it gets it; nobody is killed', async (t) => {
+      await waitFor({ what: 'memory of the idle guests', limitMs: 120_000 }, async () =>
+        (await first().heldKib()) + (await second().heldKib()) < 1.2 * IDLE_MIB * KIB ? true : null,
+      );
+      const hog = await busy().startProgram(`node /app/lab/guest/memory-hog.js ${HOG_MIB} 10 200`, 'hog');
+      let freeMibMin = Infinity;
+      await waitFor({ what: 'the end of the demand', limitMs: 180_000 }, async () => {
+        freeMibMin = Math.min(freeMibMin, await world.dom0().freeMib());
+        const said = await hog.log();
+        assert.ok(!said.includes('allocation-failed'), said);
+        return said.includes('"holds"') ? true : null;
+      });
+      const held = await busy().heldKib();
+      t.diagnostic(`the busy guest holds ${held / KIB} MiB; the host never had less than ${freeMibMin} MiB free`);
+      assert.ok(held > (BUSY_MIB + SPARE_MIB) * KIB, `${held} KiB: no more than it could have had without the others`);
+      // `xl info` shows whole MiB, and a few pages of each domain are Xen's own.
+      assert.ok(freeMibMin >= reserveMib - 4, `${freeMibMin} MiB free at some time, ${reserveMib} are the host's own`);
+      assert.equal((await busy().run('dmesg | grep -ci "killed process"; true')).trim(), '0');
+      await hog.signal('TERM');
+      await hog.waitForEnd();
+      assert.match(await hog.log(), /"checked".*"damaged":0/);
+    });
+
+    world.it('a guest that stops obeying is named as stuck within 5 s, and the others go on', async () => {
+      // Paused in the middle of a change: what it was asked for stands, and nothing moves.
+      await askToShrink(world.dom0(), first());
+      await world.dom0().run('xl pause first');
+      const stuck = await waitFor({ what: 'a word on the stuck guest', limitMs: 60_000, pauseMs: 250 }, async () => {
+        const records = tellsIn(await daemon.journal());
+        return records.find(({ code, guest }) => code === 'stuck' && guest.includes('/first:')) ?? null;
+      });
+      assert.ok(stuck.afterMs <= 5_000, `told ${stuck.afterMs} ms after it was asked`);
+      const before = (await statusOf(world.dom0())).version;
+      await waitFor({ what: 'further rounds', limitMs: 30_000 }, async () =>
+        (await statusOf(world.dom0())).version > before + 3 ? true : null,
+      );
+      await world.dom0().run('xl unpause first');
+    });
+
+    world.it('the connection to xenstored is lost and found again, and nothing is forgotten', async () => {
+      await proxy.signal('KILL');
+      await waitFor({ what: 'word of the lost connection', limitMs: 30_000 }, async () =>
+        (await daemon.log()).includes('connection to xenstored is lost') ? true : null,
+      );
+      proxy = await startProxy(world.dom0());
+      await waitFor({ what: 'word of the new connection', limitMs: 30_000 }, async () =>
+        (await daemon.log()).includes('xenstored is connected to again') ? true : null,
+      );
+      assert.equal((await daemon.log()).match(/second:\d+: found/g)?.length, 1);
+      const target = '/local/domain/$(xl domid second)/memory/target';
+      await world.dom0().run(`xenstore-write ${target} ${IDLE_MIB * KIB}`);
+      await waitFor({ what: 'a target over the new connection', limitMs: 60_000 }, async () =>
+        Number(await world.dom0().run(`xenstore-read ${target}`)) < IDLE_MIB * KIB ? true : null,
+      );
+    });
+
+    world.it('nonsense in a report costs its guest its say, and nobody else anything', async () => {
+      const node = '/local/domain/$(xl domid second)/data/selfballoon/report';
+      for (const text of ['{', '{"v":1,"beat":1,"committed":-1}', `{"v":1,"beat":9,"x":"${'y'.repeat(3_000)}"}`]) {
+        await world.dom0().run(`xenstore-write ${node} '${text}'`);
+      }
+      const { guests } = await statusOf(world.dom0());
+      assert.ok(guests.every(({ phase }) => phase !== 'unreadable'));
+      assert.ok(await daemon.isRunning());
+    });
+
+    world.it('a guest destroyed in the middle of a change is dropped, and leaves nothing in xenstore', async () => {
+      const { domain } = second();
+      await askToShrink(world.dom0(), second());
+      await second().destroy();
+      await waitFor({ what: 'the guest to be dropped', limitMs: 60_000 }, async () =>
+        /second:\d+: left/.test(await daemon.log()) ? true : null,
+      );
+      // Long enough for whatever was still on its way.
+      await waitFor({ what: 'two more rounds', limitMs: 30_000 }, async () =>
+        (await statusOf(world.dom0())).guests.every(({ name }) => name !== 'second') ? true : null,
+      );
+      assert.notEqual((await world.dom0().tryRun(`xenstore-exists /local/domain/${domain}`)).code, 0);
+      assert.ok(await daemon.isRunning());
+    });
+
+    world.it('after kill -9, release without a daemon gives back what was taken', async () => {
+      await daemon.signal('KILL');
+      await daemon.waitForEnd();
+      const said = await world.dom0().run(`selfballoon release --hypervisor xen-host --config ${daemon.config}`);
+      assert.match(said, /domains were told to take back/);
+      await waitFor({ what: 'its memory back in the guest', limitMs: 60_000 }, async () =>
+        (await first().heldKib()) >= IDLE_MIB * KIB ? true : null,
+      );
+    });
+  });
+}
+
+async function startProxy(dom0: Dom0): Promise<Background> {
+  const proxy = await dom0.startProgram(
+    `node /app/lab/guest/socket-proxy.js ${PROXY} /run/xenstored/socket`,
+    'xenstored-proxy',
+  );
+  await waitFor({ what: 'the proxy', limitMs: 60_000 }, async () =>
+    (await proxy.log()).includes('listens') ? true : null,
+  );
+  return proxy;
+}
+
+async function startHost(dom0: Dom0, name: string, reserveMib: number): Promise<Daemon> {
+  const daemon = await dom0.start({ name, config: hostConfig(reserveMib), flags: ['--hypervisor', 'xen-host'] });
+  await waitUntilItAnswers(daemon);
+  await waitFor({ what: 'the first guests', limitMs: 120_000 }, async () => {
+    const { guests } = await statusOf(dom0);
+    return guests.length > 1 && guests.every(({ currentPages }) => currentPages !== null) ? true : null;
+  });
+  return daemon;
+}
+
+/** Gives the guest more than it needs, so that the next round asks it for some of it. */
+async function askToShrink(dom0: Dom0, guest: XenGuest): Promise<void> {
+  await dom0.run(`xl mem-set ${guest.name} ${IDLE_MIB}`);
+}
+
+interface ShownStatus {
+  readonly version: number;
+  readonly hosts: readonly { readonly freePages: number | null }[];
+  readonly guests: readonly {
+    readonly name: string;
+    readonly phase: string;
+    readonly currentPages: number | null;
+  }[];
+}
+
+async function statusOf(dom0: Dom0): Promise<ShownStatus> {
+  return JSON.parse(await dom0.run('selfballoon status --json')) as ShownStatus;
+}
+
+interface Told {
+  readonly code: string;
+  readonly guest: string;
+  /** After the guest was last asked for another size without having been on its way already, in milliseconds. */
+  readonly afterMs: number;
+}
+
+interface JournalStep {
+  readonly kind: string;
+  readonly at: number;
+  readonly actions?: readonly { readonly kind: string; readonly code?: string; readonly guest?: string | null }[];
+  readonly events?: readonly {
+    readonly kind: string;
+    readonly guest?: unknown;
+    readonly reading?: { readonly current: { readonly known: boolean; readonly value?: number } };
+  }[];
+}
+
+/** What was told of guests, with how long that was after the last time that the guest moved. */
+function tellsIn(journal: string): readonly Told[] {
+  const movedAt = new Map<string, number>();
+  const sizes = new Map<string, number>();
+  const told: Told[] = [];
+  for (const line of journal.split('\n').filter((text) => text.startsWith('{'))) {
+    const step = JSON.parse(line) as JournalStep;
+    for (const event of step.events ?? []) {
+      if (event.kind !== 'reading' || typeof event.guest !== 'string') continue;
+      const size = event.reading?.current.value;
+      if (size === undefined || size === sizes.get(event.guest)) continue;
+      sizes.set(event.guest, size);
+      movedAt.set(event.guest, step.at);
+    }
+    for (const { kind, code = '', guest } of step.actions ?? []) {
+      if (typeof guest !== 'string') continue;
+      if (kind === 'tell') told.push({ code, guest, afterMs: step.at - (movedAt.get(guest) ?? step.at) });
+    }
+  }
+  return told;
+}

@@ -1,0 +1,63 @@
+/** One boot of the Xen lab for all its tests. Where the lab is left out nothing is booted, and every test is skipped by name. */
+import { before, after, it } from 'node:test';
+import { labMode, requireReady, skipReason } from '../../../lab/mode.js';
+import type { Dom0 } from '../../../lab/xen/dom0.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
+import { XenLab, type XenGuestOptions } from '../../../lab/xen/lab.js';
+import { findXenLab } from '../../../lab/xen/marker.js';
+import { REPOSITORY } from '../../support/paths.js';
+
+export interface XenWorld {
+  /** False where the lab is left out, and every test is skipped. */
+  readonly isBooted: () => boolean;
+  readonly dom0: () => Dom0;
+  /** Declares a guest of the suite that is being described; it is there when the suite's tests run. */
+  readonly guest: (options: XenGuestOptions, prepare?: (guest: XenGuest) => Promise<void>) => () => XenGuest;
+  /** A test in the lab. */
+  readonly it: (name: string, test: (t: TestSpeaker) => Promise<void>) => void;
+}
+
+/** What a test says besides passing. */
+export interface TestSpeaker {
+  readonly diagnostic: (message: string) => void;
+}
+
+/** For a single test, which may wait for a guest on a busy machine; the lab's own limits are shorter. */
+const TEST_LIMIT_MS = 600_000;
+
+/** To be called in the describe block of all tests: boots before the first and ends after the last. */
+export function xenWorld(): XenWorld {
+  const state = findXenLab();
+  const skip = skipReason(labMode(process.env), state);
+  let lab: XenLab | null = null;
+  before(async () => {
+    if (skip === false) lab = await XenLab.boot(requireReady(state), REPOSITORY);
+  });
+  after(async () => {
+    await lab?.close();
+  });
+  const booted = (): XenLab => lab ?? notYet('the lab');
+  return {
+    isBooted: () => lab !== null,
+    dom0: () => booted().dom0,
+    guest: (options, prepare) => {
+      let guest: XenGuest | null = null;
+      before(async () => {
+        if (skip !== false) return;
+        guest = await booted().createGuest(options);
+        await prepare?.(guest);
+      });
+      after(async () => {
+        await guest?.destroy();
+      });
+      return () => guest ?? notYet(`the guest ${options.name}`);
+    },
+    it: (name, test) => {
+      it(name, { skip, timeout: TEST_LIMIT_MS }, test);
+    },
+  };
+}
+
+function notYet(what: string): never {
+  throw new Error(`${what} is not there; it is made before the tests of its suite`);
+}
