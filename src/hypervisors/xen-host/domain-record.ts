@@ -6,7 +6,16 @@ import type { Alarm } from '../../control/alarm.js';
 import { NOTHING_KNOWN, type Reading } from '../../control/reading.js';
 import { NOT_REPORTED, stamp, unknown, type Field, type Signal } from '../../control/signal.js';
 import type { Report } from '../../signals/report.js';
-import { addPages, kibToPagesDown, millis, minPages, pages, subtractToZero, type Millis, type Pages } from '../../units.js';
+import {
+  addPages,
+  kibToPagesDown,
+  millis,
+  minPages,
+  pages,
+  subtractToZero,
+  type Millis,
+  type Pages,
+} from '../../units.js';
 import type { DomainSight } from './sight.js';
 
 export interface Reported {
