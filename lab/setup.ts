@@ -3,7 +3,16 @@ import { installPackages, isDebian } from './debian.js';
 import { buildXenImages } from './xen/build.js';
 import { markReady } from './xen/marker.js';
 
-const PACKAGES = ['qemu-system-x86', 'debootstrap', 'cpio', 'e2fsprogs', 'busybox-static', 'kmod', 'util-linux'];
+const PACKAGES = [
+  'qemu-system-x86',
+  'debootstrap',
+  'cpio',
+  'e2fsprogs',
+  'busybox-static',
+  'kmod',
+  'util-linux',
+  'xz-utils',
+];
 
 if (!isDebian() || process.getuid?.() !== 0) {
   console.error('The lab is set up on Debian, as root: it installs packages and makes root file systems.');

@@ -17,10 +17,10 @@ export const DOM0_PACKAGES = [
 ] as const;
 
 /** Where dom0 keeps what guests are booted from. */
-export const GUEST_KERNEL = '/guest/vmlinuz';
+export const GUEST_KERNEL = '/guest/vmlinux';
 export const GUEST_INITRD = '/guest/initrd.gz';
 
-const IMAGE_MIB = 900;
+const IMAGE_MIB = 1_000;
 const MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xen-privcmd', 'xenfs', 'xen-blkback', 'loop'];
 const INITRD_MODULES = ['crc32c_generic', 'nvme', 'ext4', 'virtio_pci', 'virtio_console'];
 
