@@ -25,6 +25,8 @@ export class Connection {
   readonly #options: ConnectionOptions;
   #store: Xenstore | null = null;
   #why = 'it has not been made yet';
+  /** Whether the last that was told is that it is lost. */
+  #isToldLost = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -38,43 +40,80 @@ export class Connection {
   /** Keeps it until `signal` is aborted. Never rejects. */
   async keep(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
+    const isEnded = (): boolean => signal.aborted;
     let pause: Millis = PAUSE_FIRST;
-    let isLost = false;
-    for (;;) {
-      const beganAt = clock.now();
-      const why = await this.#useOnce(signal, isLost);
-      if (signal.aborted) return;
-      if (!isLost || clock.now() - beganAt > PAUSE_MAX) {
-        this.#options.tell(`the connection to xenstored is lost: ${why}; connecting again`);
-        pause = PAUSE_FIRST;
-      }
-      isLost = true;
+    while (!isEnded()) {
+      const { usedFor, why } = await this.#useOnce(signal);
+      if (isEnded()) return;
       this.#why = why;
+      this.#tellLost(why);
+      // One that ends at once again and again is no better than none: the pauses go on growing.
+      if (usedFor > PAUSE_MAX) pause = PAUSE_FIRST;
       await clock.sleepUntil(addMillis(clock.now(), pause), signal);
       pause = minMillis(millis(pause * 2), PAUSE_MAX);
     }
   }
 
-  /** One connection from its beginning to its end; returns why it ended. */
-  async #useOnce(signal: AbortSignal, wasLost: boolean): Promise<string> {
-    const { connect, clock, onConnected, tell } = this.#options;
+  /** One connection from its beginning to its end. */
+  async #useOnce(signal: AbortSignal): Promise<Use> {
+    const { clock, onConnected } = this.#options;
     let store: Xenstore | null = null;
+    let usedFrom: Millis | null = null;
+    const ended = (why: string): Use => ({ usedFor: usedFrom === null ? 0 : clock.now() - usedFrom, why });
     const onAbort = (): void => void store?.close();
     try {
-      store = await connect(clock.timeLimit(CONNECT_LIMIT));
+      store = await this.#connect(signal);
       signal.addEventListener('abort', onAbort, { once: true });
       if (signal.aborted) onAbort();
-      await onConnected(store);
       this.#store = store;
-      if (wasLost) tell('xenstored is connected to again');
+      await onConnected(store);
+      usedFrom = clock.now();
+      this.#tellFound();
       const end = await store.closed;
-      return end.kind === 'lost' ? end.error.message : 'it was closed';
+      return ended(end.kind === 'lost' ? end.error.message : 'it was closed');
     } catch (error) {
-      return errorText(error);
+      return ended(errorText(error));
     } finally {
       this.#store = null;
       signal.removeEventListener('abort', onAbort);
       await store?.close();
     }
   }
+
+  /** Ends early when `signal` is aborted: whoever ends the program does not wait for xenstored. */
+  async #connect(signal: AbortSignal): Promise<Xenstore> {
+    const { clock, connect } = this.#options;
+    const ends = new AbortController();
+    // Not `AbortSignal.any`: it has kept what it made alive for as long as the signal that never ends.
+    const onAbort = (): void => {
+      ends.abort();
+    };
+    const limit = clock.timeLimit(CONNECT_LIMIT);
+    limit.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await connect(ends.signal);
+    } finally {
+      limit.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #tellLost(why: string): void {
+    if (this.#isToldLost) return;
+    this.#isToldLost = true;
+    this.#options.tell(`the connection to xenstored is lost: ${why}; connecting again`);
+  }
+
+  #tellFound(): void {
+    if (!this.#isToldLost) return;
+    this.#isToldLost = false;
+    this.#options.tell('xenstored is connected to again');
+  }
+}
+
+/** How a connection was: for how many milliseconds it could be used, and why it ended. */
+interface Use {
+  readonly usedFor: number;
+  readonly why: string;
 }
