@@ -53,8 +53,8 @@ export function formatTarget(target: GuestSize): string | null {
 }
 
 /**
- * What the administrator's two nodes allow; texts that are not there are null. What is not a number is as if it were not there. A
- * floor is rounded up, a ceiling down; a ceiling below the floor counts as the floor.
+ * What the administrator's two nodes allow; texts that are not there are null. What is not a number is as if it were not there, and
+ * so is 0: nobody means a guest without memory. A floor is rounded up, a ceiling down; a ceiling below the floor counts as the floor.
  */
 export function limitsOf(min: string | null, max: string | null): GuestLimits {
   const floor = limitIn(NODES.dynamicMin, min);
@@ -68,5 +68,5 @@ export function limitsOf(min: string | null, max: string | null): GuestLimits {
 function limitIn(node: string, text: string | null): number | null {
   if (text === null) return null;
   const size = parseKib(node, text);
-  return size.known ? size.value : null;
+  return size.known && size.value > 0 ? size.value : null;
 }
