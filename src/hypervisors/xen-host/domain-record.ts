@@ -52,10 +52,10 @@ export const emptyRecord = (domid: number): DomainRecord => ({
   refusal: null,
 });
 
-/** A report came. One that was seen already changes nothing: its time stays what it was. */
+/** A report came. One that was seen already stays as old as it was. */
 export function withReport(record: DomainRecord, report: Field<Report>, at: Millis): DomainRecord {
   if (!report.known) return { ...record, refusal: report.detail };
-  if (record.reported?.report.beat === report.value.beat) return record;
+  if (record.reported?.report.beat === report.value.beat) return { ...record, refusal: null };
   return { ...record, reported: { at, report: report.value }, refusal: null };
 }
 
@@ -63,8 +63,11 @@ export function withReport(record: DomainRecord, report: Field<Report>, at: Mill
 export function newAlarm(before: DomainRecord, after: DomainRecord): Alarm | null {
   if (before.reported === null) return null;
   if (after.reported === null) return silence(before.reported.at);
-  const { alarm, fields } = after.reported.report;
-  if (alarm === null || alarm.count === (before.reported.report.alarm?.count ?? 0)) return null;
+  const { alarm, fields, beat } = after.reported.report;
+  const { report: last } = before.reported;
+  // A reporter that was started again counts from the beginning.
+  const toldBefore = beat < last.beat ? 0 : (last.alarm?.count ?? 0);
+  if (alarm === null || alarm.count === toldBefore) return null;
   const valueOf = (field: Field<Pages>): Pages | null => (field.known ? field.value : null);
   return {
     cause: alarm.cause,
@@ -92,8 +95,11 @@ export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis):
     maximum: stamp(maximumOf(record, sight), at),
     used: usedNow(record.used, at),
   };
-  const { reported } = record;
-  if (reported === null) return { ...NOTHING_KNOWN, ...sizes, at };
+  const { reported, refusal } = record;
+  if (reported === null) {
+    const needed = refusal === null ? NOT_REPORTED : unknown('malformed', refusal);
+    return { ...NOTHING_KNOWN, ...sizes, at, total: needed, committed: needed };
+  }
   const { fields } = reported.report;
   const told = <T>(field: Field<T>): Signal<T> => stamp(field, reported.at);
   return {
