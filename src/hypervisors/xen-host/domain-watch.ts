@@ -5,10 +5,11 @@
 import type { Clock } from '../../control/ports.js';
 import { stamp, unknown } from '../../control/signal.js';
 import { parseReport, REPORT_LENGTH_MAX } from '../../signals/report.js';
-import { addMillis, millis, type Millis } from '../../units.js';
+import type { Millis } from '../../units.js';
 import { XenstoreError, type Unwatch, type WatchEvent, type Xenstore } from '../../xenstore/index.js';
 import { homeOf, NODES, parseSize } from './codec.js';
 import { withReport, type DomainRecord } from './domain-record.js';
+import { isDoneOver, PacedRead } from './paced-read.js';
 
 export interface DomainWatchOptions {
   readonly store: Xenstore;
@@ -18,20 +19,27 @@ export interface DomainWatchOptions {
   readonly onRecord: (record: DomainRecord) => void;
 }
 
-/** A reporter of ours writes at most ten times a second. */
-const GUEST_PAUSE = millis(100);
-
 export class DomainWatch {
   readonly #options: DomainWatchOptions;
   readonly #home: string;
   readonly #ending = new AbortController();
   readonly #stops: Unwatch[] = [];
+  readonly #name: PacedRead;
+  readonly #sizes: PacedRead;
+  readonly #used: PacedRead;
+  readonly #report: PacedRead;
   #record: DomainRecord;
 
   constructor(options: DomainWatchOptions) {
     this.#options = options;
     this.#record = options.record;
     this.#home = homeOf(options.record.domid);
+    const paced = (read: () => Promise<void>): PacedRead =>
+      new PacedRead(() => isDoneOver(read()), options.clock, this.#ending.signal);
+    this.#name = paced(() => this.#readName());
+    this.#sizes = paced(() => this.#readSizes());
+    this.#used = paced(() => this.#readUsed());
+    this.#report = paced(() => this.#readReport());
   }
 
   get record(): DomainRecord {
@@ -40,10 +48,15 @@ export class DomainWatch {
 
   /** Reads what there is and sets the watches up. Rejects with `XenstoreError` when the connection is lost. */
   async begin(): Promise<void> {
-    await this.#readOwn();
-    await this.#watch(NODES.name, () => this.#readName());
-    await this.#watch(NODES.memory, (path) => this.#readMemory(path));
-    await this.#watch(NODES.report, (path) => this.#readReport(path));
+    await this.#readName();
+    await this.#readSizes();
+    await this.#watch(NODES.name, () => void this.#name.ask());
+    await this.#watch(NODES.memory, (path) => {
+      this.#onMemory(path);
+    });
+    await this.#watch(NODES.report, (path) => {
+      this.#onReport(path);
+    });
   }
 
   /** Nothing is handed on any more. Its watches may go on for a moment; nobody listens. */
@@ -52,16 +65,13 @@ export class DomainWatch {
     for (const stop of this.#stops.splice(0)) void stop().catch(() => undefined);
   }
 
-  async #watch(node: string, read: (path: string) => Promise<void>): Promise<void> {
-    const listener = async ({ path }: WatchEvent): Promise<void> => {
-      try {
-        if (!this.#ending.signal.aborted) await read(path);
-      } catch (error) {
-        // The connection's end is told elsewhere; anything else is a fault of ours.
-        if (!(error instanceof XenstoreError)) throw error;
-      }
+  async #watch(node: string, onChange: (path: string) => void): Promise<void> {
+    const listener = ({ path }: WatchEvent): void => {
+      if (!this.#ending.signal.aborted) onChange(path);
     };
     this.#stops.push(await this.#options.store.watch(`${this.#home}/${node}`, listener));
+    // Ended in the meantime: nobody else will take this watch away.
+    if (this.#ending.signal.aborted) this.end();
   }
 
   #take(change: Partial<DomainRecord>): void {
@@ -78,11 +88,6 @@ export class DomainWatch {
       if (error instanceof XenstoreError && NOT_THERE.has(error.xenstoreCode)) return null;
       throw error;
     }
-  }
-
-  async #readOwn(): Promise<void> {
-    await this.#readName();
-    await this.#readSizes();
   }
 
   async #readName(): Promise<void> {
@@ -105,12 +110,19 @@ export class DomainWatch {
     });
   }
 
-  async #readMemory(path: string): Promise<void> {
-    const isUsed = path === `${this.#home}/${NODES.used}`;
-    if (!isUsed) await this.#readSizes();
-    const isWhole = path === `${this.#home}/${NODES.memory}`;
-    if (isUsed || isWhole) await this.#readUsed();
-    if (isUsed) await this.#pause();
+  /**
+   * Not awaited: what is read at last is read for all the paths that wait. Some of them the guest may write, and as many as it
+   * likes: below its own node nothing is looked at.
+   */
+  #onMemory(path: string): void {
+    const used = `${this.#home}/${NODES.used}`;
+    if (path.startsWith(`${used}/`)) return;
+    if (path === used || path === `${this.#home}/${NODES.memory}`) void this.#used.ask();
+    if (path !== used) void this.#sizes.ask();
+  }
+
+  #onReport(path: string): void {
+    if (path === `${this.#home}/${NODES.report}`) void this.#report.ask();
   }
 
   async #readUsed(): Promise<void> {
@@ -119,21 +131,15 @@ export class DomainWatch {
     this.#take({ used: stamp(sizeIn(NODES.used, text), at) });
   }
 
-  async #readReport(path: string): Promise<void> {
-    if (path !== `${this.#home}/${NODES.report}`) return;
+  async #readReport(): Promise<void> {
     const at = this.#now();
     const text = await this.#text(NODES.report);
     if (text === null) this.#take({ reported: null, refusal: null });
     else this.#take(withReport(this.#record, text.length > REPORT_LENGTH_MAX ? TOO_LONG : parseReport(text), at));
-    await this.#pause();
   }
 
   #now(): Millis {
     return this.#options.clock.now();
-  }
-
-  async #pause(): Promise<void> {
-    await this.#options.clock.sleepUntil(addMillis(this.#now(), GUEST_PAUSE), this.#ending.signal);
   }
 }
 

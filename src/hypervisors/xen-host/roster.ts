@@ -7,10 +7,11 @@ import { NO_LIMITS } from '../../control/limits.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import type { Millis } from '../../units.js';
-import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
+import type { Xenstore } from '../../xenstore/index.js';
 import { DOMAINS, limitsOf, parseDomid } from './codec.js';
 import { DomainWatch } from './domain-watch.js';
 import { emptyRecord, newAlarm, silenceOf, type DomainRecord } from './domain-record.js';
+import { isDoneOver, PacedRead } from './paced-read.js';
 
 export const KIND = 'xen-host';
 export const DOM0 = 0;
@@ -25,6 +26,8 @@ export interface RosterOptions {
 interface Entry {
   readonly id: GuestId;
   watch: DomainWatch;
+  /** Over the connection that is followed now. */
+  isWatched: boolean;
   told: GuestDescription;
   /** It has been told that nobody reports any more. */
   isSilent: boolean;
@@ -34,6 +37,8 @@ export class Roster {
   readonly #options: RosterOptions;
   readonly #entries = new Map<number, Entry>();
   readonly #ids = new Map<GuestId, number>();
+  /** Aborted when another connection is followed. */
+  #following = new AbortController();
 
   constructor(options: RosterOptions) {
     this.#options = options;
@@ -45,6 +50,11 @@ export class Roster {
     return domid === undefined ? null : (this.#entries.get(domid)?.watch.record ?? null);
   }
 
+  /** All that are known now, as they were last told. */
+  get guests(): readonly GuestDescription[] {
+    return Array.from(this.#entries.values(), ({ told }) => told);
+  }
+
   /** Tells of guests that have not reported for long: once for each silence. */
   tellSilence(now: Millis): void {
     for (const entry of this.#entries.values()) {
@@ -54,40 +64,60 @@ export class Roster {
     }
   }
 
-  /** Follows the domains over this connection, until it ends or is not used any more. */
+  /**
+   * Follows the domains over this connection, until it ends or another one is followed. Resolves when those that are there are
+   * known. Rejects with `XenstoreError` when they cannot be listed.
+   */
   async follow(store: Xenstore): Promise<void> {
-    for (const entry of this.#entries.values()) entry.watch.end();
-    const scans = new Scans(() => this.#scan(store));
-    const listener = (): Promise<void> => scans.ask();
-    await store.watch('@introduceDomain', listener);
-    await store.watch('@releaseDomain', listener);
-    const carriedOver = [...this.#entries.values()];
-    await scans.ask();
-    // Those that were known before and are still there have lost their watches with the connection before this one.
-    for (const entry of carriedOver) if (this.#ids.has(entry.id)) await this.#watchAnew(store, entry);
+    this.#following.abort();
+    const following = new AbortController();
+    this.#following = following;
+    for (const entry of this.#entries.values()) {
+      entry.watch.end();
+      entry.isWatched = false;
+    }
+    await this.#present(store);
+    // One that cannot be looked at now is tried again after the events with which the two watches begin.
+    await isDoneOver(this.#scan(store));
+    const scans = new PacedRead(() => isDoneOver(this.#scan(store)), this.#options.clock, following.signal);
+    for (const event of ['@introduceDomain', '@releaseDomain']) await store.watch(event, () => void scans.ask());
   }
 
-  async #scan(store: Xenstore): Promise<void> {
+  async #present(store: Xenstore): Promise<ReadonlySet<number>> {
     const listed = (await store.list(DOMAINS)).map(parseDomid).filter((domid) => domid !== null);
     const introduced = await Promise.all(listed.map((domid) => store.isDomainIntroduced(domid)));
-    const present = new Set(listed.filter((_, n) => introduced[n] === true));
+    return new Set(listed.filter((_, n) => introduced[n] === true));
+  }
+
+  /** What goes wrong with one domain is thrown when all the others have been looked at. */
+  async #scan(store: Xenstore): Promise<void> {
+    const present = await this.#present(store);
     for (const domid of [...this.#entries.keys()]) if (!present.has(domid)) this.#remove(domid);
-    for (const domid of present) if (!this.#entries.has(domid)) await this.#add(store, domid);
+    const failures: unknown[] = [];
+    for (const domid of present) {
+      const entry = this.#entries.get(domid);
+      if (entry?.isWatched === true) continue;
+      const work = entry === undefined ? this.#add(store, domid) : this.#watchAnew(store, entry);
+      await work.catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   async #add(store: Xenstore, domid: number): Promise<void> {
     const watch = this.#watchOf(store, emptyRecord(domid));
-    await watch.begin();
+    await begin(watch);
     const id = idOf(watch.record);
     const told = this.#describe(id, watch.record);
-    this.#entries.set(domid, { id, watch, told, isSilent: false });
+    this.#entries.set(domid, { id, watch, isWatched: true, told, isSilent: false });
     this.#ids.set(id, domid);
     this.#options.put({ kind: 'guest-came', guest: told });
   }
 
+  /** It was known before, and has lost its watches with the connection before this one. */
   async #watchAnew(store: Xenstore, entry: Entry): Promise<void> {
     entry.watch = this.#watchOf(store, entry.watch.record);
-    await entry.watch.begin();
+    await begin(entry.watch);
+    entry.isWatched = true;
   }
 
   #remove(domid: number): void {
@@ -131,6 +161,16 @@ export class Roster {
   }
 }
 
+/** One that cannot be begun leaves no watches behind. */
+async function begin(watch: DomainWatch): Promise<void> {
+  try {
+    await watch.begin();
+  } catch (error) {
+    watch.end();
+    throw error;
+  }
+}
+
 /** A domain's own limits, or none. */
 export const adminLimits = ({ dynamicMin, dynamicMax }: DomainRecord): Pick<GuestDescription, 'limits'> =>
   dynamicMin === null && dynamicMax === null ? { limits: NO_LIMITS } : { limits: limitsOf(dynamicMin, dynamicMax) };
@@ -144,31 +184,3 @@ const nameOf = ({ name, domid }: DomainRecord): string => {
 const idOf = (record: DomainRecord): GuestId => guestIdOf(KIND, `${nameOf(record).slice(0, NAME_MAX)}:${record.domid}`);
 /** An id has at most 255 characters. */
 const NAME_MAX = 200;
-
-/** One scan at a time; what is asked for meanwhile is one more after it. */
-class Scans {
-  #running: Promise<void> | null = null;
-  #isWanted = false;
-
-  constructor(readonly scan: () => Promise<void>) {}
-
-  async ask(): Promise<void> {
-    this.#isWanted = true;
-    this.#running ??= this.#run();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    try {
-      while (this.#isWanted) {
-        this.#isWanted = false;
-        await this.scan();
-      }
-    } catch (error) {
-      // The connection's end is told elsewhere, and begins everything anew.
-      if (!(error instanceof XenstoreError)) throw error;
-    } finally {
-      this.#running = null;
-    }
-  }
-}
