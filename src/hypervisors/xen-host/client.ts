@@ -2,6 +2,7 @@
  * All domains of a Xen host, seen and driven from dom0: their real memory by Xen's own word, their need by what they report in
  * xenstore, their targets through xenstore. Does the I/O; texts are the codec's, decisions are control's.
  */
+import { unlessAborted } from '../../control/abort.js';
 import type {
   Capabilities,
   Clock,
@@ -12,16 +13,29 @@ import type {
 } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { knownAt } from '../../control/signal.js';
-import { kib, kibToPagesDown, pagesToKib, type GuestSize, type Millis, type Pages } from '../../units.js';
+import { kib, kibToPagesDown, millis, pagesToKib, type GuestSize, type Millis, type Pages } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { formatTarget, homeOf, NODES } from './codec.js';
 import { Connection } from './connection.js';
 import { createDom0Reader, type Dom0Options, type Dom0Reader } from './dom0.js';
 import { readingOf, type DomainRecord } from './domain-record.js';
-import { asHypervisorError, goneDomain, impossibleTarget, noOverflow, noStore, onlyWatched } from './errors.js';
+import {
+  asHypervisorError,
+  closed,
+  goneDomain,
+  impossibleTarget,
+  noOverflow,
+  noStore,
+  onlyWatched,
+  stillAsking,
+  superseded,
+  targetTooSlow,
+} from './errors.js';
 import { NoticeQueue } from './notices.js';
+import { RequestLanes } from './request-lanes.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
-import type { HostSight, SightSource } from './sight.js';
+import { SharedLook } from './shared-look.js';
+import type { DomainSight, SightSource } from './sight.js';
 import type { LimitSetter } from './xenctrl.js';
 
 export interface XenHostOptions {
@@ -52,12 +66,15 @@ class XenHost implements Hypervisor {
   readonly #roster: Roster;
   readonly #connection: Connection;
   readonly #dom0: Dom0Reader;
+  readonly #looks: SharedLook;
+  readonly #targets = new RequestLanes(superseded);
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
 
   constructor(options: XenHostOptions) {
     this.#options = options;
     this.#dom0 = createDom0Reader(options.dom0, () => options.clock.now());
+    this.#looks = new SharedLook(options.sight, () => options.clock.now());
     this.description = `the domains of this Xen host, seen through ${options.sight.description} and driven through xenstore`;
     this.#roster = new Roster({
       clock: options.clock,
@@ -82,39 +99,41 @@ class XenHost implements Hypervisor {
 
   /** Ends when `signal` is aborted or the port is closed. May be called once at a time. */
   async *watchGuests(signal: AbortSignal): AsyncGenerator<GuestNotice> {
-    this.#keeping ??= this.#connection.keep(this.#ending.signal);
     const ends = new AbortController();
     const end = (): void => {
       ends.abort();
     };
-    for (const source of [signal, this.#ending.signal]) {
-      source.addEventListener('abort', end, { once: true });
-      if (source.aborted) end();
+    const sources = [signal, this.#ending.signal];
+    for (const source of sources) source.addEventListener('abort', end, { once: true });
+    if (sources.some(({ aborted }) => aborted)) end();
+    else this.#keeping ??= this.#connection.keep(this.#ending.signal);
+    this.#notices.restart(this.#roster.guests);
+    try {
+      yield* this.#notices.take(ends.signal);
+    } finally {
+      for (const source of sources) source.removeEventListener('abort', end);
     }
-    yield* this.#notices.take(ends.signal);
   }
 
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
-    const { sight, clock, reserve } = this.#options;
-    // What is seen was true after this, and is no older than this says.
-    const at = clock.now();
-    const seen = await sight.look(signal);
+    if (this.#ending.signal.aborted) throw closed();
+    const { at, sight } = await this.#looks.look(signal);
     report({
       kind: 'host-reading',
       host: {
         pool: KIND,
         at,
-        total: knownAt(kibToPagesDown(seen.total), at),
-        free: knownAt(kibToPagesDown(seen.free), at),
-        reserve,
+        total: knownAt(kibToPagesDown(sight.total), at),
+        free: knownAt(kibToPagesDown(sight.free), at),
+        reserve: this.#options.reserve,
       },
     });
-    this.#roster.tellSilence(clock.now());
-    const domains = new Map(seen.domains.map((domain) => [domain.domid, domain]));
+    this.#roster.tellSilence(this.#options.clock.now());
+    const domains = new Map(sight.domains.map((domain) => [domain.domid, domain]));
     for (const guest of guests) report(this.#readOne(guest, domains, at));
   }
 
-  #readOne(guest: GuestId, domains: ReadonlyMap<number, HostSight['domains'][number]>, at: Millis): ReadOutcome {
+  #readOne(guest: GuestId, domains: ReadonlyMap<number, DomainSight>, at: Millis): ReadOutcome {
     const record = this.#roster.find(guest);
     const domain = record === null ? undefined : domains.get(record.domid);
     if (record === null || domain === undefined || domain.isDying) {
@@ -127,22 +146,29 @@ class XenHost implements Hypervisor {
     return { kind: 'reading', guest, reading };
   }
 
-  /** In a transaction, so that a domain that was just destroyed is not given a folder of its own again. */
   async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {
     const record = this.#roster.find(guest);
     if (record === null) throw goneDomain(guest, 'it has left xenstore');
     if (record.domid === DOM0 && !this.#options.dom0.isDriven) throw onlyWatched(guest);
     const text = formatTarget(target);
     if (text === null) throw impossibleTarget(guest, target);
+    const work = this.#targets.run(guest, () => this.#ask(guest, record.domid, { target, text, signal }));
+    await unlessAborted(work, signal, () => targetTooSlow(guest, target));
+  }
+
+  /** In a transaction, so that a domain that was just destroyed is not given a folder of its own again. */
+  async #ask(guest: GuestId, domid: number, { target, text, signal }: Asked): Promise<void> {
+    // Whoever has given up while it waited may have asked for something else since.
+    if (signal.aborted) throw targetTooSlow(guest, target);
     const connection = this.#connection.state;
     if ('why' in connection) throw noStore(guest, connection.why);
-    const path = `${homeOf(record.domid)}/${NODES.target}`;
+    const path = `${homeOf(domid)}/${NODES.target}`;
     try {
-      await this.#moveLimit(record.domid, target);
       await connection.store.transaction(
         async (store) => {
           // dom0 has no such node before somebody sets it.
-          if (record.domid !== DOM0) await store.read(path);
+          if (domid !== DOM0) await store.read(path);
+          await this.#moveLimit(domid, target);
           await store.write(path, text);
         },
         { signal },
@@ -155,7 +181,10 @@ class XenHost implements Hypervisor {
     }
   }
 
-  /** Before the target: a guest must be able to reach it, and unable to pass it. dom0 is trusted with its own. */
+  /**
+   * Before the target: a guest must be able to reach it, and unable to pass it. dom0 is trusted with its own. It is waited for
+   * without a time limit: it cannot be stopped, and must not land after that of a newer target.
+   */
   async #moveLimit(domid: number, target: GuestSize): Promise<void> {
     if (domid === DOM0) return;
     await this.#options.limits?.set(domid, kib(pagesToKib(target) + LIMIT_SLACK));
@@ -165,15 +194,33 @@ class XenHost implements Hypervisor {
     return Promise.reject(noOverflow(guest));
   }
 
-  /** Ends the connection and lets go of everything. Targets stay as they are. */
+  /**
+   * Waits up to 5 s for targets on their way, ends the connection and lets go of everything. Targets stay as they are. Rejects with
+   * `ETIMEDOUT` when a request does not end: then nobody knows which target it leaves.
+   */
   async close(): Promise<void> {
-    this.#ending.abort();
-    await this.#keeping;
-    this.#dom0.close();
-    await this.#options.sight.close();
-    this.#options.limits?.close();
+    const { clock, sight, limits } = this.#options;
+    try {
+      if (this.#targets.isBusy) await unlessAborted(this.#targets.settled(), clock.timeLimit(CLOSE_WAIT), stillAsking);
+    } finally {
+      this.#ending.abort();
+      await this.#keeping;
+      this.#dom0.close();
+      limits?.close();
+      await sight.close();
+    }
   }
 }
+
+interface Asked {
+  readonly target: GuestSize;
+  /** The same, as it is written. */
+  readonly text: string;
+  readonly signal: AbortSignal;
+}
+
+/** How long closing waits for targets on their way: as long as the executor waits for an answer to any call. */
+const CLOSE_WAIT = millis(5_000);
 
 /** As Xen's toolstack leaves above a target (`LIBXL_MAXMEM_CONSTANT`), in KiB. */
 const LIMIT_SLACK = 1024;

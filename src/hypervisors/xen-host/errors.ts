@@ -31,6 +31,35 @@ export const noStore = (guest: string, why: string): HypervisorError =>
     advice: 'It is connected to again by itself; see that xenstored runs',
   });
 
+/** The time is up, for one that waited as for one that was begun. */
+export const targetTooSlow = (guest: string, target: number): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    guest,
+    message: `setting it to ${target} pages was not finished in time`,
+    advice: 'See whether xenstored hangs; it is asked again in the next round',
+  });
+
+/** It was never asked for. */
+export const superseded = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    guest,
+    message: 'a newer target took the place of this one while it waited, and this one was never set',
+  });
+
+/** At the end something is still on its way. */
+export const stillAsking = (): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    message: 'a target is still on its way to xenstored or to Xen, and nobody knows whether it will be set',
+    advice: 'Look at the domains with `xl list`, and set what is wrong with `xl mem-set`',
+  });
+
+/** Nothing is looked at any more. */
+export const closed = (): HypervisorError =>
+  new HypervisorError({ code: 'EUNAVAILABLE', message: 'the host is not looked at any more: it was closed' });
+
 /** A target that must never be written. */
 export const impossibleTarget = (guest: string, target: number): HypervisorError =>
   new HypervisorError({

@@ -1,14 +1,20 @@
-/** Notices that wait for the loop. Bounded: of one guest's alarms only the newest waits. It decides nothing. */
-import type { GuestNotice } from '../../control/ports.js';
+/** Notices that wait for the loop. Bounded: of one guest's alarms, and of its changes, only the newest waits. It decides nothing. */
+import type { GuestDescription, GuestNotice } from '../../control/ports.js';
+import type { GuestId } from '../../control/reading.js';
 
 export class NoticeQueue {
   #waiting: GuestNotice[] = [];
   #wake: (() => void) | null = null;
 
   put(notice: GuestNotice): void {
-    if (notice.kind === 'guest-alarm') this.#forgetAlarm(notice.guest);
+    if (notice.kind === 'guest-alarm' || notice.kind === 'guest-changed') this.#forget(notice.kind, idIn(notice));
     this.#waiting.push(notice);
     this.#wake?.();
+  }
+
+  /** For a new listener, who knows none of them: these guests are there, and what waited is in them. */
+  restart(guests: readonly GuestDescription[]): void {
+    this.#waiting = guests.map((guest) => ({ kind: 'guest-came', guest }));
   }
 
   /** Everything that is put, in order, until `signal` is aborted. For one listener at a time. */
@@ -33,7 +39,9 @@ export class NoticeQueue {
     this.#wake = null;
   }
 
-  #forgetAlarm(guest: string): void {
-    this.#waiting = this.#waiting.filter((notice) => notice.kind !== 'guest-alarm' || notice.guest !== guest);
+  #forget(kind: GuestNotice['kind'], guest: GuestId): void {
+    this.#waiting = this.#waiting.filter((notice) => notice.kind !== kind || idIn(notice) !== guest);
   }
 }
+
+const idIn = ({ guest }: GuestNotice): GuestId => (typeof guest === 'string' ? guest : guest.id);

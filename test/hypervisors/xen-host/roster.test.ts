@@ -298,3 +298,43 @@ describe('many domains', () => {
     assert.equal(rig.store.last.session.watches.length, 5);
   });
 });
+
+describe('watching', () => {
+  it('again tells first of those that are there, as they are called now', async (test) => {
+    const rig = await Rig.open(test, (xen) => xen.create(1, { name: 'one' }));
+    rig.stopWatching();
+    await rig.settle();
+    rig.xen.put('/local/domain/1/name', 'uno');
+    await rig.to(1_000);
+    rig.xen.create(2, { name: 'two' });
+    await rig.to(2_000);
+    const again = rig.host.watchGuests(new AbortController().signal)[Symbol.asyncIterator]();
+    const names: string[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      const next = await again.next();
+      assert.ok(next.done !== true && next.value.kind === 'guest-came');
+      names.push(next.value.guest.name);
+    }
+    assert.deepEqual(names, ['Domain-0', 'uno', 'two']);
+  });
+
+  it('that nobody listens to keeps one change for each domain, however many there are', async (test) => {
+    const rig = await Rig.open(test, (xen) => xen.create(1, { name: 'one' }), { isWatched: false });
+    const listener = rig.host.watchGuests(new AbortController().signal)[Symbol.asyncIterator]();
+    const next = async (): Promise<string> => {
+      const told = await listener.next();
+      if (told.done === true) return 'ended';
+      return told.value.kind === 'guest-changed' ? `changed ${told.value.guest.name}` : told.value.kind;
+    };
+    assert.deepEqual([await next(), await next()], ['guest-came', 'guest-came']);
+    await rig.settle();
+    for (let count = 1; count <= 50; count += 1) {
+      rig.xen.put('/local/domain/1/name', `name-${count}`);
+      await rig.to(count * 200);
+    }
+    assert.equal(await next(), 'changed name-50');
+    const last = next();
+    await rig.host.close();
+    assert.equal(await last, 'ended');
+  });
+});

@@ -1,0 +1,218 @@
+/** Protects how a domain is asked for a size: what stands on the wire, in which order, and that the newest size wins. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { HypervisorError } from '../../../src/errors.js';
+import { until } from '../../xenstore/support/opened.js';
+import { Rig } from './support/rig.js';
+import { failsWith, gate, ONE, openTwo, TARGET, TWO } from './support/two-domains.js';
+
+/** Every payload of a WRITE so far, with `|` for the NUL between path and value. */
+const writes = (rig: Rig): readonly string[] =>
+  rig.store.requests
+    .filter(({ operation }) => operation === 'WRITE')
+    .map(({ payload }) => payload.toString().replace('\0', '|'));
+
+describe('asking a domain for a size', () => {
+  it('writes the KiB that it is to keep to memory/target, and nothing else', async (test) => {
+    const rig = await openTwo(test);
+    await rig.set(ONE, 50_000);
+    assert.deepEqual(writes(rig), [`${TARGET}|200000`]);
+    assert.equal(rig.xen.text(TARGET), '200000');
+  });
+
+  it('moves Xen’s limit first, a MiB above the target, up and down', async (test) => {
+    const rig = await openTwo(test);
+    const order: string[] = [];
+    rig.xen.beforeLimit = () => {
+      order.push(`limit while the target is ${rig.xen.text(TARGET) ?? ''}`);
+      return Promise.resolve();
+    };
+    await rig.set(ONE, 50_000);
+    await rig.set(ONE, 100_000);
+    assert.deepEqual(rig.xen.limitsSet, [
+      { domid: 1, limit: 201_024 },
+      { domid: 1, limit: 401_024 },
+    ]);
+    assert.deepEqual(order, ['limit while the target is 262144', 'limit while the target is 200000']);
+  });
+
+  it('sets no target where Xen does not take the limit, and says so', async (test) => {
+    const rig = await openTwo(test);
+    rig.xen.beforeLimit = () => Promise.reject(new HypervisorError({ code: 'EIO', message: 'Xen refused' }));
+    await assert.rejects(rig.set(ONE, 50_000), failsWith('EIO', /Xen refused/));
+    assert.equal(rig.xen.text(TARGET), '262144');
+    assert.equal(rig.store.last.session.transactions.size, 0);
+  });
+
+  it('sets targets alone where nobody can move limits', async (test) => {
+    const rig = await openTwo(test, { host: { limits: null } });
+    await rig.set(ONE, 50_000);
+    assert.equal(rig.xen.text(TARGET), '200000');
+    assert.deepEqual(rig.xen.limitsSet, []);
+  });
+
+  it('does nothing to a domain that is gone, known as such or not: no node, no limit', async (test) => {
+    const rig = await openTwo(test);
+    rig.xen.forget(1);
+    await assert.rejects(rig.set(ONE, 50_000), failsWith('EGONE', /there is no \/local\/domain\/1\/memory\/target/));
+    rig.store.fire('@releaseDomain');
+    await rig.to(1_000);
+    await assert.rejects(rig.set(ONE, 50_000), failsWith('EGONE', /has left/));
+    await assert.rejects(rig.set('xen-host/none:9', 50_000), failsWith('EGONE'));
+    assert.equal(rig.xen.text('/local/domain/1'), null);
+    assert.deepEqual(writes(rig), []);
+    assert.deepEqual(rig.xen.limitsSet, []);
+  });
+
+  it('never writes a target of 0 or past 2^53 KiB', async (test) => {
+    const rig = await openTwo(test);
+    for (const count of [0, 2 ** 51]) await assert.rejects(rig.set(ONE, count), failsWith('EINVAL', /not written/));
+    assert.deepEqual(writes(rig), []);
+    assert.deepEqual(rig.xen.limitsSet, []);
+  });
+
+  it('does nothing once the time is up', async (test) => {
+    const rig = await openTwo(test);
+    await assert.rejects(rig.set(ONE, 50_000, AbortSignal.abort()), failsWith('ETIMEDOUT'));
+    await rig.settle();
+    assert.deepEqual(writes(rig), []);
+    assert.deepEqual(rig.xen.limitsSet, []);
+  });
+
+  it('ends with its time limit when xenstored is silent, and works again when it is not', async (test) => {
+    const rig = await openTwo(test);
+    rig.store.isHolding = true;
+    const limit = new AbortController();
+    const asked = rig.set(ONE, 50_000, limit.signal);
+    await rig.settle();
+    limit.abort();
+    await assert.rejects(asked, failsWith('ETIMEDOUT', /guest xen-host\/one:1: .*not finished in time/));
+    rig.store.isHolding = false;
+    rig.store.release();
+    await rig.settle();
+    await rig.set(ONE, 60_000);
+    assert.equal(rig.xen.text(TARGET), '240000');
+    assert.deepEqual(writes(rig), [`${TARGET}|240000`]);
+  });
+
+  it('is refused while the connection is lost, with the reason, and works again after', async (test) => {
+    const rig = await openTwo(test);
+    rig.isDown = true;
+    await rig.cut();
+    await assert.rejects(rig.set(ONE, 50_000), failsWith('EUNAVAILABLE', /no connection to xenstored: .*ended/));
+    await rig.to(2_000);
+    await assert.rejects(rig.set(ONE, 50_000), failsWith('EUNAVAILABLE', /connecting to xenstored on .* failed/));
+    rig.isDown = false;
+    await rig.to(10_000);
+    await rig.set(ONE, 50_000);
+    assert.equal(rig.xen.text(TARGET), '200000');
+  });
+
+  it('that is under way when the connection is lost is refused, and never comes about later', async (test) => {
+    const rig = await openTwo(test);
+    rig.store.isHolding = true;
+    const asked = rig.set(ONE, 50_000);
+    const refused = assert.rejects(asked, failsWith('EUNAVAILABLE'));
+    await rig.settle();
+    await rig.cut();
+    await refused;
+    rig.store.held.length = 0;
+    rig.store.isHolding = false;
+    await rig.to(10_000);
+    assert.equal(rig.xen.text(TARGET), '262144');
+  });
+
+  it('is refused before the host was ever watched', async (test) => {
+    const rig = await openTwo(test, { isWatched: false });
+    await assert.rejects(rig.set(ONE, 50_000), failsWith('EGONE'));
+  });
+
+  it('passes on what xenstored refuses', async (test) => {
+    const rig = await openTwo(test);
+    rig.store.world.transactionsMax = 0;
+    await assert.rejects(rig.set(ONE, 50_000), failsWith('EIO', /setting .*memory\/target to 200000 KiB: .*ENOSPC/));
+  });
+
+  it('of 200 domains at once sets them all', async (test) => {
+    const rig = await Rig.open(test, (xen) => {
+      for (let domid = 1; domid <= 200; domid += 1) xen.create(domid);
+    });
+    await until('all have come', () => rig.notices.length === 201);
+    const ids = Array.from({ length: 200 }, (_, n) => `xen-host/guest-${n + 1}:${n + 1}`);
+    // The fake calls any two writers a conflict; ten at a time it can take.
+    for (let from = 0; from < 200; from += 4) {
+      await Promise.all(ids.slice(from, from + 4).map((id, n) => rig.set(id, 40_000 + from + n)));
+    }
+    for (let n = 0; n < 200; n += 1) {
+      assert.equal(rig.xen.text(`/local/domain/${n + 1}/memory/target`), `${(40_000 + n) * 4}`);
+    }
+  });
+});
+
+describe('the newest size asked for', () => {
+  it('wins: one that waits is overtaken and never set, and is told so', async (test) => {
+    const rig = await openTwo(test);
+    const slow = gate();
+    rig.xen.beforeLimit = () => slow.opened;
+    const first = rig.set(ONE, 50_000);
+    await rig.settle();
+    const second = assert.rejects(rig.set(ONE, 60_000), failsWith('EUNAVAILABLE', /newer target.*never set/));
+    const third = rig.set(ONE, 70_000);
+    slow.open();
+    await Promise.all([first, second, third]);
+    assert.deepEqual(writes(rig), [`${TARGET}|200000`, `${TARGET}|280000`]);
+    assert.deepEqual(
+      rig.xen.limitsSet.map(({ limit }) => limit),
+      [201_024, 281_024],
+    );
+  });
+
+  it('wins over one that ran out of time while Xen’s limit was being moved', async (test) => {
+    const rig = await openTwo(test);
+    const slow = gate();
+    rig.xen.beforeLimit = () => slow.opened;
+    const limit = new AbortController();
+    const first = rig.set(ONE, 50_000, limit.signal);
+    await rig.settle();
+    limit.abort();
+    await assert.rejects(first, failsWith('ETIMEDOUT'));
+    const second = rig.set(ONE, 60_000);
+    await rig.settle();
+    assert.deepEqual(rig.xen.limitsSet, []);
+    slow.open();
+    await second;
+    assert.deepEqual(
+      rig.xen.limitsSet.map(({ limit: set }) => set),
+      [201_024, 241_024],
+    );
+    assert.deepEqual(writes(rig), [`${TARGET}|240000`]);
+  });
+
+  it('that gave up while it waited is not set', async (test) => {
+    const rig = await openTwo(test);
+    const slow = gate();
+    rig.xen.beforeLimit = () => slow.opened;
+    const first = rig.set(ONE, 50_000);
+    await rig.settle();
+    const limit = new AbortController();
+    const second = rig.set(ONE, 60_000, limit.signal);
+    limit.abort();
+    await assert.rejects(second, failsWith('ETIMEDOUT'));
+    slow.open();
+    await first;
+    await rig.settle();
+    assert.deepEqual(writes(rig), [`${TARGET}|200000`]);
+  });
+
+  it('of one domain does not wait for that of another', async (test) => {
+    const rig = await openTwo(test);
+    const slow = gate();
+    rig.xen.beforeLimit = (domid) => (domid === 1 ? slow.opened : Promise.resolve());
+    const first = rig.set(ONE, 50_000);
+    await rig.settle();
+    await rig.set(TWO, 60_000);
+    slow.open();
+    await first;
+    assert.equal(rig.xen.text('/local/domain/2/memory/target'), '240000');
+  });
+});
