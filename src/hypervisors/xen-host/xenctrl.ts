@@ -16,7 +16,8 @@ export interface LimitSetter {
   close(): void;
 }
 
-interface Xenctrl {
+/** The few calls that are needed. */
+export interface Xenctrl {
   readonly open: () => unknown;
   readonly close: (handle: unknown) => void;
   readonly setMaxmem: (handle: unknown, domid: number, limit: number) => Promise<unknown>;
@@ -25,23 +26,36 @@ interface Xenctrl {
 /** Opens the library. Rejects with `HypervisorError` `ENODEV` where it is missing or does not get at Xen. */
 export async function openLimitSetter(): Promise<LimitSetter> {
   const path = findLibrary('xenctrl');
-  const library = await loadXenctrl(path);
+  return limitSetterOver(await loadXenctrl(path), path);
+}
+
+/** The same over the library's calls. Throws `HypervisorError` `ENODEV` where it does not get at Xen. */
+export function limitSetterOver(library: Xenctrl, path: string): LimitSetter {
   const handle = library.open();
   if (handle === null) throw unusable(`${path} does not get at Xen: its xc_interface_open failed`);
+  let underWay = 0;
+  let isClosed = false;
   return {
     async set(domid, limit) {
-      if ((await library.setMaxmem(handle, domid, limit)) === 0) return;
-      throw new HypervisorError({
-        code: 'EIO',
-        message: `Xen did not take ${limit} KiB as the most that domain ${domid} may hold`,
-        advice: 'Look at Xen’s own log: xl dmesg',
-      });
+      if (isClosed) throw notSet(domid, limit, 'it was asked to after it had been closed');
+      underWay += 1;
+      const result = await library.setMaxmem(handle, domid, limit).finally(() => (underWay -= 1));
+      if (result !== 0) throw notSet(domid, limit, 'Xen refused');
     },
-    close: () => {
-      library.close(handle);
+    close() {
+      // A call that hangs keeps the handle: freeing it under the call would crash the process.
+      if (!isClosed && underWay === 0) library.close(handle);
+      isClosed = true;
     },
   };
 }
+
+const notSet = (domid: number, limit: KiB, why: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EIO',
+    message: `${limit} KiB was not set as the most that domain ${domid} may hold: ${why}`,
+    advice: 'Look at Xen’s own log: xl dmesg',
+  });
 
 const loadXenctrl = (path: string): Promise<Xenctrl> =>
   loadCalls(path, (func) => {

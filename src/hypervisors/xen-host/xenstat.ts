@@ -14,8 +14,8 @@ import { NO_LIMIT_KIB, type DomainSight, type HostSight, type SightSource } from
 /** What the library hands out, and takes back. */
 type Pointer = unknown;
 
-/** The few calls that are needed. Bytes that are no safe integer come as bigint. */
-interface Xenstat {
+/** The few calls that are needed. Sizes are bytes, rounded to what a number can hold. */
+export interface Xenstat {
   readonly init: () => Pointer;
   readonly uninit: (handle: Pointer) => void;
   readonly getNode: (handle: Pointer) => Promise<Pointer>;
@@ -36,7 +36,11 @@ const BASIC = 0;
 /** Opens the library. Rejects with `HypervisorError` `ENODEV` where it is missing or does not get at Xen. */
 export async function openXenstat(): Promise<SightSource> {
   const path = findLibrary('xenstat');
-  const library = await loadXenstat(path);
+  return xenstatOver(await loadXenstat(path), path);
+}
+
+/** The same over the library's calls. Throws `HypervisorError` `ENODEV` where it does not get at Xen. */
+export function xenstatOver(library: Xenstat, path: string): SightSource {
   const handle = library.init();
   if (handle === null) throw unusable(`${path} does not get at Xen: its xenstat_init failed`);
   return new XenstatSource(library, handle, path);

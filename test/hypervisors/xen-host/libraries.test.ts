@@ -1,0 +1,194 @@
+/** Protects the calls of Xen's C libraries: units, one call at a time, no handle freed under a call, clear words without them. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { HypervisorError } from '../../../src/errors.js';
+import { findLibrary, loadCalls } from '../../../src/hypervisors/xen-host/c-library.js';
+import { limitSetterOver, openLimitSetter, type Xenctrl } from '../../../src/hypervisors/xen-host/xenctrl.js';
+import { openXenstat, xenstatOver, type Xenstat } from '../../../src/hypervisors/xen-host/xenstat.js';
+import { kib } from '../../../src/units.js';
+import { NEVER } from './support/rig.js';
+import { failsWith, gate } from './support/two-domains.js';
+
+interface FakeNode {
+  readonly total: number;
+  readonly free: number;
+  readonly domains: readonly { readonly id: number; readonly held: number; readonly max: number }[];
+}
+
+const NODE: FakeNode = {
+  total: 4_293_918_720,
+  free: 3_141_533_696,
+  domains: [
+    { id: 0, held: 838_860_800, max: 2 ** 64 - 1 },
+    { id: 1, held: 268_435_457, max: 269_484_032 },
+  ],
+};
+
+/** libxenstat with a host made up by a test. */
+class FakeXenstat {
+  readonly calls: string[] = [];
+  node: FakeNode | null = NODE;
+  before: Promise<void> = Promise.resolve();
+  readonly library: Xenstat = {
+    init: () => 'handle',
+    uninit: () => void this.calls.push('uninit'),
+    getNode: async () => {
+      this.calls.push('get');
+      await this.before;
+      return this.node;
+    },
+    freeNode: () => void this.calls.push('free'),
+    total: (node) => (node as FakeNode).total,
+    free: (node) => (node as FakeNode).free,
+    count: (node) => (node as FakeNode).domains.length,
+    domain: (node, index) => (node as FakeNode).domains[index],
+    id: (domain) => (domain as FakeNode['domains'][number]).id,
+    held: (domain) => (domain as FakeNode['domains'][number]).held,
+    maximum: (domain) => (domain as FakeNode['domains'][number]).max,
+    isDying: (domain) => (domain as FakeNode['domains'][number]).id === 1,
+  };
+}
+
+describe('libxenstat', () => {
+  it('counts bytes, and the sight KiB, with part KiB dropped', async () => {
+    const fake = new FakeXenstat();
+    assert.deepEqual(await xenstatOver(fake.library, 'lib').look(NEVER), {
+      total: 4_193_280,
+      free: 3_067_904,
+      domains: [
+        { domid: 0, held: 819_200, maximum: null, isDying: false },
+        { domid: 1, held: 262_144, maximum: 263_168, isDying: true },
+      ],
+    });
+    assert.deepEqual(fake.calls, ['get', 'free']);
+  });
+
+  it('is called once at a time; one that hangs is waited for by all, each to its own limit', async () => {
+    const fake = new FakeXenstat();
+    const slow = gate();
+    fake.before = slow.opened;
+    const sight = xenstatOver(fake.library, 'lib');
+    const limit = new AbortController();
+    const given = assert.rejects(sight.look(limit.signal), failsWith('ETIMEDOUT', /through lib was not finished/));
+    const looks = [sight.look(NEVER), sight.look(NEVER)];
+    limit.abort();
+    await given;
+    slow.open();
+    await Promise.all(looks);
+    assert.deepEqual(fake.calls, ['get', 'free']);
+  });
+
+  it('that finds nothing says so, and is asked again', async () => {
+    const fake = new FakeXenstat();
+    fake.node = null;
+    const sight = xenstatOver(fake.library, 'lib');
+    await assert.rejects(sight.look(NEVER), failsWith('EIO', /could not look.*Is xenstored alive/));
+    fake.node = NODE;
+    assert.equal((await sight.look(NEVER)).domains.length, 2);
+  });
+
+  it('gives its node back whatever is in it', async () => {
+    const fake = new FakeXenstat();
+    fake.node = { ...NODE, total: Number.NaN };
+    await assert.rejects(xenstatOver(fake.library, 'lib').look(NEVER));
+    assert.deepEqual(fake.calls, ['get', 'free']);
+  });
+
+  it('is let go of once, not under a call, and not looked through afterwards', async () => {
+    const fake = new FakeXenstat();
+    const sight = xenstatOver(fake.library, 'lib');
+    await sight.close();
+    await sight.close();
+    assert.deepEqual(fake.calls, ['uninit']);
+    await assert.rejects(sight.look(NEVER), failsWith('EUNAVAILABLE'));
+    const busy = new FakeXenstat();
+    const slow = gate();
+    busy.before = slow.opened;
+    const hanging = xenstatOver(busy.library, 'lib');
+    const looking = hanging.look(NEVER);
+    await hanging.close();
+    assert.deepEqual(busy.calls, ['get']);
+    slow.open();
+    await looking;
+    assert.deepEqual(busy.calls, ['get', 'free']);
+  });
+
+  it('that does not get at Xen is no use', () => {
+    const { library } = new FakeXenstat();
+    assert.throws(
+      () => xenstatOver({ ...library, init: () => null }, 'lib'),
+      failsWith('ENODEV', /xenstat_init failed/),
+    );
+  });
+});
+
+describe('libxenctrl', () => {
+  function setUp(result: () => Promise<unknown> = () => Promise.resolve(0)) {
+    const calls: string[] = [];
+    const library: Xenctrl = {
+      open: () => 'handle',
+      close: () => void calls.push('close'),
+      setMaxmem: (handle, domid, limit) => {
+        calls.push(`${String(handle)} ${domid} ${limit}`);
+        return result();
+      },
+    };
+    return { calls, library, limits: limitSetterOver(library, 'lib') };
+  }
+
+  it('is told the domain and the KiB', async () => {
+    const { calls, limits } = setUp();
+    await limits.set(7, kib(201_024));
+    assert.deepEqual(calls, ['handle 7 201024']);
+  });
+
+  it('that refuses says which limit of which domain', async () => {
+    const { limits } = setUp(() => Promise.resolve(-1));
+    await assert.rejects(limits.set(7, kib(8)), failsWith('EIO', /8 KiB was not set .* domain 7 .*xl dmesg/));
+  });
+
+  it('is let go of once, and never under a call', async () => {
+    const idle = setUp();
+    idle.limits.close();
+    idle.limits.close();
+    assert.deepEqual(idle.calls, ['close']);
+    await assert.rejects(idle.limits.set(1, kib(4)), failsWith('EIO', /after it had been closed/));
+    const slow = gate();
+    const busy = setUp(() => slow.opened.then(() => 0));
+    const setting = busy.limits.set(1, kib(4));
+    busy.limits.close();
+    slow.open();
+    await setting;
+    assert.deepEqual(busy.calls, ['handle 1 4']);
+  });
+
+  it('that does not get at Xen is no use', () => {
+    const { library } = setUp();
+    assert.throws(
+      () => limitSetterOver({ ...library, open: () => null }, 'lib'),
+      failsWith('ENODEV', /xc_interface_open failed/),
+    );
+  });
+});
+
+describe('a library that is missing', () => {
+  const isDom0 = existsSync('/proc/xen/privcmd');
+
+  it('is ENODEV, with where it was looked for and what to install', { skip: isDom0 }, async () => {
+    const text = /there is no lib(xenstat|xenctrl) in \/usr\/lib.*Install libxenmisc/;
+    for (const open of [openXenstat, openLimitSetter]) await assert.rejects(open(), failsWith('ENODEV', text));
+  });
+
+  it('is found by its name with any version, and not by a longer name', () => {
+    assert.match(findLibrary('c'), /\/libc\.so(\.[\d.]+)?$/);
+    assert.throws(() => findLibrary('no-such-thing'), HypervisorError);
+  });
+
+  it('is ENODEV where it cannot be loaded or lacks a call', async () => {
+    const nothing = (): null => null;
+    await assert.rejects(loadCalls('/no/such/libxenstat.so', nothing), failsWith('ENODEV', /cannot be used/));
+    const lacking = loadCalls(findLibrary('c'), (func) => func('int xc_no_such_call(void *handle)'));
+    await assert.rejects(lacking, failsWith('ENODEV', /cannot be used/));
+  });
+});
