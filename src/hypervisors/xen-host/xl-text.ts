@@ -32,10 +32,10 @@ function mibIn(info: string, name: string): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
-/** Domain numbers by name. The state is the fifth column; `d` in it is a domain that is dying. */
+/** Domain numbers by name, which may have blanks in it. The state is the fifth column; `d` in it is a domain that is dying. */
 function idsIn(list: string): ReadonlyMap<string, { readonly domid: number; readonly isDying: boolean }> {
   const rows = list.split('\n', LINES_MAX).flatMap((line) => {
-    const [, name = '', id = '', state = ''] = /^(\S+)\s+(\d{1,5})\s+\d+\s+\d+\s+(\S+)/.exec(line) ?? [];
+    const [, name = '', id = '', state = ''] = /^(\S.*?)\s+(\d{1,5})\s+\d+\s+\d+\s+([a-z-]{6})\s/.exec(line) ?? [];
     return name === '' ? [] : [[name, { domid: Number(id), isDying: state.includes('d') }] as const];
   });
   return new Map(rows);
@@ -44,7 +44,7 @@ function idsIn(list: string): ReadonlyMap<string, { readonly domid: number; read
 /** `NAME STATE CPU(sec) CPU(%) MEM(k) MEM(%) MAXMEM(k) …`; a domain without a limit has words for it. */
 function rowsOf(top: string, ids: ReturnType<typeof idsIn>): readonly DomainSight[] {
   return top.split('\n', LINES_MAX).flatMap((line) => {
-    const row = /^\s*(\S+)\s+\S+\s+\d+\s+[\d.]+\s+(\d{1,15})\s+[\d.]+\s+(\d{1,15}|no limit)/.exec(line);
+    const row = /^\s*(\S.*?)\s+[a-z-]{6}\s+\d+\s+[\d.]+\s+(\d{1,15})\s+[\d.]+\s+(\d{1,15}|no limit)/.exec(line);
     const [, name = '', held = '', maximum = ''] = row ?? [];
     const id = ids.get(name);
     if (id === undefined) return [];
