@@ -54,6 +54,7 @@ class EmbeddedHypervisor implements Hypervisor {
   }
 
   async *watchGuests(signal: AbortSignal): AsyncIterable<GuestNotice> {
+    if (signal.aborted) return;
     this.#refuse('watching guests', signal);
     const ends = AbortSignal.any([signal, this.#closing.signal]);
     const subscribe = (listener: () => void): (() => void) => this.#host.onGuestsChanged(listener);
