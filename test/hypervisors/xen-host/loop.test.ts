@@ -1,0 +1,238 @@
+/**
+ * The whole loop over a Xen host, with the rule for hosts, on virtual time: the daemon's own loop, step and executor, a xenstored on a
+ * real socket, and guests that obey, or do not. Real Xen does the same in the lab.
+ */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { createStep, initialState } from '../../../src/control/step.js';
+import { DEFAULT_TUNABLES } from '../../../src/control/tunables.js';
+import { hostPolicy, type SelfshrinkMemory } from '../../../src/policies/index.js';
+import { Loop } from '../../../src/runtime/loop.js';
+import { addMillis, millis } from '../../../src/units.js';
+import type { FakeXen } from './support/fake-xen.js';
+import { NEVER, REPORT, reportText, Rig } from './support/rig.js';
+
+const MIB = 1_024;
+const HIDDEN_KIB = 16 * MIB;
+
+/** A guest as its kernel sees it. All in KiB. */
+interface Life {
+  committed: number;
+  behaviour: 'obeys' | 'ignores';
+}
+
+/** A host of 1 GiB beside dom0, with guests whose kernels do what their targets say, and a loop that drives it. */
+class Host {
+  readonly lives = new Map<number, Life>();
+  readonly told: string[] = [];
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #moving: Promise<void>;
+  readonly loop: Loop<SelfshrinkMemory>;
+  #beat = 0;
+
+  private constructor(readonly rig: Rig) {
+    this.loop = new Loop<SelfshrinkMemory>({
+      step: createStep(hostPolicy),
+      policyName: hostPolicy.name,
+      state: initialState({ tunables: DEFAULT_TUNABLES, isDryRun: false, hasFrontswap: false, limits: {} }),
+      clock: rig.clock,
+      hypervisors: [rig.host],
+      journal: null,
+      tell: ({ code, guest, level }) => {
+        if (level !== 'debug') this.told.push(`${Math.round(rig.clock.now() / 1_000)} s ${guest ?? ''} ${code}`);
+      },
+    });
+    this.#moving = this.#live();
+    this.#running = this.loop.run(this.#ending.signal);
+  }
+
+  static async open(test: TestContext, prepare: (xen: FakeXen, lives: Map<number, Life>) => void): Promise<Host> {
+    const lives = new Map<number, Life>();
+    const rig = await Rig.open(
+      test,
+      (xen) => {
+        xen.totalKib = 819_200 + 1_024 * MIB;
+        prepare(xen, lives);
+      },
+      { isWatched: false },
+    );
+    const host = new Host(rig);
+    for (const [domid, life] of lives) host.lives.set(domid, life);
+    test.after(() => host.end());
+    return host;
+  }
+
+  async end(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+    await this.#moving;
+  }
+
+  /** Every half second each guest moves by up to 128 MiB, as far as Xen's limit and the host's memory let it, and reports. */
+  async #live(): Promise<void> {
+    const { clock } = this.rig;
+    while (!this.#ending.signal.aborted) {
+      for (const [domid, life] of this.lives) this.#liveOne(domid, life);
+      await clock.sleepUntil(addMillis(clock.now(), millis(500)), this.#ending.signal);
+    }
+  }
+
+  #liveOne(domid: number, { committed, behaviour }: Life): void {
+    const { xen } = this.rig;
+    const domain = xen.domains.get(domid);
+    if (domain === undefined) return;
+    const target = Math.min(Number(xen.text(`/local/domain/${domid}/memory/target`)), domain.limit ?? Infinity);
+    if (behaviour === 'obeys') {
+      const step = Math.max(-128 * MIB, Math.min(128 * MIB, target - domain.held));
+      assert.ok(step <= xen.freeKib, `domain ${domid} was promised ${step} KiB, and ${xen.freeKib} are free`);
+      domain.held += step;
+    }
+    this.#beat += 1;
+    const total = domain.held - HIDDEN_KIB;
+    const free = Math.max(0, total - committed);
+    const sizes = { current: domain.held, total, free, available: free, cached: 0, committed, reserve: 4 * MIB };
+    const text = reportText(this.#beat, { ...sizes, maxPfn: 131_072 });
+    xen.put(`/local/domain/${domid}/${REPORT}`, text);
+  }
+
+  to(seconds: number): Promise<void> {
+    return this.rig.to(seconds * 1_000);
+  }
+
+  mib(domid: number): number {
+    return Math.round((this.rig.xen.domains.get(domid)?.held ?? Number.NaN) / MIB);
+  }
+
+  heard(code: string): readonly string[] {
+    return this.told.filter((line) => line.endsWith(` ${code}`));
+  }
+}
+
+const guest = (xen: FakeXen, lives: Map<number, Life>, domid: number, held: number, committed: number): void => {
+  xen.create(domid, { held: held * MIB, staticMax: 512 * MIB });
+  lives.set(domid, { committed: committed * MIB, behaviour: 'obeys' });
+};
+
+describe('a Xen host that is driven', () => {
+  it('takes from two idle guests what a busy one then gets', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      for (const domid of [1, 2]) guest(xen, lives, domid, 450, 40);
+      guest(xen, lives, 3, 100, 60);
+    });
+    await host.to(60);
+    for (const domid of [1, 2]) assert.ok(host.mib(domid) < 250, `domain ${domid} holds ${host.mib(domid)} MiB`);
+    const busy = host.lives.get(3);
+    assert.ok(busy !== undefined);
+    busy.committed = 420 * MIB;
+    await host.to(120);
+    assert.ok(host.mib(3) >= 420, `the busy guest holds ${host.mib(3)} MiB`);
+    assert.ok(host.rig.xen.freeKib >= 0);
+    assert.deepEqual(host.heard('stuck'), []);
+    assert.deepEqual(host.heard('action-failed'), []);
+  });
+
+  it('moves Xen’s limit ahead of each target, so that no guest can take more than it was told', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      guest(xen, lives, 1, 450, 40);
+    });
+    await host.to(30);
+    const target = Number(host.rig.xen.text('/local/domain/1/memory/target'));
+    assert.ok(target < 450 * MIB);
+    assert.equal(host.rig.xen.domains.get(1)?.limit, target + 1_024);
+  });
+
+  it('tells of a guest that does not obey within 5 s, and goes on with the others', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      guest(xen, lives, 1, 450, 40);
+      guest(xen, lives, 2, 450, 40);
+    });
+    const stubborn = host.lives.get(1);
+    assert.ok(stubborn !== undefined);
+    stubborn.behaviour = 'ignores';
+    let askedAt: number | null = null;
+    for (let second = 1; second <= 40 && host.heard('stuck').length === 0; second += 1) {
+      await host.to(second);
+      const isAsked = host.rig.xen.text('/local/domain/1/memory/target') !== `${450 * MIB}`;
+      if (isAsked) askedAt ??= second;
+    }
+    const [told = ''] = host.heard('stuck');
+    assert.match(told, /xen-host\/guest-1:1 stuck$/);
+    assert.ok(askedAt !== null && Number.parseInt(told) - askedAt <= 5, `asked at ${askedAt ?? '?'} s: ${told}`);
+    await host.to(60);
+    assert.ok(host.mib(2) < 250);
+    assert.equal(host.mib(1), 450);
+    stubborn.behaviour = 'obeys';
+    await host.to(90);
+    assert.equal(host.heard('obeys-again').length, 1);
+  });
+
+  it('loses a guest that is destroyed in the middle of a change, and nothing else', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      guest(xen, lives, 1, 450, 40);
+      guest(xen, lives, 2, 450, 40);
+    });
+    await host.to(6);
+    assert.ok(host.mib(1) < 450);
+    host.rig.xen.destroy(1);
+    host.lives.delete(1);
+    await host.to(60);
+    assert.deepEqual(host.heard('guest-left'), ['6 s xen-host/guest-1:1 guest-left']);
+    assert.ok(host.mib(2) < 250);
+    assert.equal(host.rig.xen.text('/local/domain/1'), null);
+    assert.deepEqual(
+      host.loop.state.guests.list.map(({ guest: { id } }) => id),
+      ['xen-host/Domain-0:0', 'xen-host/guest-2:2'],
+    );
+  });
+
+  it('takes nothing more while the connection is lost, loses nobody, and goes on when it is found', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      guest(xen, lives, 1, 450, 40);
+      guest(xen, lives, 2, 450, 40);
+    });
+    await host.to(7);
+    host.rig.isDown = true;
+    await host.rig.cut();
+    await host.to(12);
+    const before = [host.mib(1), host.mib(2)];
+    await host.to(60);
+    assert.deepEqual([host.mib(1), host.mib(2)], before);
+    assert.deepEqual(host.heard('guest-left'), []);
+    host.rig.isDown = false;
+    await host.to(120);
+    assert.ok(host.mib(1) < 250 && host.mib(2) < 250, `${host.mib(1)} and ${host.mib(2)} MiB`);
+    assert.equal(host.rig.told.length, 2);
+    assert.equal(host.heard('guest-came').length, 3);
+  });
+
+  it('leaves a guest whose reports stop where it is', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      guest(xen, lives, 1, 450, 300);
+    });
+    await host.to(30);
+    host.lives.delete(1);
+    const target = host.rig.xen.text('/local/domain/1/memory/target');
+    const held = host.mib(1);
+    await host.to(120);
+    const after = host.rig.xen.text('/local/domain/1/memory/target');
+    assert.ok(Number(after) >= Math.min(Number(target), held * MIB) - 16);
+    assert.equal(host.mib(1), held);
+  });
+
+  it('gives every guest back what it may have, on the way out', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      guest(xen, lives, 1, 256, 40);
+      guest(xen, lives, 2, 256, 40);
+    });
+    await host.to(60);
+    await host.end();
+    assert.deepEqual(await host.loop.giveBack(), []);
+    for (const domid of [1, 2]) {
+      const target = Number(host.rig.xen.text(`/local/domain/${domid}/memory/target`));
+      assert.ok(target > 400 * MIB && target <= 512 * MIB, `domain ${domid} is told ${target} KiB`);
+    }
+    await host.rig.host.close();
+    assert.equal((await host.rig.host.watchGuests(NEVER)[Symbol.asyncIterator]().next()).done, true);
+  });
+});
