@@ -68,6 +68,8 @@ function copyLabTools(to: string): void {
     [join('xen', 'agent'), 'agent'],
     [join('xen', 'protocol.js'), 'protocol.js'],
     ['guest', 'guest'],
+    [join('..', 'bench', 'overhead.js'), join('bench', 'overhead.js')],
+    [join('..', 'bench', 'calibrate.js'), join('bench', 'calibrate.js')],
   ] as const)
     cpSync(join(compiled, from), join(to, name), { recursive: true });
 }

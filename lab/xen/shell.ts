@@ -25,7 +25,7 @@ export function openDom0Shell(machine: Machine): Shell {
   const tryRun = (command: string, limitMs = COMMAND_LIMIT_MS): Promise<Ran> =>
     machine.request({ console: null, command, limitMs });
   const run = runWith(name, tryRun);
-  return { name, tryRun, run, readFile: async (path) => unpack(await run(`gzip -1 -c ${path} | base64`)) };
+  return { name, tryRun, run, readFile: async (path) => unpack(await run(`gzip -1 -c ${path} 2>/dev/null | base64`)) };
 }
 
 /** Where a guest is reached: its console for commands, and a small disk that it shares with dom0 for files. */
@@ -54,7 +54,9 @@ export function openGuestShell(machine: Machine, dom0: Shell, { name, console, o
     tryRun,
     run,
     readFile: async (path) => {
-      const bytes = Number(await run(`test -r ${path} && gzip -1 -c ${path} | tee ${outbox.device} | wc -c && sync`));
+      const bytes = Number(
+        await run(`test -r ${path} && gzip -1 -c ${path} 2>/dev/null | tee ${outbox.device} | wc -c && sync`),
+      );
       return unpack(await dom0.run(`head -c ${bytes} ${outbox.file} | base64`));
     },
   };

@@ -32,7 +32,7 @@ export function describeReason(reason: Reason): string {
     case 'clamped-to-floor':
       return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}), less than its administrator's floor`;
     case 'clamped-to-host':
-      return `needs ${mibText(reason, 'goal')}, more than its host has free now`;
+      return `needs ${mibText(reason, 'goal' in reason.numbers ? 'goal' : 'ceiling')}, more than its host has free now`;
     case 'left-out':
       return 'did not take the memory it was given: is left out for a while';
     case 'no-report':

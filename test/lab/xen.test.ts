@@ -3,7 +3,9 @@
  * run; see CONTRIBUTING.md. The suites wait more than they compute, so several run side by side.
  */
 import { describe } from 'node:test';
+import { demandTests } from './xen/demand.js';
 import { hostTests } from './xen/host.js';
+import { overheadTests } from './xen/overhead.js';
 import { refusals } from './xen/refusals.js';
 import { xenWorld } from './xen/world.js';
 
@@ -12,5 +14,7 @@ const SIDE_BY_SIDE = 3;
 describe('on a real Xen', { concurrency: SIDE_BY_SIDE }, () => {
   const world = xenWorld();
   refusals(world);
+  demandTests(world);
+  overheadTests(world);
   hostTests(world);
 });

@@ -1,0 +1,144 @@
+/**
+ * Demand in a guest that has given its memory up: the balloon must give way before anything is killed. The hard case, a demand
+ * faster than a round, is shown both ways: with the watch between two rounds nobody is killed, without it somebody is.
+ */
+import assert from 'node:assert/strict';
+import { before, describe } from 'node:test';
+import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+import { makeStripes, overflowSection, tunablesSection } from './stripes.js';
+import type { XenWorld } from './world.js';
+
+const GUEST_MIB = 512;
+/** Small: swap must not be what saves the guest. */
+const STRIPES = { count: 2, mib: 8 };
+const HOG_MIB = 300;
+const KIB = 1024;
+
+interface Setting {
+  readonly name: string;
+  /** Seconds between two rounds. */
+  readonly interval: number;
+  readonly isWatched: boolean;
+}
+
+const configOf = ({ interval, isWatched }: Setting): string =>
+  [
+    tunablesSection({ selfballoon_interval: interval }),
+    overflowSection(STRIPES.count, 0),
+    `[pressure]\nwatch = ${isWatched}\n`,
+  ].join('\n');
+
+export function demandTests(world: XenWorld): void {
+  describe('a guest that gets busy', { concurrency: 1 }, () => {
+    const guest = world.guest({ name: 'demand', memoryMib: GUEST_MIB }, (made) => makeStripes(made, STRIPES));
+    let kills = 0;
+
+    before(async () => {
+      if (world.isBooted()) kills = await killsIn(guest());
+    });
+
+    world.it('is given way to within one round, at the default up-hysteresis; nobody is killed', async (t) => {
+      // Quick rounds to shrink in; the demand then comes at a rate that a round can follow.
+      const daemon = await shrink(guest(), { name: 'slow', interval: 1, isWatched: false });
+      const before = await guest().heldKib();
+      const hog = await guest().startProgram(`node /app/lab/guest/memory-hog.js ${HOG_MIB} 4 400`, 'hog-slow');
+      await waitFor({ what: 'the end of the demand', limitMs: 180_000 }, async () =>
+        (await hog.log()).includes('"holds"') ? true : null,
+      );
+      const held = await guest().heldKib();
+      assert.ok(held - before > (HOG_MIB / 2) * KIB, `${before} KiB before, ${held} after`);
+      await hog.signal('TERM');
+      await hog.waitForEnd();
+      assert.match(await hog.log(), /"checked".*"damaged":0/);
+      assert.equal(await killsIn(guest()), kills);
+      const growth = roundsOf(await daemon.journal()).filter(({ code }) => code === 'below-goal');
+      assert.ok(growth.length > 0);
+      // A divisor of 1: the target of the same round is the goal.
+      for (const { goal, wished } of growth) assert.equal(wished, goal);
+      t.diagnostic(`${growth.length} rounds asked for more, each for all that was needed`);
+      await stop(daemon);
+    });
+
+    world.it('faster than a round is released at once by the watch; nobody is killed', async (t) => {
+      const daemon = await shrink(guest(), { name: 'watched', interval: 60, isWatched: true });
+      const outcome = await burst(guest(), 'hog-watched');
+      t.diagnostic(outcome.log.trim().split('\n').at(-1) ?? '');
+      assert.equal(outcome.isWhole, true, outcome.log);
+      assert.equal(await killsIn(guest()), kills);
+      assert.match(await daemon.journal(), /"kind":"guest-alarm"/);
+      assert.match(await daemon.log(), /is under pressure/);
+      await stop(daemon);
+    });
+
+    world.it('is killed without the watch: the same guest, the same demand', async () => {
+      const daemon = await shrink(guest(), { name: 'unwatched', interval: 60, isWatched: false });
+      const outcome = await burst(guest(), 'hog-unwatched');
+      const isKilled = (await killsIn(guest())) > kills;
+      assert.ok(isKilled || !outcome.isWhole, `nobody was killed and nothing failed:\n${outcome.log}`);
+      if (await daemon.isRunning()) await stop(daemon);
+    });
+  });
+}
+
+/** Starts the daemon, lets it shrink the guest in quick rounds, and then slows it down to the setting's own. */
+async function shrink(guest: XenGuest, setting: Setting): Promise<Daemon> {
+  const daemon = await guest.start({ name: setting.name, config: configOf({ ...setting, interval: 1 }) });
+  await waitUntilItAnswers(daemon);
+  // The daemon that looks after everybody else is the last to be killed, as its unit has it.
+  await guest.run(`echo -900 > /proc/${daemon.pid}/oom_score_adj`);
+  await waitFor({ what: 'a small guest', limitMs: 180_000 }, async () =>
+    (await guest.heldKib()) < 0.5 * GUEST_MIB * KIB ? true : null,
+  );
+  if (setting.interval !== 1) await guest.run(`selfballoon set selfballoon_interval ${setting.interval}`);
+  return daemon;
+}
+
+async function stop(daemon: Daemon): Promise<void> {
+  await daemon.signal('INT');
+  await daemon.waitForEnd();
+}
+
+interface Burst {
+  /** It got all that it asked for, and found it intact. */
+  readonly isWhole: boolean;
+  readonly log: string;
+}
+
+/** A process that takes far more than is left, as fast as it can. */
+async function burst(guest: XenGuest, name: string): Promise<Burst> {
+  const hog = await guest.startProgram(`node /app/lab/guest/memory-hog.js ${HOG_MIB} 10 0`, name);
+  await waitFor({ what: 'the end of the burst', limitMs: 120_000, pauseMs: 1_000 }, async () => {
+    const said = await hog.log();
+    return said.includes('"holds"') || said.includes('allocation-failed') || !(await hog.isRunning()) ? true : null;
+  });
+  if (await hog.isRunning()) await hog.signal('TERM');
+  await hog.waitForEnd();
+  const log = await hog.log();
+  return { isWhole: /"holds"/.test(log) && /"checked".*"damaged":0/.test(log), log };
+}
+
+const killsIn = async (guest: XenGuest): Promise<number> =>
+  Number((await guest.run('dmesg | grep -ci "killed process"; true')).trim());
+
+interface Round {
+  readonly code: string;
+  readonly goal: number | null;
+  readonly wished: number | null;
+}
+
+interface JournalDecision {
+  readonly goal: number | null;
+  readonly wished: number | null;
+  readonly reason: { readonly code: string };
+}
+
+/** What was decided, round by round. */
+function roundsOf(journal: string): readonly Round[] {
+  return journal
+    .split('\n')
+    .filter((line) => line.startsWith('{"kind":"step"'))
+    .flatMap((line) => (JSON.parse(line) as { readonly decisions: readonly JournalDecision[] }).decisions)
+    .map(({ goal, wished, reason }) => ({ goal, wished, code: reason.code }));
+}
