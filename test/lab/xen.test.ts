@@ -3,9 +3,8 @@
  * run; see CONTRIBUTING.md. The suites wait more than they compute, so several run side by side.
  */
 import { describe } from 'node:test';
-import { demandTests } from './xen/demand.js';
+import { burstTests } from './xen/burst.js';
 import { hostTests } from './xen/host.js';
-import { overheadTests } from './xen/overhead.js';
 import { refusals } from './xen/refusals.js';
 import { xenWorld } from './xen/world.js';
 
@@ -14,7 +13,6 @@ const SIDE_BY_SIDE = 3;
 describe('on a real Xen', { concurrency: SIDE_BY_SIDE }, () => {
   const world = xenWorld();
   refusals(world);
-  demandTests(world);
-  overheadTests(world);
+  burstTests(world);
   hostTests(world);
 });

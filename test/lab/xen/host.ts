@@ -18,6 +18,8 @@ const IDLE_MIB = 384;
 const BUSY_MIB = 192;
 const HOG_MIB = 300;
 const KIB = 1024;
+/** As long a guest may stand still on its way. It is looked at once a second; a slow machine takes longer for a look. */
+const STUCK_AFTER_MS = 4_000;
 /** What the host may promise at the start: too little for the busy guest, so that it needs what the idle ones give. */
 const SPARE_MIB = 24;
 
@@ -29,7 +31,7 @@ async function prepare(guest: XenGuest): Promise<void> {
 
 /** The configuration of a host that keeps `reserveMib` for itself. */
 const hostConfig = (reserveMib: number): string =>
-  `${tunablesSection({ selfballoon_interval: 1 })}[xen_host]\nsocket = "${PROXY}"\nreserve_mib = ${reserveMib}\n`;
+  `${tunablesSection({ selfballoon_interval: 2 })}[xen_host]\nsocket = "${PROXY}"\nreserve_mib = ${reserveMib}\n`;
 
 export function hostTests(world: XenWorld): void {
   describe('a whole host', { concurrency: 1 }, () => {
@@ -58,12 +60,12 @@ export function hostTests(world: XenWorld): void {
     });
 
     world.it('two idle guests give memory, and a third that needs it gets it; nobody is killed', async (t) => {
-      await waitFor({ what: 'memory of the idle guests', limitMs: 120_000 }, async () =>
+      await waitFor({ what: 'memory of the idle guests', limitMs: 240_000 }, async () =>
         (await first().heldKib()) + (await second().heldKib()) < 1.2 * IDLE_MIB * KIB ? true : null,
       );
       const hog = await busy().startProgram(`node /app/lab/guest/memory-hog.js ${HOG_MIB} 10 200`, 'hog');
       let freeMibMin = Infinity;
-      await waitFor({ what: 'the end of the demand', limitMs: 180_000 }, async () => {
+      await waitFor({ what: 'the end of the demand', limitMs: 400_000 }, async () => {
         freeMibMin = Math.min(freeMibMin, await world.dom0().freeMib());
         const said = await hog.log();
         assert.ok(!said.includes('allocation-failed'), said);
@@ -80,21 +82,25 @@ export function hostTests(world: XenWorld): void {
       assert.match(await hog.log(), /"checked".*"damaged":0/);
     });
 
-    world.it('a guest that stops obeying is named as stuck within 5 s, and the others go on', async () => {
-      // Paused in the middle of a change: what it was asked for stands, and nothing moves.
-      await askToShrink(world.dom0(), first());
-      await world.dom0().run('xl pause first');
-      const stuck = await waitFor({ what: 'a word on the stuck guest', limitMs: 60_000, pauseMs: 250 }, async () => {
-        const records = tellsIn(await daemon.journal());
-        return records.find(({ code, guest }) => code === 'stuck' && guest.includes('/first:')) ?? null;
-      });
-      assert.ok(stuck.afterMs <= 5_000, `told ${stuck.afterMs} ms after it was asked`);
-      const before = (await statusOf(world.dom0())).version;
-      await waitFor({ what: 'further rounds', limitMs: 30_000 }, async () =>
-        (await statusOf(world.dom0())).version > before + 3 ? true : null,
-      );
-      await world.dom0().run('xl unpause first');
-    });
+    world.it(
+      'a guest that stops obeying is named as stuck at the first look after 4 s, and the others go on',
+      async (t) => {
+        // Paused in the middle of a change: what it was asked for stands, and nothing moves.
+        await askToShrink(world.dom0(), first());
+        await world.dom0().run('xl pause first');
+        const stuck = await waitFor({ what: 'a word on the stuck guest', limitMs: 60_000, pauseMs: 250 }, async () => {
+          const records = tellsIn(await daemon.journal());
+          return records.find(({ code, guest }) => code === 'stuck' && guest.includes('/first:')) ?? null;
+        });
+        t.diagnostic(`told ${Math.round(stuck.afterMs)} ms after it had last moved`);
+        assert.ok(stuck.afterMs >= STUCK_AFTER_MS && stuck.lookBeforeMs < STUCK_AFTER_MS, JSON.stringify(stuck));
+        const before = (await statusOf(world.dom0())).version;
+        await waitFor({ what: 'further rounds', limitMs: 30_000 }, async () =>
+          (await statusOf(world.dom0())).version > before + 3 ? true : null,
+        );
+        await world.dom0().run('xl unpause first');
+      },
+    );
 
     world.it('the connection to xenstored is lost and found again, and nothing is forgotten', async () => {
       await proxy.signal('KILL');
@@ -193,8 +199,10 @@ async function statusOf(dom0: Dom0): Promise<ShownStatus> {
 interface Told {
   readonly code: string;
   readonly guest: string;
-  /** After the guest was last asked for another size without having been on its way already, in milliseconds. */
+  /** After the guest was last seen to have moved, in milliseconds. */
   readonly afterMs: number;
+  /** The same of the look before that one. */
+  readonly lookBeforeMs: number;
 }
 
 interface JournalStep {
@@ -211,12 +219,14 @@ interface JournalStep {
 /** What was told of guests, with how long that was after the last time that the guest moved. */
 function tellsIn(journal: string): readonly Told[] {
   const movedAt = new Map<string, number>();
+  const lookedAt = new Map<string, readonly [before: number, last: number]>();
   const sizes = new Map<string, number>();
   const told: Told[] = [];
   for (const line of journal.split('\n').filter((text) => text.startsWith('{'))) {
     const step = JSON.parse(line) as JournalStep;
     for (const event of step.events ?? []) {
       if (event.kind !== 'reading' || typeof event.guest !== 'string') continue;
+      lookedAt.set(event.guest, [lookedAt.get(event.guest)?.[1] ?? step.at, step.at]);
       const size = event.reading?.current.value;
       if (size === undefined || size === sizes.get(event.guest)) continue;
       sizes.set(event.guest, size);
@@ -224,7 +234,10 @@ function tellsIn(journal: string): readonly Told[] {
     }
     for (const { kind, code = '', guest } of step.actions ?? []) {
       if (typeof guest !== 'string') continue;
-      if (kind === 'tell') told.push({ code, guest, afterMs: step.at - (movedAt.get(guest) ?? step.at) });
+      if (kind !== 'tell') continue;
+      const moved = movedAt.get(guest) ?? step.at;
+      const [before] = lookedAt.get(guest) ?? [step.at, step.at];
+      told.push({ code, guest, afterMs: step.at - moved, lookBeforeMs: before - moved });
     }
   }
   return told;
