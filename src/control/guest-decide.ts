@@ -2,10 +2,10 @@
  * From a policy's wish to what one guest is asked for: held within its limits, and within what its host has. It does not know
  * which policy, and makes no wishes of its own but to keep a guest within its administrator's limits.
  */
-import { millis, minMillis, NO_PAGES, type Millis, type Pages } from '../units.js';
+import { maxPages, millis, minMillis, minPages, NO_PAGES, type Millis, type Pages } from '../units.js';
 import type { GuestDecision } from './actions.js';
 import type { StepContext } from './guest-requests.js';
-import { heldBy, type GuestState } from './guest-state.js';
+import { heldBy, liveTarget, type GuestState } from './guest-state.js';
 import type { Limited } from './limits.js';
 import type { Decision, Wish } from './policy.js';
 import { isLeftOut } from './pursuit.js';
@@ -101,7 +101,8 @@ function withinHost<Memory>(
   if (target > held && isLeftOut(state.pursuit, now)) {
     return { ...decision, target: null, reason: { ...decision.reason, code: 'left-out' } };
   }
-  const granted = safeguards.grant(target, held, view);
+  // What it was told that it may have is kept from others already; it is not taken back for want of a newer look.
+  const granted = maxPages(safeguards.grant(target, held, view), minPages(target, liveTarget(state)));
   if (granted === target) return decision;
   return { ...decision, target: granted, reason: { ...decision.reason, code: 'clamped-to-host' } };
 }

@@ -2,11 +2,12 @@
  * Giving a guest back what was taken from it: at once and wholly, when it is under pressure or when we leave. It does not know
  * whether its host has the memory; that is asked of the step.
  */
-import { maxPages, NO_PAGES, type Pages } from '../units.js';
+import { maxPages, minMillis, NO_PAGES, type Pages } from '../units.js';
 import type { Alarm } from './alarm.js';
 import { askFor, tell, type StepContext } from './guest-requests.js';
-import { heldBy, mostFor, type Draft, type GuestState } from './guest-state.js';
+import { heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
 import type { Decision, Wish } from './policy.js';
+import { isLeftOut } from './pursuit.js';
 import { isReported } from './reading.js';
 import type { Reason } from './reason.js';
 import { isRelieved } from './relief.js';
@@ -35,10 +36,11 @@ export function relieve<Memory>(
 }
 
 /** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
-function hasOrGets<Memory>(state: GuestState<Memory>, most: Pages): boolean {
-  const { pursuit } = state;
-  if (pursuit === null) return (heldBy(state) ?? NO_PAGES) >= most;
-  return pursuit.target >= most && pursuit.phase !== 'failed' && pursuit.phase !== 'stuck';
+function hasOrGets<Memory>({ guest, pursuit, reading }: GuestState<Memory>, most: Pages): boolean {
+  if (pursuit === null) return reading?.current.known === true && reading.current.value >= most;
+  if (pursuit.target < most || pursuit.phase === 'failed') return false;
+  // Asking one that stands still again would only keep memory from others that it does not take.
+  return guest.pool !== undefined || pursuit.phase !== 'stuck';
 }
 
 const SEEN: Readonly<Record<Alarm['cause'], string>> = {
@@ -72,17 +74,22 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
   return { ...decided, wish, shrinkOverflowTo: null };
 }
 
-/** Asks for the most that the guest may have, and then leaves it alone. */
+/**
+ * Asks for the most that the guest may have, and then leaves it alone. A guest of shared memory goes on being looked at until it
+ * has what it may have: what its host has free is known only after a look, and may be too little at first.
+ */
 export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, context: StepContext): void {
   const ceiling = mostFor(state);
   if (ceiling === null) {
     tell(context, state, 'warning', 'cannot-release', 'its maximum was never known, so it keeps what it has');
     return;
   }
+  const isFirst = !state.isReleased;
   state.isReleased = true;
+  if (isFirst && state.guest.pool !== undefined) state.lookDueAt = minMillis(state.lookDueAt, context.now);
   if (!isOurs(state)) return;
   // A request of its own: a guest that was stuck must answer this one too before it counts as released.
-  state.pursuit = null;
+  if (isFirst) state.pursuit = null;
   giveBack(safeguards, state, { code: 'released', numbers: { ceiling } }, context);
 }
 
@@ -90,14 +97,33 @@ export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, co
 export const isOurs = <Memory>({ guest, pursuit, reading }: GuestState<Memory>): boolean =>
   guest.pool === undefined || pursuit !== null || (reading !== null && isReported(reading));
 
+/** Whether a released guest of shared memory neither has nor was told to take all that it may have. */
+export function isOwed<Memory>(state: GuestState<Memory>): boolean {
+  if (!state.isReleased || !state.isDriven || state.guest.pool === undefined || !isOurs(state)) return false;
+  return maxPages(heldBy(state) ?? NO_PAGES, liveTarget(state)) < (mostFor(state) ?? NO_PAGES);
+}
+
 function giveBack<Memory>(safeguards: Safeguards, state: Draft<Memory>, reason: Reason, context: StepContext): void {
   const most = mostFor(state);
   if (most === null) return;
-  const held = heldBy(state);
-  const wished = maxPages(most, held ?? NO_PAGES);
-  const view = context.poolFor(state.guest);
-  const target = view === null ? wished : held === null ? null : safeguards.grant(wished, held, view);
+  const target = granted(safeguards, state, most, context);
   state.decision = { guest: state.guest.id, goal: most, wished: most, target, shrinkOverflowTo: null, reason };
   context.note(state.decision);
   if (state.isDriven && target !== null) askFor(state, target, context);
+}
+
+/** Null: there is nothing to ask for now. What a guest was told that it may take is never taken back here. */
+function granted<Memory>(
+  safeguards: Safeguards,
+  state: GuestState<Memory>,
+  most: Pages,
+  { poolFor, now }: StepContext,
+): Pages | null {
+  const held = heldBy(state);
+  const view = poolFor(state.guest);
+  if (view === null) return maxPages(most, held ?? NO_PAGES);
+  if (held === null || isLeftOut(state.pursuit, now)) return null;
+  const live = maxPages(held, liveTarget(state));
+  const target = safeguards.grant(most, held, view);
+  return target > live ? target : null;
 }

@@ -87,3 +87,7 @@ export function mostFor<Memory>({ limits, maximumSeen }: GuestState<Memory>): Pa
 /** What would have to come back for it to have all that it may have; 0 where that is not known. */
 export const wantOf = <Memory>(state: GuestState<Memory>): Pages =>
   subtractToZero(mostFor(state) ?? NO_PAGES, heldBy(state) ?? NO_PAGES);
+
+/** What it may take already, by what we told it last; 0 where that was refused, or never. */
+export const liveTarget = <Memory>({ pursuit }: GuestState<Memory>): Pages =>
+  pursuit === null || pursuit.phase === 'failed' ? NO_PAGES : pursuit.target;

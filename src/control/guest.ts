@@ -5,7 +5,7 @@
 import { addMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
 import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
-import { release, relieve, whileRelieved } from './guest-give-back.js';
+import { isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
 import { carryOut, finishAction, tell, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
 import { draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
 import type { GuestLimits } from './limits.js';
@@ -161,7 +161,7 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
 /** The policy's time, when that comes before the next look is due anyway. */
 function nextLook<Memory>(state: GuestState<Memory>, { now, tunables }: StepContext): Millis {
   const { policyDueAt, guest, pursuit } = state;
-  const isOnTheWay = guest.pool !== undefined && isOnItsWay(pursuit, now);
+  const isOnTheWay = guest.pool !== undefined && (isOnItsWay(pursuit, now) || isOwed(state));
   const byInterval = addMillis(now, isOnTheWay ? LOOK_ON_THE_WAY : lookInterval(tunables));
   return policyDueAt !== null && policyDueAt > now ? minMillis(policyDueAt, byInterval) : byInterval;
 }

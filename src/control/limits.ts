@@ -13,6 +13,13 @@ export interface GuestLimits {
 
 export const NO_LIMITS: GuestLimits = { floor: NO_PAGES, ceiling: null };
 
+/** Our configuration's limits, and what its hypervisor's administrator allows: no floor is lowered, and our ceiling comes first. */
+export function narrowed(configured: GuestLimits, given: GuestLimits): GuestLimits {
+  const floor = maxPages(configured.floor, given.floor);
+  const ceiling = configured.ceiling ?? given.ceiling;
+  return { floor, ceiling: ceiling === null ? null : maxPages(ceiling, floor) };
+}
+
 /** The most that the guest may be set to now, or null when nobody knows. */
 export function ceilingNow(limits: GuestLimits, maximum: Signal<Pages>): Pages | null {
   if (!maximum.known) return limits.ceiling;

@@ -27,7 +27,7 @@ export interface GuestDescription {
   readonly capabilities: Capabilities;
   /** The host memory that it shares with others; left out where nobody here can tell. */
   readonly pool?: PoolId;
-  /** What its hypervisor's administrator allows it. What our own configuration says comes before it. Left out: nothing. */
+  /** What its hypervisor's administrator allows it. Our own configuration's ceiling comes before it, the higher floor holds. */
   readonly limits?: GuestLimits;
 }
 

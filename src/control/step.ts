@@ -9,10 +9,10 @@ import type { Action, GuestDecision } from './actions.js';
 import type { ActionId, Event, GuestEvent, HostEvent } from './events.js';
 import { believableHost } from './believe.js';
 import { createGuestControl, type GuestControl, type GuestSettings } from './guest.js';
-import { isOurs } from './guest-give-back.js';
+import { isOurs, isOwed } from './guest-give-back.js';
 import type { StepContext } from './guest-requests.js';
 import { promisedTo, wakeAtOf, wantOf, type GuestState } from './guest-state.js';
-import { NO_LIMITS, type GuestLimits } from './limits.js';
+import { narrowed, NO_LIMITS, type GuestLimits } from './limits.js';
 import type { Safeguards } from './safeguards.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
 import { HOST_READING_AGE_MAX, spareIn, type HostReading, type PoolId, type PoolView } from './pool.js';
@@ -84,6 +84,8 @@ class StepRun<Memory> implements StepContext {
   #pools: Readonly<Record<PoolId, HostReading>>;
   /** What part of its want each guest of a pool gets, while all of them want everything. */
   readonly #shares = new Map<PoolId, number>();
+  /** Of which there is a look in this step. */
+  readonly #seenPools = new Set<PoolId>();
 
   constructor(
     readonly control: GuestControl<Memory>,
@@ -116,6 +118,7 @@ class StepRun<Memory> implements StepContext {
   }
 
   finish(): StepResult<Memory> {
+    for (const pool of this.#seenPools) this.#giveBackAgain(pool);
     const states = this.#states;
     let wakeAt = Infinity;
     for (const [place, before] of states.entries()) {
@@ -214,7 +217,8 @@ class StepRun<Memory> implements StepContext {
 
   #settingsOf(guest: GuestDescription): GuestSettings {
     const { limits, isDryRun } = this.before;
-    return { limits: limits[guest.id] ?? limits[guest.name] ?? guest.limits ?? NO_LIMITS, isDriven: !isDryRun };
+    const configured = limits[guest.id] ?? limits[guest.name] ?? NO_LIMITS;
+    return { limits: narrowed(configured, guest.limits ?? NO_LIMITS), isDriven: !isDryRun };
   }
 
   #change(guest: GuestDescription): void {
@@ -224,9 +228,19 @@ class StepRun<Memory> implements StepContext {
     this.#states[place] = this.control.change(state, guest, this.#settingsOf(guest));
   }
 
+  /** What guests could not be given back when they were released, now that it is known what their host has free. */
+  #giveBackAgain(pool: PoolId): void {
+    const isOf = (state: GuestState<Memory>): boolean => state.guest.pool === pool && isOwed(state);
+    if (!this.#states.some(isOf)) return;
+    this.#shareOut(isOf);
+    this.#states = this.#states.map((state) => (isOf(state) ? this.#safely(state, { kind: 'released' }) : state));
+    this.#shares.clear();
+  }
+
   #observeHost(raw: HostReading): void {
     const host = believableHost(raw, this.now, HOST_READING_AGE_MAX);
     this.#pools = { ...this.#pools, [host.pool]: host };
+    this.#seenPools.add(host.pool);
   }
 
   /** What a guest's growth must fit in: what is free, less what other guests were promised and have not taken. */
@@ -287,7 +301,7 @@ class StepRun<Memory> implements StepContext {
     if (this.before.hasFrontswap) {
       this.#setTunables('frontswap_selfshrinking', { ...this.tunables, frontswap_selfshrinking: 0 });
     }
-    this.#shareOut();
+    this.#shareOut((state) => state.isDriven && isOurs(state));
     this.#changeAll({ kind: 'released' });
     this.#shares.clear();
     this.#tell('info', 'released', null, 'everything is being given back; selfballooning is 0 now');
@@ -295,9 +309,8 @@ class StepRun<Memory> implements StepContext {
   }
 
   /** A host may not have what all its guests could have together: then each gets the same part of what it lacks. */
-  #shareOut(): void {
+  #shareOut(gets: (state: GuestState<Memory>) => boolean): void {
     const wanted = new Map<PoolId, Pages>();
-    const gets = (state: GuestState<Memory>): boolean => state.isDriven && isOurs(state);
     for (const state of this.#states.filter(gets)) {
       const { pool } = state.guest;
       if (pool !== undefined) wanted.set(pool, addPages(wanted.get(pool) ?? NO_PAGES, wantOf(state)));
@@ -306,8 +319,6 @@ class StepRun<Memory> implements StepContext {
       const spare = spareIn(this.#viewOf(pool, (state) => !gets(state)));
       if (spare >= want) continue;
       this.#shares.set(pool, spare / want);
-      const text = `its host has ${spare} pages free, and ${want} would give everything back: each guest gets a part`;
-      this.#tell('warning', 'cannot-release', null, `${pool}: ${text}`);
     }
   }
 

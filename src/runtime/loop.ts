@@ -4,13 +4,14 @@
  */
 import type { Action, Answer, GuestAction, Tell } from '../control/actions.js';
 import type { ActionId, Event } from '../control/events.js';
+import { isOwed } from '../control/guest-give-back.js';
 import type { GuestState } from '../control/guest-state.js';
 import { encodeState, JOURNAL_FORMAT, type Journal, type StartRecord } from '../control/journal.js';
 import type { Clock, GuestNotice, Hypervisor } from '../control/ports.js';
 import type { GuestId } from '../control/reading.js';
 import type { ControlState, Step, StepResult } from '../control/step.js';
 import { errorText, SelfballoonError } from '../errors.js';
-import { addMillis, millis, type Millis } from '../units.js';
+import { addMillis, millis, minMillis, type Millis } from '../units.js';
 import type { Commands, TunableListener } from './commands.js';
 import { Executor } from './executor.js';
 import { Inbox } from './inbox.js';
@@ -34,6 +35,8 @@ export interface LoopParts<Memory> {
 
 /** How long giving everything back may take at the end before we leave without the answers. */
 const FAREWELL_MAX = millis(10_000);
+/** How long a host's guests wait for memory that has yet to be seen as free. */
+const OWED_MAX = millis(3_000);
 /** A hypervisor that was lost is asked again after this. */
 const WATCH_AGAIN_AFTER = millis(5_000);
 
@@ -100,9 +103,12 @@ export class Loop<Memory> implements Commands {
     const limit = clock.timeLimit(FAREWELL_MAX);
     this.#post({ kind: 'release', id: 0 });
     this.#turn();
-    while (this.#unanswered().length > 0 && clock.now() < until) {
-      await this.#inbox.wait(clock, until, limit);
-      this.#turn();
+    const owedUntil = addMillis(clock.now(), OWED_MAX);
+    const isWaitedFor = (): boolean =>
+      this.#unanswered().length > 0 || (this.#guestsWhere(isOwed).length > 0 && clock.now() < owedUntil);
+    while (isWaitedFor() && clock.now() < until) {
+      const wakeAt = this.#turn();
+      if (isWaitedFor()) await this.#inbox.wait(clock, minMillis(wakeAt ?? until, until), limit);
     }
     return this.#notReleased();
   }
@@ -207,7 +213,7 @@ export class Loop<Memory> implements Commands {
     return this.#guestsWhere(
       ({ isDriven, isReleased, pursuit }) =>
         isDriven && (!isReleased || pursuit?.phase === 'asked' || pursuit?.phase === 'failed'),
-    );
+    ).concat(this.#guestsWhere(isOwed));
   }
 
   #guestsWhere(test: (state: GuestState<Memory>) => boolean): GuestId[] {

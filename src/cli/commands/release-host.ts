@@ -15,7 +15,7 @@ import { openXenHostPlace } from '../daemon/xen-host-place.js';
 /** Domains are there within this, or xenstored has a problem. */
 const LOOK_MAX = millis(10_000);
 /** As long nothing new must have come: then all are known. */
-const QUIET = millis(1_000);
+const QUIET = millis(1_500);
 
 /** Returns a sentence that says what was done. Throws `SelfballoonError` as `run` does. */
 export async function releaseHost(config: Config, print: (text: string) => void): Promise<string> {
@@ -25,7 +25,7 @@ export async function releaseHost(config: Config, print: (text: string) => void)
     policyName: hostPolicy.name,
     state: initialState<SelfshrinkMemory>({
       // Nothing is decided meanwhile: it only looks.
-      tunables: { ...place.tunables, selfballooning: 0 },
+      tunables: { ...place.tunables, selfballooning: 0, selfballoon_interval: 1 },
       isDryRun: config.isDryRun,
       hasFrontswap: false,
       limits: config.guestLimits,

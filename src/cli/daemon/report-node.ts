@@ -1,9 +1,12 @@
 /** The node of xenstore into which this guest's reports are written, with a connection that is made anew when it is lost. */
+import { unlessAborted } from '../../control/abort.js';
 import { openXenbusDevice, openXenstore, XENBUS_DEVICE, XenstoreError, type Xenstore } from '../../xenstore/index.js';
 
 /** Below this domain's own folder. The toolstack lets a guest write below `data`. */
 const FOLDER = 'data/selfballoon';
 const NODE = `${FOLDER}/report`;
+
+const GONE = new Set(['EUNAVAILABLE', 'ETIMEDOUT']);
 
 export interface ReportNode {
   readonly description: string;
@@ -18,6 +21,9 @@ type Connect = () => Promise<Xenstore>;
 
 const connectThroughDevice: Connect = async () => openXenstore({ transport: await openXenbusDevice(XENBUS_DEVICE) });
 
+const givenUp = (): XenstoreError =>
+  new XenstoreError({ xenstoreCode: 'ETIMEDOUT', message: 'a report was given up, for the reporter ends' });
+
 /** Opens the device once, to see that it can be. Rejects with `XenstoreError`. */
 export async function openReportNode(connect: Connect = connectThroughDevice): Promise<ReportNode> {
   let store: Xenstore | null = await connect();
@@ -31,9 +37,12 @@ export async function openReportNode(connect: Connect = connectThroughDevice): P
     publish: async (text, signal) => {
       store ??= await connect();
       try {
-        await store.write(NODE, text, { signal });
+        // The write has the store's own time limit; with a signal it would have none.
+        await unlessAborted(store.write(NODE, text), signal, givenUp);
       } catch (error) {
-        if (error instanceof XenstoreError && error.xenstoreCode === 'EUNAVAILABLE') await drop();
+        // A connection that does not answer is as good as lost.
+        const isGone = error instanceof XenstoreError && GONE.has(error.xenstoreCode);
+        if (isGone && !signal.aborted) await drop();
         throw error;
       }
     },

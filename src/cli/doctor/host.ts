@@ -1,9 +1,10 @@
 /** Can a Xen host be driven from here: is xenstored to be reached, is the host's memory to be seen, who reports? */
-import type { Config } from '../../config/index.js';
+import type { Config, XenSight } from '../../config/index.js';
 import { errorText } from '../../errors.js';
 import type { XenSituation } from '../../hypervisors/xen-guest/detect.js';
 import { DOMAINS, homeOf, NODES, parseDomid } from '../../hypervisors/xen-host/codec.js';
 import { openLimitSetter } from '../../hypervisors/xen-host/xenctrl.js';
+import { openXlSight } from '../../hypervisors/xen-host/xl-sight.js';
 import { openXenstat } from '../../hypervisors/xen-host/xenstat.js';
 import { connectUnixSocket, openXenstore, XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { fail, ok, warn, type Finding } from './finding.js';
@@ -18,7 +19,7 @@ export async function checkHost(xen: XenSituation, { xenHost }: Config): Promise
   return [
     ok(`this is dom0 (${xen.seen})`),
     ...(await checkStore(xenHost.socket)),
-    await checkSight(),
+    await checkSight(xenHost.sight),
     await checkLimits(),
   ];
 }
@@ -41,7 +42,7 @@ async function checkReporters(store: Xenstore): Promise<Finding> {
   const domains = (await store.list(DOMAINS)).map(parseDomid).filter((domid) => domid !== null && domid !== 0);
   const reporting = await Promise.all(domains.map((domid) => reports(store, domid ?? 0)));
   const count = reporting.filter((isReporting) => isReporting).length;
-  const what = `${count} of ${domains.length} guests report what they need`;
+  const what = `${count} of ${domains.length} guests have a report in xenstore`;
   if (count === domains.length) return ok(what);
   return warn(what, 'Run selfballoon report in the others; without it they are left alone, but for their limits');
 }
@@ -58,9 +59,9 @@ async function reports(store: Xenstore, domid: number): Promise<boolean> {
   return false;
 }
 
-async function checkSight(): Promise<Finding> {
+async function checkSight(asked: XenSight): Promise<Finding> {
   try {
-    const sight = await openXenstat();
+    const sight = asked === 'xl' ? openXlSight() : await openXenstat();
     try {
       const { free, total } = await sight.look(AbortSignal.timeout(LIMIT_MS));
       const mib = (size: number): number => Math.floor(size / 1024);
@@ -69,10 +70,9 @@ async function checkSight(): Promise<Finding> {
       await sight.close();
     }
   } catch (error) {
-    return warn(
-      `libxenstat cannot be used: ${errorText(error)}`,
-      'The xl tool is used instead, a process for each look',
-    );
+    const what = `the host's memory cannot be seen: ${errorText(error)}`;
+    if (asked !== 'auto') return fail(what, 'Set xen_host.sight to auto, or mend this');
+    return warn(what, 'The xl tools are used instead, three processes for each look');
   }
 }
 

@@ -168,7 +168,7 @@ class XenHost implements Hypervisor {
         async (store) => {
           // dom0 has no such node before somebody sets it.
           if (domid !== DOM0) await store.read(path);
-          await this.#moveLimit(domid, target);
+          await this.#moveLimit(guest, domid, target);
           await store.write(path, text);
         },
         { signal },
@@ -185,8 +185,9 @@ class XenHost implements Hypervisor {
    * Before the target: a guest must be able to reach it, and unable to pass it. dom0 is trusted with its own. It is waited for
    * without a time limit: it cannot be stopped, and must not land after that of a newer target.
    */
-  async #moveLimit(domid: number, target: GuestSize): Promise<void> {
-    if (domid === DOM0) return;
+  async #moveLimit(guest: GuestId, domid: number, target: GuestSize): Promise<void> {
+    // Where nobody says what else it could have, Xen's limit does: it must not go down with the target.
+    if (domid === DOM0 || this.#roster.find(guest)?.staticMax.known !== true) return;
     await this.#options.limits?.set(domid, kib(pagesToKib(target) + LIMIT_SLACK));
   }
 

@@ -102,13 +102,14 @@ export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis):
   }
   const { fields } = reported.report;
   const told = <T>(field: Field<T>): Signal<T> => stamp(field, reported.at);
+  const total = totalNow(reported, held);
   return {
     ...NOTHING_KNOWN,
     ...sizes,
     at,
-    total: totalNow(reported, held),
-    free: told(fields.free),
-    available: told(fields.available),
+    total,
+    free: within(told(fields.free), total),
+    available: within(told(fields.available), total),
     cached: told(fields.cached),
     committed: told(fields.committed),
     reserve: told(fields.reserve),
@@ -136,6 +137,10 @@ function maximumOf({ staticMax }: DomainRecord, { maximum }: DomainSight): Field
   const limit = kibToPagesDown(maximum);
   return { known: true, value: staticMax.known ? minPages(staticMax.value, limit) : limit };
 }
+
+/** What was free in a larger guest a moment ago: no more of it is now than the guest has. */
+const within = (part: Signal<Pages>, total: Signal<Pages>): Signal<Pages> =>
+  part.known && total.known ? { ...part, value: minPages(part.value, total.value) } : part;
 
 /** A kernel keeps some of what its balloon driver counts for itself: its page array and more. Beyond this part it is a lie. */
 const HIDDEN_PART_MAX = 4;

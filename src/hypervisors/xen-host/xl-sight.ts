@@ -33,11 +33,12 @@ export function openXlSight(tool: RunTool = runTool): SightSource {
 async function look(tool: RunTool, signal: AbortSignal): Promise<HostSight> {
   let texts: readonly [string, string, string];
   try {
-    texts = await Promise.all([
-      tool('xl', ['info'], signal),
+    const [list, top] = await Promise.all([
       tool('xl', ['list'], signal),
       tool('xentop', ['-b', '-f', '-i', '1'], signal),
     ]);
+    // After it: what a guest takes meanwhile must be missing from what is free, and not count twice.
+    texts = [await tool('xl', ['info'], signal), list, top];
   } catch (error) {
     if (signal.aborted) throw lookTooSlow(DESCRIPTION);
     throw failed(errorText(error), error);

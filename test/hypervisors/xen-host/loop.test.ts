@@ -220,19 +220,28 @@ describe('a Xen host that is driven', () => {
     assert.equal(host.mib(1), held);
   });
 
-  it('gives every guest back what it may have, on the way out', async (test) => {
-    const host = await Host.open(test, (xen, lives) => {
-      guest(xen, lives, 1, 256, 40);
-      guest(xen, lives, 2, 256, 40);
+  // What the host had free when it was last looked at is old by then, but in one of these.
+  for (const second of [60, 62, 64]) {
+    it(`gives every guest back what it may have, on the way out, at whatever moment (${second} s)`, async (test) => {
+      const host = await Host.open(test, (xen, lives) => {
+        guest(xen, lives, 1, 256, 40);
+        guest(xen, lives, 2, 256, 40);
+      });
+      await host.to(second);
+      await host.end();
+      const giving = host.loop.giveBack();
+      await host.to(second + 5);
+      const short = await giving;
+      for (const domid of [1, 2]) {
+        const target = Number(host.rig.xen.text(`/local/domain/${domid}/memory/target`));
+        assert.ok(target > 400 * MIB && target <= 512 * MIB, `domain ${domid} is told ${target} KiB`);
+        assert.equal(
+          short.some((id) => id.endsWith(`:${domid}`)),
+          target < 512 * MIB,
+        );
+      }
+      await host.rig.host.close();
+      assert.equal((await host.rig.host.watchGuests(NEVER)[Symbol.asyncIterator]().next()).done, true);
     });
-    await host.to(60);
-    await host.end();
-    assert.deepEqual(await host.loop.giveBack(), []);
-    for (const domid of [1, 2]) {
-      const target = Number(host.rig.xen.text(`/local/domain/${domid}/memory/target`));
-      assert.ok(target > 400 * MIB && target <= 512 * MIB, `domain ${domid} is told ${target} KiB`);
-    }
-    await host.rig.host.close();
-    assert.equal((await host.rig.host.watchGuests(NEVER)[Symbol.asyncIterator]().next()).done, true);
-  });
+  }
 });
