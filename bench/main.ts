@@ -13,6 +13,7 @@ import { benchLoop } from './loop.js';
 import { benchPolicy } from './policy.js';
 import type { BenchRow } from './row.js';
 import { benchSignals } from './signals.js';
+import { benchXenHost } from './xen-host.js';
 
 const BENCHMARKS: Readonly<Record<string, () => readonly BenchRow[] | Promise<readonly BenchRow[]>>> = {
   policy: benchPolicy,
@@ -20,6 +21,7 @@ const BENCHMARKS: Readonly<Record<string, () => readonly BenchRow[] | Promise<re
   simulator: benchSimulator,
   loop: benchLoop,
   signals: benchSignals,
+  'xen-host': benchXenHost,
   alarm: benchAlarm,
   daemon: benchDaemon,
 };

@@ -1,6 +1,6 @@
 /** One connection's view of the fake xenstored: its transactions, its watches, and what each request does. */
 import type { Frame } from '../../../src/xenstore/codec.js';
-import { Refusal, type FakeStore } from './fake-store.js';
+import { Refusal, type FakeStore, type Nodes } from './fake-store.js';
 
 export interface FakeWatch {
   /** As it was asked for: events to a relative watch have relative paths. */
@@ -19,13 +19,25 @@ export interface FakeWorld {
   readonly changed: (path: string) => void;
 }
 
+/** What one transaction has seen and done; `id` 0 is none. */
+interface FakeTransaction {
+  readonly copy: FakeStore;
+  /** The nodes as they were when it began. */
+  readonly before: Nodes;
+  /** What others must not have changed when it ends. */
+  readonly touched: Set<string>;
+  readonly changes: { readonly path: string; readonly make: (store: FakeStore) => void }[];
+}
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
+
 const OK = Buffer.from('OK\0');
 const text = (...strings: readonly string[]): Buffer => Buffer.from(strings.map((one) => `${one}\0`).join(''));
 const PAYLOAD_MAX = 4096;
 
 export class FakeSession {
   readonly watches: FakeWatch[] = [];
-  readonly transactions = new Map<number, { readonly copy: FakeStore; readonly from: number; changed: string[] }>();
+  readonly transactions = new Map<number, FakeTransaction>();
   #lastTransaction = 0;
 
   constructor(
@@ -60,8 +72,16 @@ export class FakeSession {
   }
 
   #onNode({ operation, transactionId, payload }: Frame, path: string, strings: readonly string[]): Buffer {
-    const { copy: store } = this.#transaction(transactionId);
+    const transaction = this.#transaction(transactionId);
+    const store = transaction?.copy ?? this.world.store;
     const { domid } = this;
+    if (transaction !== null) touch(transaction, path);
+    const change = (make: (store: FakeStore) => void): Buffer => {
+      make(store);
+      if (transaction === null) this.world.changed(path);
+      else transaction.changes.push({ path, make });
+      return OK;
+    };
     switch (operation) {
       case 'READ':
         return store.node(path, domid).value;
@@ -71,34 +91,34 @@ export class FakeSession {
         return this.#listPart(store, path, Number(strings[1]));
       case 'GET_PERMS':
         return text(...store.node(path, domid).permissions);
-      case 'WRITE':
-        store.write(path, payload.subarray(payload.indexOf(0) + 1), domid);
-        return this.#changed(transactionId, path);
+      case 'WRITE': {
+        const value = payload.subarray(payload.indexOf(0) + 1);
+        return change((on) => {
+          on.write(path, value, domid);
+        });
+      }
       case 'MKDIR':
-        store.make(path, domid);
-        return this.#changed(transactionId, path);
+        return change((on) => {
+          on.make(path, domid);
+        });
       case 'RM':
-        store.remove(path, domid);
-        return this.#changed(transactionId, path);
+        return change((on) => {
+          on.remove(path, domid);
+        });
       case 'SET_PERMS':
-        store.setPermissions(path, strings.slice(1, -1), domid);
-        return this.#changed(transactionId, path);
+        return change((on) => {
+          on.setPermissions(path, strings.slice(1, -1), domid);
+        });
       default:
         throw new Refusal('ENOSYS');
     }
   }
 
-  #transaction(id: number): { readonly copy: FakeStore; readonly from: number; changed: string[] } {
-    if (id === 0) return { copy: this.world.store, from: 0, changed: [] };
+  #transaction(id: number): FakeTransaction | null {
+    if (id === 0) return null;
     const found = this.transactions.get(id);
     if (found === undefined) throw new Refusal('ENOENT');
     return found;
-  }
-
-  #changed(id: number, path: string): Buffer {
-    if (id === 0) this.world.changed(path);
-    else this.#transaction(id).changed.push(path);
-    return OK;
   }
 
   #list(store: FakeStore, path: string): Buffer {
@@ -120,19 +140,22 @@ export class FakeSession {
     const { store, transactionsMax } = this.world;
     if (this.transactions.size >= transactionsMax) throw new Refusal('ENOSPC');
     this.#lastTransaction += 1;
-    this.transactions.set(this.#lastTransaction, { copy: store.copy(), from: store.version, changed: [] });
+    const copy = store.copy();
+    const before = new Map(store.nodes);
+    this.transactions.set(this.#lastTransaction, { copy, before, touched: new Set(), changes: [] });
     return text(String(this.#lastTransaction));
   }
 
   #end(id: number, how: string): Buffer {
-    const { copy, from, changed } = this.#transaction(id);
+    const transaction = this.#transaction(id);
+    if (transaction === null) throw new Refusal('ENOENT');
+    const { before, touched, changes } = transaction;
     const { store } = this.world;
     this.transactions.delete(id);
     if (how !== 'T') return OK;
-    if (store.version !== from) throw new Refusal('EAGAIN');
-    store.nodes = copy.nodes;
-    store.version = copy.version;
-    for (const path of changed) this.world.changed(path);
+    for (const path of touched) if (store.nodes.get(path) !== before.get(path)) throw new Refusal('EAGAIN');
+    for (const { make } of changes) make(store);
+    for (const { path } of changes) this.world.changed(path);
     return OK;
   }
 
@@ -164,4 +187,10 @@ export class FakeSession {
       return isGone ? [told(watch.path)] : [];
     });
   }
+}
+
+/** A node, and where it is not there, what would have to change for it to be made. */
+function touch({ before, touched }: FakeTransaction, path: string): void {
+  touched.add(path);
+  for (let at = path; !before.has(at) && at !== '/'; at = parentOf(at)) touched.add(parentOf(at));
 }

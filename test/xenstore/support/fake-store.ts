@@ -1,6 +1,6 @@
 /**
  * A small honest store for the fake xenstored: nodes with values and permissions, as the protocol's specification has them. A
- * transaction is a copy, and any write by others in between is a conflict. It knows nothing of connections.
+ * transaction is a copy; what others write in between to a node that it has touched is a conflict. It knows nothing of connections.
  */
 
 /** What the fake answers with an error: the word for the wire. */

@@ -6,7 +6,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { encodeFrame, type Frame } from '../../../src/xenstore/codec.js';
 import { FrameDecoder } from '../../../src/xenstore/frame-decoder.js';
 import { FakeSession, type FakeWorld } from './fake-session.js';
@@ -14,6 +13,11 @@ import { FakeStore, Refusal } from './fake-store.js';
 
 /** What an answer is made into; nothing: silence. */
 export type Tamper = (answer: Frame, request: Frame) => readonly Buffer[];
+
+/** Something that ends, as a test does, and then calls what it was given. */
+export interface Ending {
+  readonly after: (end: () => Promise<void>) => void;
+}
 
 interface Connection {
   readonly socket: Socket;
@@ -46,7 +50,7 @@ export class FakeXenstored {
     });
   }
 
-  static async start(context: TestContext): Promise<FakeXenstored> {
+  static async start(context: Ending): Promise<FakeXenstored> {
     const fake = new FakeXenstored();
     await new Promise<void>((resolve) => fake.#server.listen(fake.path, resolve));
     context.after(() => fake.stop());
