@@ -1,4 +1,5 @@
 /** The real clock: milliseconds since 1970 when the process started, then monotonic, so that setting the time moves nothing. */
+import { setMaxListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import type { Clock } from '../control/ports.js';
 import { millis, type Millis } from '../units.js';
@@ -22,6 +23,8 @@ export class RealClock implements Clock {
   /** Not `AbortSignal.timeout`: what it holds weakly outlives the fast collections, and an idle daemon's heap grows by it. */
   timeLimit(length: Millis): AbortSignal {
     const limit = new AbortController();
+    // All calls of a round share it: from the eleventh on Node.js would warn of a leak that is none.
+    setMaxListeners(0, limit.signal);
     setTimeout(() => {
       limit.abort(OUT_OF_TIME);
     }, Math.ceil(length)).unref();

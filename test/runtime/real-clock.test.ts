@@ -65,6 +65,17 @@ describe('the real clock', () => {
     assert.deepEqual(getEventListeners(signal, 'abort'), []);
   });
 
+  it('gives a time limit that all calls of a round may share, without a warning of a leak', async () => {
+    const warnings: string[] = [];
+    const onWarning = ({ name }: Error): void => void warnings.push(name);
+    process.on('warning', onWarning);
+    const limit = new RealClock().timeLimit(FAR);
+    for (let call = 0; call < 200; call += 1) limit.addEventListener('abort', () => call, { once: true });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    assert.deepEqual(warnings, []);
+  });
+
   it('aborts a time limit once its length has passed', async () => {
     const limit = new RealClock().timeLimit(millis(5));
     if (!limit.aborted) {
