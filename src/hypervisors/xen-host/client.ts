@@ -128,7 +128,7 @@ class XenHost implements Hypervisor {
         reserve: this.#options.reserve,
       },
     });
-    this.#roster.tellSilence(this.#options.clock.now());
+    if ('store' in this.#connection.state) this.#roster.tellSilence(this.#options.clock.now());
     const domains = new Map(sight.domains.map((domain) => [domain.domid, domain]));
     for (const guest of guests) report(this.#readOne(guest, domains, at));
   }

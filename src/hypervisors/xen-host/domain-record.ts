@@ -82,9 +82,12 @@ const SILENT_AFTER = millis(30_000);
 
 const silence = (at: Millis): Alarm => ({ cause: 'silent', at, availablePages: null, totalPages: null });
 
-/** The alarm of a guest whose last report is from long before `now`; null while it is not. */
-export const silenceOf = ({ reported }: DomainRecord, now: Millis): Alarm | null =>
-  reported !== null && now - reported.at > SILENT_AFTER ? silence(now) : null;
+/**
+ * The alarm of a guest whose last report is from long before `now`; null while it is not. What nobody listened to was no silence:
+ * it begins at `listeningFrom` at the earliest.
+ */
+export const silenceOf = ({ reported }: DomainRecord, now: Millis, listeningFrom: Millis): Alarm | null =>
+  reported !== null && now - Math.max(reported.at, listeningFrom) > SILENT_AFTER ? silence(now) : null;
 
 /** One reading: what it holds by Xen's word, what it needs by its own. */
 export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis): Reading {

@@ -6,7 +6,7 @@ import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
-import type { Millis } from '../../units.js';
+import { millis, type Millis } from '../../units.js';
 import type { Xenstore } from '../../xenstore/index.js';
 import { DOMAINS, limitsOf, parseDomid } from './codec.js';
 import { DomainWatch } from './domain-watch.js';
@@ -37,6 +37,8 @@ export class Roster {
   readonly #options: RosterOptions;
   readonly #entries = new Map<number, Entry>();
   readonly #ids = new Map<GuestId, number>();
+  /** When the connection that is followed now was taken up. */
+  #followedFrom = millis(0);
   /** Aborted when another connection is followed. */
   #following = new AbortController();
 
@@ -55,10 +57,10 @@ export class Roster {
     return Array.from(this.#entries.values(), ({ told }) => told);
   }
 
-  /** Tells of guests that have not reported for long: once for each silence. */
+  /** Tells of guests that have not reported for long: once for each silence. To be called only while there is a connection. */
   tellSilence(now: Millis): void {
     for (const entry of this.#entries.values()) {
-      const alarm = silenceOf(entry.watch.record, now);
+      const alarm = silenceOf(entry.watch.record, now, this.#followedFrom);
       if (alarm !== null && !entry.isSilent) this.#options.put({ kind: 'guest-alarm', guest: entry.id, alarm });
       entry.isSilent = alarm !== null;
     }
@@ -72,6 +74,7 @@ export class Roster {
     this.#following.abort();
     const following = new AbortController();
     this.#following = following;
+    this.#followedFrom = this.#options.clock.now();
     for (const entry of this.#entries.values()) {
       entry.watch.end();
       entry.isWatched = false;

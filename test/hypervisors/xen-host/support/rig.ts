@@ -1,5 +1,6 @@
 /** The xen-host adapter over a fake xenstored on a real socket, a fake Xen, and virtual time. Closed after the test. */
 import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
 import type { TestContext } from 'node:test';
 import type { GuestNotice, Hypervisor, ReadOutcome } from '../../../../src/control/ports.js';
 import type { HostReading } from '../../../../src/control/pool.js';
@@ -15,6 +16,7 @@ import { fixture } from '../../../support/paths.js';
 import { FakeXen } from './fake-xen.js';
 
 export const NEVER: AbortSignal = new AbortController().signal;
+setMaxListeners(0, NEVER);
 export const RESERVE = mibToPages(mib(64));
 /** Turns of the event loop in which nothing happens, after which nothing more will without time or somebody moving on. */
 const QUIET_TURNS = 12;

@@ -1,0 +1,92 @@
+/** Protects a guest whose reporter is dead: it is told of once for each silence, and our own deafness is not taken for its silence. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { known, knownAt } from '../../../src/control/signal.js';
+import { emptyRecord, readingOf, silenceOf, withReport } from '../../../src/hypervisors/xen-host/domain-record.js';
+import { parseReport } from '../../../src/signals/report.js';
+import { kib, millis, pages } from '../../../src/units.js';
+import { REPORT, reportText, type Rig } from './support/rig.js';
+import { ONE, openTwo, TWO } from './support/two-domains.js';
+
+const silent = (rig: Rig): readonly string[] =>
+  rig.notices.flatMap((notice) =>
+    notice.kind === 'guest-alarm' && notice.alarm.cause === 'silent' ? [`${notice.guest} at ${notice.alarm.at}`] : [],
+  );
+
+/** Looks every second until `at`, as the loop does, while these domains report. */
+async function lookUntil(rig: Rig, at: number, reporting: readonly number[]): Promise<void> {
+  for (let now = rig.clock.now() + 1_000; now <= at; now += 1_000) {
+    for (const domid of reporting) rig.xen.put(`/local/domain/${domid}/${REPORT}`, reportText(now));
+    await rig.to(now);
+    await rig.look([ONE, TWO]);
+    await rig.settle();
+  }
+}
+
+describe('a guest that reports no more', () => {
+  it('is told of after 30 s, once, and again when it was heard of in between', async (test) => {
+    const rig = await openTwo(test);
+    await lookUntil(rig, 5_000, [1, 2]);
+    await lookUntil(rig, 120_000, [2]);
+    assert.deepEqual(silent(rig), [`${ONE} at 35000`]);
+    await lookUntil(rig, 125_000, [1, 2]);
+    await lookUntil(rig, 200_000, [2]);
+    assert.deepEqual(silent(rig), [`${ONE} at 35000`, `${ONE} at 155000`]);
+  });
+
+  it('is told of at once when its report is taken away, and the ones that never reported are not', async (test) => {
+    const rig = await openTwo(test);
+    await lookUntil(rig, 5_000, [1]);
+    rig.xen.remove(`/local/domain/1/${REPORT}`);
+    await lookUntil(rig, 120_000, []);
+    assert.equal(silent(rig).length, 1);
+    assert.match(silent(rig)[0] ?? '', new RegExp(`^${ONE} `));
+  });
+
+  it('is not told of for our own lost connection: nobody was listening', async (test) => {
+    const rig = await openTwo(test);
+    await lookUntil(rig, 5_000, [1, 2]);
+    rig.isDown = true;
+    await rig.cut();
+    await lookUntil(rig, 100_000, [1, 2]);
+    rig.isDown = false;
+    await lookUntil(rig, 160_000, [1, 2]);
+    assert.deepEqual(silent(rig), []);
+    assert.equal(rig.told.length, 2);
+  });
+
+  it('is told of 30 s after the connection is found, when it went silent meanwhile', async (test) => {
+    const rig = await openTwo(test);
+    await lookUntil(rig, 5_000, [1, 2]);
+    rig.isDown = true;
+    await rig.cut();
+    await lookUntil(rig, 100_000, [2]);
+    rig.isDown = false;
+    await lookUntil(rig, 200_000, [2]);
+    assert.equal(silent(rig).length, 1);
+    const at = Number(silent(rig)[0]?.split(' ').at(-1));
+    assert.ok(at > 130_000 && at <= 140_000, `${at} ms`);
+  });
+});
+
+describe('silence', () => {
+  const record = withReport(emptyRecord(1), parseReport(reportText(1)), millis(10_000));
+
+  it('begins with the last report, or when somebody began to listen', () => {
+    const isSilent = (now: number, listeningFrom: number): boolean =>
+      silenceOf(record, millis(now), millis(listeningFrom)) !== null;
+    assert.deepEqual([isSilent(40_000, 0), isSilent(40_001, 0)], [false, true]);
+    assert.deepEqual([isSilent(80_000, 50_000), isSilent(80_001, 50_000)], [false, true]);
+    assert.equal(silenceOf(emptyRecord(1), millis(1e9), millis(0)), null);
+  });
+});
+
+describe('the one number of Qubes’ guests', () => {
+  const sight = { domid: 1, held: kib(262_144), maximum: null, isDying: false };
+  const record = { ...emptyRecord(1), staticMax: known(pages(131_072)), used: knownAt(pages(25_600), millis(5_000)) };
+
+  it('is true until it changes, for ten minutes', () => {
+    assert.deepEqual(readingOf(record, sight, millis(605_000)).used, { known: true, value: 25_600, at: 605_000 });
+    assert.deepEqual(readingOf(record, sight, millis(605_001)).used, { known: true, value: 25_600, at: 5_000 });
+  });
+});
