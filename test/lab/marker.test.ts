@@ -14,7 +14,7 @@ describe("the Xen lab's mark", () => {
   /** Images of a lab that was set up, in files that are there and hold nothing, and tools that do nothing. */
   function setUp(folder: string): void {
     const { xen, dom0Initrd, dom0Root, guestRoot } = imagesIn(folder);
-    for (const file of [xen, dom0Initrd, dom0Root, guestRoot, join(folder, 'kernel', 'boot', 'vmlinuz-6.1')]) {
+    for (const file of [xen, dom0Initrd, dom0Root, guestRoot, join(folder, 'kernel', 'boot', 'vmlinux')]) {
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, '');
     }
