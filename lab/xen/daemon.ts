@@ -3,7 +3,7 @@ import { startInBackground, type Background } from './background.js';
 import { waitFor, writeText, type Shell } from './shell.js';
 
 /** Node.js needs a few seconds to start under emulation, and more while others are busy. */
-const UP_LIMIT_MS = 120_000;
+const UP_LIMIT_MS = 300_000;
 
 export interface DaemonOptions {
   /** Names this daemon's files, and so makes it one of several. */

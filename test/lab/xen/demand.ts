@@ -1,0 +1,103 @@
+/**
+ * Protects a guest from being worse off for having been made small: a process that needs far more than is left gets it.
+ *
+ * Here memory is asked for over several intervals. A demand that is over within one interval needs a daemon that is woken by
+ * memory pressure; its test belongs here, with the same hog and larger steps.
+ */
+import assert from 'node:assert/strict';
+import { describe } from 'node:test';
+import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+import { selfballoon } from './commands.js';
+import { startHog, type Hog } from './hog.js';
+import { inputsOf } from './idle.js';
+import { assertReplays, decidedIn, lastRun, valueOf, type Decided } from './journal.js';
+import { goalOf } from './specification.js';
+import { makeStripes, overflowSection } from './stripes.js';
+import { heldPages, oomKills } from './views.js';
+import type { XenWorld } from './world.js';
+
+const PAGES_PER_MIB = 256;
+const SMALL_PAGES = 200 * PAGES_PER_MIB;
+const NEED_MIB = 300;
+const NEAR_PAGES = 4;
+
+export function demand(world: XenWorld): void {
+  describe('a guest of 512 MiB that was made small', { concurrency: 1 }, () => {
+    const guest = world.guest({ name: 'demand', memoryMib: 512, extra: ['noselfshrink'] }, (made) =>
+      makeStripes(made, { count: 4, mib: 128 }),
+    );
+    let daemon: Daemon;
+    let hog: Hog;
+    let began: number;
+    let decided: readonly Decided[];
+
+    world.it("has the controllers that its kernel's command line asks for", async () => {
+      daemon = await guest().start({ name: 'demand', config: overflowSection(4, 32) });
+      await waitUntilItAnswers(daemon);
+      assert.equal((await selfballoon(guest(), 'get selfballooning')).trim(), '1');
+      assert.equal((await selfballoon(guest(), 'get frontswap_selfshrinking')).trim(), '0');
+    });
+
+    world.it('becomes small with other tunables, which are then put back to their defaults', async () => {
+      await setAll({ selfballoon_downhysteresis: 1, selfballoon_interval: 1 });
+      await waitFor({ what: 'a small guest', limitMs: 200_000 }, async () =>
+        (await heldPages(guest())) < SMALL_PAGES ? true : null,
+      );
+      await setAll({ selfballoon_downhysteresis: 8, selfballoon_interval: 5 });
+      for (const [name, value] of [
+        ['selfballoon_interval', 5],
+        ['selfballoon_downhysteresis', 8],
+        ['selfballoon_uphysteresis', 1],
+      ] as const)
+        assert.equal((await selfballoon(guest(), `get ${name}`)).trim(), String(value));
+    });
+
+    world.it('lets a process of 300 MiB finish, and keeps what it wrote', async () => {
+      assert.ok((await heldPages(guest())) < SMALL_PAGES, 'it has grown again before it was asked to');
+      hog = await startHog(guest(), { name: 'hog', mib: NEED_MIB, stepMib: 20, everyMs: 500 });
+      began = (await hog.waitForLine('took')).at;
+      await hog.waitForLine('holds');
+      assert.equal(await hog.check(), 0);
+      await hog.signal('TERM');
+      await hog.waitForEnd();
+      assert.equal((await hog.lines()).at(-1)?.kind, 'checked');
+      assert.equal(await oomKills(guest()), 0);
+      assert.doesNotMatch(await guest().kernelLog(), /killed process|out of memory/i);
+    });
+
+    world.it('gave way at the first step that came after the demand, by all that was needed', async () => {
+      const journal = await daemon.journal();
+      await assertReplays(journal);
+      decided = decidedIn(lastRun(journal));
+      const index = decided.findIndex(({ step }) => step.at >= began);
+      const [before, first] = [decided[index - 1], decided[index]];
+      assert.ok(before !== undefined && first !== undefined);
+      const inputs = inputsOf(first);
+      assert.ok(inputs.committedPages > valueOf(before.reading.committed), 'the demand cannot be seen in the reading');
+      const goal = goalOf(inputs) + inputs.balloonCurrentPages - inputs.totalramPages;
+      assert.ok(goal > inputs.balloonCurrentPages, 'the goal is not above what the guest holds');
+      // An up-hysteresis of 1: no damping, all the way to the goal.
+      assert.equal(first.decision.target, Math.min(goal, valueOf(first.reading.maximum)));
+    });
+
+    world.it('held what it was given by the next interval, step for step', () => {
+      const index = decided.findIndex(({ step }) => step.at >= began);
+      const grown = decided
+        .slice(index)
+        .filter(({ decision, reading }) => (decision.target ?? 0) > valueOf(reading.current));
+      assert.ok(grown.length > 0);
+      for (const one of grown) {
+        const next = decided[decided.indexOf(one) + 1];
+        if (next === undefined) continue;
+        const short = (one.decision.target ?? 0) - valueOf(next.reading.current);
+        assert.ok(short <= NEAR_PAGES, `${short} pages were still missing an interval later`);
+      }
+      return Promise.resolve();
+    });
+
+    async function setAll(values: Readonly<Record<string, number>>): Promise<void> {
+      for (const [name, value] of Object.entries(values)) await selfballoon(guest(), `set ${name} ${value}`);
+    }
+  });
+}

@@ -1,0 +1,65 @@
+/** The memory hog in a guest: a process that takes memory, checks it, and says what became of it. */
+import type { Background } from '../../../lab/xen/background.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+
+export interface HogOptions {
+  readonly name: string;
+  readonly mib: number;
+  readonly stepMib: number;
+  readonly everyMs: number;
+  /** A control group for it, made here. */
+  readonly cgroup?: string;
+}
+
+/** A line of its report. `at` is the guest's time of day in milliseconds. */
+export interface HogLine {
+  readonly kind: 'began' | 'took' | 'holds' | 'checked' | 'allocation-failed';
+  readonly at: number;
+  readonly mib: number;
+  readonly damaged?: number;
+}
+
+export interface Hog extends Background {
+  lines(): Promise<readonly HogLine[]>;
+  /** Waits for the line of that kind number `count` (default: the first), and returns it. */
+  waitForLine(kind: HogLine['kind'], count?: number): Promise<HogLine>;
+  /** Has it check all that it holds: resolves to how many blocks are damaged. */
+  check(): Promise<number>;
+}
+
+const LINE_LIMIT_MS = 300_000;
+
+export async function startHog(guest: XenGuest, options: HogOptions): Promise<Hog> {
+  const { name, mib, stepMib, everyMs, cgroup } = options;
+  const hog = `node /app/lab/guest/memory-hog.js ${mib} ${stepMib} ${everyMs}`;
+  const folder = `/sys/fs/cgroup/${cgroup ?? ''}`;
+  if (cgroup !== undefined)
+    await guest.run(`echo +memory > /sys/fs/cgroup/cgroup.subtree_control && mkdir -p ${folder}`);
+  const command = cgroup === undefined ? hog : `sh -c 'echo $$ > ${folder}/cgroup.procs && exec ${hog}'`;
+  const program = await guest.startProgram(command, name);
+  const lines = async (): Promise<readonly HogLine[]> => parse(await program.log());
+  const waitForLine = (kind: HogLine['kind'], count = 1): Promise<HogLine> =>
+    waitFor({ what: `"${kind}" of the hog ${name}`, limitMs: LINE_LIMIT_MS }, async () => {
+      const all = await lines();
+      const failed = all.find((line) => line.kind === 'allocation-failed');
+      if (failed !== undefined || !(await program.isRunning()))
+        throw new Error(`the hog ${name} is gone or got no memory: ${JSON.stringify(all.at(-1))}`);
+      return all.filter((line) => line.kind === kind)[count - 1] ?? null;
+    });
+  return {
+    ...program,
+    lines,
+    waitForLine,
+    check: async () => {
+      const before = (await lines()).filter(({ kind }) => kind === 'checked').length;
+      await program.signal('USR2');
+      return (await waitForLine('checked', before + 1)).damaged ?? NaN;
+    },
+  };
+}
+
+function parse(log: string): readonly HogLine[] {
+  const lines = log.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'));
+  return lines.map((line) => JSON.parse(line) as HogLine);
+}

@@ -1,0 +1,120 @@
+/** The original job: a guest that does nothing gives back all that it may, by the law, and Xen has the memory again. */
+import assert from 'node:assert/strict';
+import { describe } from 'node:test';
+import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+import { assertReplays, decidedIn, lastRun, targetsIn, valueOf, type Decided } from './journal.js';
+import { balloonTargetOf, floorOf, zonesOf, type StepInputs } from './specification.js';
+import { makeStripes, overflowSection, tunablesSection } from './stripes.js';
+import { heldPages, oomKills } from './views.js';
+import type { XenWorld } from './world.js';
+
+const GUEST_MIB = 512;
+const PAGES_PER_MIB = 256;
+/** The driver stops a page or so from its target. */
+const NEAR_PAGES = 4;
+const SHRINK_LIMIT_MS = 400_000;
+/** The floor moves no more: so many looks without a new target. */
+const STILL_MS = 5_000;
+
+/** What the specification needs, from the reading that stood in the journal. */
+export function inputsOf({ reading, tunables }: Decided): StepInputs {
+  const tunable = (name: string): number => Number(tunables[name] ?? 0);
+  return {
+    totalramPages: valueOf(reading.total),
+    totalreservePages: valueOf(reading.reserve),
+    maxPfn: valueOf(reading.maxPfn),
+    committedPages: valueOf(reading.committed),
+    balloonCurrentPages: valueOf(reading.current),
+    frontswapPages: tunable('frontswap_selfshrinking') === 1 ? valueOf(reading.overflowUsed) : 0,
+    downhysteresis: tunable('selfballoon_downhysteresis'),
+    uphysteresis: tunable('selfballoon_uphysteresis'),
+    minUsableMb: tunable('selfballoon_min_usable_mb'),
+    reservedMb: tunables['selfballoon_reserved_mb'] === 'auto' ? 'auto' : tunable('selfballoon_reserved_mb'),
+  };
+}
+
+export function idle(world: XenWorld): void {
+  describe('an idle guest of 512 MiB', { concurrency: 1 }, () => {
+    const guest = world.guest({ name: 'idle', memoryMib: GUEST_MIB }, (made) =>
+      makeStripes(made, { count: 4, mib: 128 }),
+    );
+    let daemon: Daemon;
+    let decided: readonly Decided[];
+    let journal: string;
+    let zoneinfo: string;
+    let accounted: { readonly before: number; readonly after: number };
+
+    world.it('gives memory back until nothing more may go, and Xen counts it as free', async () => {
+      accounted = { before: await accountedMib(world), after: NaN };
+      const tunables = tunablesSection({ selfballoon_interval: 1 });
+      daemon = await guest().start({ name: 'idle', config: overflowSection(4, 32) + tunables });
+      await waitUntilItAnswers(daemon);
+      let held = await heldPages(guest());
+      await waitFor({ what: 'the end of shrinking', limitMs: SHRINK_LIMIT_MS, pauseMs: STILL_MS }, async () => {
+        const before = held;
+        held = await heldPages(guest());
+        return held === before && held < (GUEST_MIB * PAGES_PER_MIB) / 2 ? true : null;
+      });
+      zoneinfo = await guest().run('cat /proc/zoneinfo');
+      journal = await daemon.journal();
+      decided = decidedIn(lastRun(journal));
+      accounted = { ...accounted, after: await accountedMib(world) };
+      const inXen = await guest().heldKib();
+      assert.ok(Math.abs(inXen - held * 4) < 2 * 1024, `the guest holds ${held} pages, Xen says ${inXen} KiB`);
+    });
+
+    world.it('comes to rest on the floor that the specification gives for its own zones', () => {
+      const last = decided.at(-1);
+      assert.ok(last !== undefined);
+      const inputs = inputsOf(last);
+      const zones = zonesOf(zoneinfo);
+      assert.deepEqual(zones, { reserve: inputs.totalreservePages, maxPfn: inputs.maxPfn });
+      const floor = floorOf({ ...inputs, totalreservePages: zones.reserve, maxPfn: zones.maxPfn });
+      assert.ok(Math.abs(inputs.totalramPages - floor) <= NEAR_PAGES, `${inputs.totalramPages} is not ${floor}`);
+      assert.equal(last.decision.target, floor + inputs.balloonCurrentPages - inputs.totalramPages);
+      return Promise.resolve();
+    });
+
+    world.it('was told at each step what the specification says for the numbers in the journal', () => {
+      assert.ok(decided.length > 20, `only ${decided.length} decisions`);
+      let targets = 0;
+      for (const one of decided) {
+        const expected = Math.min(balloonTargetOf(inputsOf(one)), valueOf(one.reading.maximum));
+        assert.equal(one.decision.target, expected);
+        for (const { target } of targetsIn(one.step)) {
+          assert.equal(target, expected);
+          targets += 1;
+        }
+      }
+      assert.ok(targets > 20, `only ${targets} targets`);
+      return Promise.resolve();
+    });
+
+    world.it('leaves a journal that replays to the same decisions on another machine', () => assertReplays(journal));
+
+    world.it('lost no process, and Xen has lost no memory', async () => {
+      assert.equal(await oomKills(guest()), 0);
+      const released = GUEST_MIB - (await guest().heldKib()) / 1024;
+      const unaccounted = Math.abs(accounted.before - accounted.after);
+      assert.ok(unaccounted < released / 4, `${unaccounted} MiB of ${released} are neither held nor free`);
+    });
+
+    world.it('gives everything back when the daemon is told to end', async () => {
+      await daemon.signal('INT');
+      await daemon.waitForEnd();
+      assert.match(await daemon.log(), /gave everything back/);
+      await waitFor({ what: 'the whole guest', limitMs: 60_000 }, async () =>
+        (await guest().heldKib()) === GUEST_MIB * 1024 ? true : null,
+      );
+    });
+  });
+}
+
+/** What all domains hold and what Xen has free, in MiB. Other suites' guests may come, go and breathe meanwhile. */
+async function accountedMib(world: XenWorld): Promise<number> {
+  const held = "xl list | awk 'NR > 1 { sum += $3 } END { print sum }'";
+  const text = await world.dom0().run(`${held}; xl info | awk '/^free_memory/ { print $3 }'`);
+  const [domains = NaN, free = NaN] = text.trim().split('\n').map(Number);
+  return domains + free;
+}

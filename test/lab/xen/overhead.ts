@@ -1,0 +1,73 @@
+/** What the daemon itself costs a small guest, measured where it runs. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { describe } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Daemon } from '../../../lab/xen/daemon.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
+import { decidedIn, lastRun } from './journal.js';
+import type { XenWorld } from './world.js';
+
+const SETTLE_MS = 30_000;
+const MEASURED_MS = 60_000;
+const PRIVATE_KIB_MAX = 16 * 1024;
+
+interface Sample {
+  /** Milliseconds of the guest's time of day, and of CPU time of the process so far. */
+  readonly at: number;
+  readonly cpuMs: number;
+  readonly residentKib: number;
+  /** Its own, not backed by a file, and what of that is swapped out. */
+  readonly anonymousKib: number;
+  readonly swappedKib: number;
+}
+
+/** To be called in the suite of a guest of 256 MiB in which a daemon has just been started with the defaults. */
+export function overhead(world: XenWorld, guest: () => XenGuest, daemon: () => Daemon): void {
+  describe("the daemon's own cost", { concurrency: 1 }, () => {
+    world.it('is at most 16 MiB of private memory; all figures are told', async (t) => {
+      await sleep(SETTLE_MS);
+      const before = await sample(guest(), daemon().pid);
+      await sleep(MEASURED_MS);
+      const after = await sample(guest(), daemon().pid);
+      const decisions = decidedIn(lastRun(await daemon().journal())).filter(({ step }) => step.at >= before.at).length;
+
+      const slower = (await workMs(guest())) / nativeWorkMs();
+      const [cpuMs, seconds] = [after.cpuMs - before.cpuMs, (after.at - before.at) / 1_000];
+      const nativePercent = cpuMs / slower / (seconds * 10);
+      t.diagnostic(
+        `resident ${after.residentKib} KiB, private ${after.anonymousKib} KiB, swapped ${after.swappedKib} KiB`,
+      );
+      t.diagnostic(`${cpuMs.toFixed(0)} ms of CPU in ${seconds.toFixed(0)} s and ${decisions} decisions in the guest`);
+      t.diagnostic(`the guest is ${slower.toFixed(1)} times slower: ${nativePercent.toFixed(2)} % of a bare processor`);
+      const own = after.anonymousKib + after.swappedKib;
+      assert.ok(own <= PRIVATE_KIB_MAX, `${own} KiB are its own`);
+    });
+  });
+}
+
+async function sample(guest: XenGuest, pid: number): Promise<Sample> {
+  // Of all its threads: a process's own schedstat is its first thread's.
+  const cpu = `cat /proc/${pid}/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f\\n", sum }'`;
+  const text = await guest.run(`date +%s; ${cpu}; cat /proc/${pid}/smaps_rollup`);
+  const [seconds, nanoseconds] = text.split('\n').map(Number);
+  const kib = (name: string): number => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1]);
+  return {
+    at: Number(seconds) * 1_000,
+    cpuMs: Number(nanoseconds) / 1e6,
+    residentKib: kib('Rss'),
+    anonymousKib: kib('Anonymous'),
+    swappedKib: kib('Swap'),
+  };
+}
+
+/** The same work in the guest and here, to know how much slower its processor is. */
+const workMs = async (guest: XenGuest): Promise<number> => Number(await guest.run('node /app/lab/guest/fixed-work.js'));
+
+const nativeWorkMs = (): number =>
+  Number(
+    execFileSync(process.execPath, [fileURLToPath(new URL('../../../lab/guest/fixed-work.js', import.meta.url))], {
+      encoding: 'utf8',
+    }),
+  );

@@ -1,0 +1,104 @@
+/** Self-shrinking on real swap stripes: pages come home by the law, whole, and never when memory is short. */
+import assert from 'node:assert/strict';
+import { describe } from 'node:test';
+import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+import { startHog, type Hog } from './hog.js';
+import { assertReplays, decidedIn, lastRun, valueOf } from './journal.js';
+import { shrinkStepOf } from './specification.js';
+import { makeStripes, overflowSection, tunablesSection } from './stripes.js';
+import { oomKills, swappedKib } from './views.js';
+import type { XenWorld } from './world.js';
+
+const HYSTERESIS = 4;
+const INERTIA = 2;
+const SWAPPED_MIB = 40;
+const STRIPE_MIB = 16;
+/** More than is left while the second hog holds its memory, and less than when it has ended. */
+const RESERVE_MIB = 150;
+const SECOND_HOG_MIB = 170;
+/** Each asks for a quarter of what is swapped: enough of them to owe any stripe. */
+const ASKED_TIMES = 8;
+const LIMIT_MS = 300_000;
+
+export function swapped(world: XenWorld): void {
+  describe('memory in swap stripes', { concurrency: 1 }, () => {
+    const guest = world.guest({ name: 'swapped', memoryMib: 384, extra: ['noselfballooning'] }, (made) =>
+      makeStripes(made, { count: 4, mib: STRIPE_MIB }),
+    );
+    let daemon: Daemon;
+    let hog: Hog;
+    let second: Hog;
+
+    world.it(
+      "is refused where the kernel's command line wants no self-ballooning, and a flag no self-shrinking",
+      async () => {
+        await guest().run(`cat > /run/neither.toml <<'END'\n${overflowSection(4, RESERVE_MIB)}\nEND`);
+        const { code, output } = await guest().tryRun(
+          'selfballoon run --no-table --config /run/neither.toml --noselfshrink',
+        );
+        assert.equal(code, 1, output);
+        assert.match(output, /neither self-ballooning nor self-shrinking is wanted/);
+      },
+    );
+
+    /** How often the law has asked for pages to come home so far. */
+    const askedTimes = async (): Promise<number> =>
+      decidedIn(lastRun(await daemon.journal())).filter(({ decision }) => decision.shrinkOverflowTo !== null).length;
+
+    world.it('is filled from a process, under a daemon that only shrinks itself', async () => {
+      const config = tunablesSection({
+        selfballoon_interval: 1,
+        frontswap_hysteresis: HYSTERESIS,
+        frontswap_inertia: INERTIA,
+      });
+      daemon = await guest().start({ name: 'swapped', config: overflowSection(4, RESERVE_MIB) + config });
+      await waitUntilItAnswers(daemon);
+      hog = await startHog(guest(), { name: 'hog', mib: 60, stepMib: 10, everyMs: 0, cgroup: 'swapped' });
+      await hog.waitForLine('holds');
+      assert.equal(await hog.check(), 0);
+      second = await startHog(guest(), { name: 'second', mib: SECOND_HOG_MIB, stepMib: 10, everyMs: 0 });
+      await second.waitForLine('holds');
+      // The kernel says EAGAIN when it could not push out quite as much.
+      await guest().run(`echo ${SWAPPED_MIB}M > /sys/fs/cgroup/swapped/memory.reclaim || true`);
+      assert.ok((await swappedKib(guest())) > (SWAPPED_MIB / 2) * 1024, 'the kernel has swapped too little out');
+    });
+
+    world.it('stays where it is while memory is short, however often the law asks', async () => {
+      const before = await swappedKib(guest());
+      const asked = await askedTimes();
+      await waitFor({ what: 'the law asking', limitMs: LIMIT_MS, pauseMs: 3_000 }, async () =>
+        (await askedTimes()) >= asked + ASKED_TIMES ? true : null,
+      );
+      const after = await swappedKib(guest());
+      // Single pages go home when they are used; a stripe would be thousands.
+      assert.ok(after > before - (STRIPE_MIB / 4) * 1024, `${before} KiB were swapped, and ${after} are`);
+      assert.match(await daemon.journal(), /emptying a stripe needs .* must stay/);
+    });
+
+    world.it('comes home when there is memory again, and is what it was', async () => {
+      await second.signal('TERM');
+      await second.waitForEnd();
+      await waitFor({ what: 'the stripes to be empty', limitMs: LIMIT_MS, pauseMs: 3_000 }, async () =>
+        (await swappedKib(guest())) === 0 ? true : null,
+      );
+      assert.equal(await hog.check(), 0);
+      assert.equal(await oomKills(guest()), 0);
+      const swaps = await guest().run('tail -n +2 /proc/swaps');
+      assert.equal(swaps.trim().split('\n').length, 4, `a stripe is missing: ${swaps}`);
+    });
+
+    world.it('was asked home at each step as the specification says, and the journal replays', async () => {
+      const journal = await daemon.journal();
+      await assertReplays(journal);
+      const law = { hysteresis: HYSTERESIS, inertia: INERTIA };
+      let memory = { seen: 0, countdown: 0 };
+      for (const { decision, reading } of decidedIn(lastRun(journal))) {
+        const step = shrinkStepOf(memory, valueOf(reading.overflowUsed), law);
+        memory = step;
+        assert.equal(decision.shrinkOverflowTo, step.to);
+        assert.equal(decision.target, null, 'the balloon was to be left alone');
+      }
+    });
+  });
+}

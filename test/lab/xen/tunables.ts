@@ -1,0 +1,61 @@
+/** The tunables where an administrator of the old driver looks for them: by command and by attribute file. */
+import assert from 'node:assert/strict';
+import { describe } from 'node:test';
+import type { Daemon } from '../../../lab/xen/daemon.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+import { selfballoon } from './commands.js';
+import { decidedIn, lastRun } from './journal.js';
+import type { XenWorld } from './world.js';
+
+/** Beside the daemon's socket. */
+const ATTRIBUTES = '/run/selfballoon/selfballoon';
+
+/** To be called in the suite of a guest in which a daemon runs with the defaults. */
+export function tunables(world: XenWorld, guest: () => XenGuest, daemon: () => Daemon): void {
+  describe('the tunables', { concurrency: 1 }, () => {
+    world.it('are the defaults at the start, by command and in the files', async () => {
+      assert.equal(await selfballoon(guest(), 'get selfballoon_interval'), '5\n');
+      for (const [name, value] of [
+        ['selfballoon_interval', 5],
+        ['selfballoon_downhysteresis', 8],
+        ['selfballoon_min_usable_mb', 0],
+        ['frontswap_inertia', 3],
+      ] as const)
+        assert.equal(await guest().run(`cat ${ATTRIBUTES}/${name}`), `${value}\n`);
+    });
+
+    world.it('are set by command, and shown by the file', async () => {
+      await selfballoon(guest(), 'set selfballoon_downhysteresis 3');
+      await untilFileSays('selfballoon_downhysteresis', '3\n');
+    });
+
+    world.it('are set by writing the file, and shown by command', async () => {
+      await guest().run(`echo 16 > ${ATTRIBUTES}/selfballoon_min_usable_mb`);
+      await waitFor({ what: 'the value written to the file', limitMs: 60_000 }, async () =>
+        (await selfballoon(guest(), 'get selfballoon_min_usable_mb')) === '16\n' ? true : null,
+      );
+    });
+
+    world.it('refuse what is no number, by command with a sentence and in the file by going back', async () => {
+      await assert.rejects(selfballoon(guest(), 'set selfballoon_downhysteresis 0x10'), /ended with 1: .*0x10/);
+      await guest().run(`echo -1 > ${ATTRIBUTES}/selfballoon_downhysteresis`);
+      await untilFileSays('selfballoon_downhysteresis', '3\n');
+    });
+
+    world.it('hold for the next decision', async () => {
+      const { decision, tunables: held } = await waitFor({ what: 'a decision', limitMs: 60_000 }, async () => {
+        const last = decidedIn(lastRun(await daemon().journal())).at(-1);
+        return last?.tunables['selfballoon_min_usable_mb'] === 16 ? last : null;
+      });
+      assert.equal(held['selfballoon_downhysteresis'], 3);
+      assert.ok(decision.target !== null);
+    });
+
+    async function untilFileSays(name: string, text: string): Promise<void> {
+      await waitFor({ what: `${name} ${text} in its file`, limitMs: 60_000 }, async () =>
+        (await guest().run(`cat ${ATTRIBUTES}/${name}`)) === text ? true : null,
+      );
+    }
+  });
+}

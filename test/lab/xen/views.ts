@@ -1,0 +1,21 @@
+/** What tests look at in a guest of the lab. */
+import type { XenGuest } from '../../../lab/xen/guest.js';
+
+/** The folder of the balloon driver's attributes. */
+export const BALLOON = '/sys/devices/system/xen_memory/xen_memory0';
+
+/** The balloon driver's `info/current_kb`, in pages. */
+export const heldPages = async (guest: XenGuest): Promise<number> =>
+  Number(await guest.run(`cat ${BALLOON}/info/current_kb`)) / 4;
+
+/** What the driver was told last, in pages. */
+export const targetPages = async (guest: XenGuest): Promise<number> =>
+  Number(await guest.run(`cat ${BALLOON}/target_kb`)) / 4;
+
+/** Processes that the guest's kernel has killed for want of memory since it booted. */
+export const oomKills = async (guest: XenGuest): Promise<number> =>
+  Number(/^oom_kill (\d+)/m.exec(await guest.run('cat /proc/vmstat'))?.[1]);
+
+/** What is in the guest's swap stripes, in KiB. */
+export const swappedKib = async (guest: XenGuest): Promise<number> =>
+  Number(await guest.run("awk 'NR > 1 { sum += $4 } END { print sum + 0 }' /proc/swaps"));
