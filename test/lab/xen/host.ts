@@ -88,8 +88,9 @@ export function hostTests(world: XenWorld): void {
         // Paused in the middle of a change: what it was asked for stands, and nothing moves.
         await askToShrink(world.dom0(), first());
         await world.dom0().run('xl pause first');
+        const toldBefore = tellsIn(await daemon.journal()).length;
         const stuck = await waitFor({ what: 'a word on the stuck guest', limitMs: 60_000, pauseMs: 250 }, async () => {
-          const records = tellsIn(await daemon.journal());
+          const records = tellsIn(await daemon.journal()).slice(toldBefore);
           return records.find(({ code, guest }) => code === 'stuck' && guest.includes('/first:')) ?? null;
         });
         t.diagnostic(`told ${Math.round(stuck.afterMs)} ms after it had last moved`);
