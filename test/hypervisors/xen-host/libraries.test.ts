@@ -30,7 +30,7 @@ class FakeXenstat {
   readonly calls: string[] = [];
   node: FakeNode | null = NODE;
   before: Promise<void> = Promise.resolve();
-  readonly library: Xenstat = {
+  readonly ofXen: Xenstat = {
     init: () => 'handle',
     uninit: () => void this.calls.push('uninit'),
     getNode: async () => {
@@ -53,7 +53,7 @@ class FakeXenstat {
 describe('libxenstat', () => {
   it('counts bytes, and the sight KiB, with part KiB dropped', async () => {
     const fake = new FakeXenstat();
-    assert.deepEqual(await xenstatOver(fake.library, 'lib').look(NEVER), {
+    assert.deepEqual(await xenstatOver(fake.ofXen, 'lib').look(NEVER), {
       total: 4_193_280,
       free: 3_067_904,
       domains: [
@@ -68,7 +68,7 @@ describe('libxenstat', () => {
     const fake = new FakeXenstat();
     const slow = gate();
     fake.before = slow.opened;
-    const sight = xenstatOver(fake.library, 'lib');
+    const sight = xenstatOver(fake.ofXen, 'lib');
     const limit = new AbortController();
     const given = assert.rejects(sight.look(limit.signal), failsWith('ETIMEDOUT', /through lib was not finished/));
     const looks = [sight.look(NEVER), sight.look(NEVER)];
@@ -82,7 +82,7 @@ describe('libxenstat', () => {
   it('that finds nothing says so, and is asked again', async () => {
     const fake = new FakeXenstat();
     fake.node = null;
-    const sight = xenstatOver(fake.library, 'lib');
+    const sight = xenstatOver(fake.ofXen, 'lib');
     await assert.rejects(sight.look(NEVER), failsWith('EIO', /could not look.*Is xenstored alive/));
     fake.node = NODE;
     assert.equal((await sight.look(NEVER)).domains.length, 2);
@@ -91,13 +91,13 @@ describe('libxenstat', () => {
   it('gives its node back whatever is in it', async () => {
     const fake = new FakeXenstat();
     fake.node = { ...NODE, total: Number.NaN };
-    await assert.rejects(xenstatOver(fake.library, 'lib').look(NEVER));
+    await assert.rejects(xenstatOver(fake.ofXen, 'lib').look(NEVER));
     assert.deepEqual(fake.calls, ['get', 'free']);
   });
 
   it('is let go of once, not under a call, and not looked through afterwards', async () => {
     const fake = new FakeXenstat();
-    const sight = xenstatOver(fake.library, 'lib');
+    const sight = xenstatOver(fake.ofXen, 'lib');
     await sight.close();
     await sight.close();
     assert.deepEqual(fake.calls, ['uninit']);
@@ -105,7 +105,7 @@ describe('libxenstat', () => {
     const busy = new FakeXenstat();
     const slow = gate();
     busy.before = slow.opened;
-    const hanging = xenstatOver(busy.library, 'lib');
+    const hanging = xenstatOver(busy.ofXen, 'lib');
     const looking = hanging.look(NEVER);
     await hanging.close();
     assert.deepEqual(busy.calls, ['get']);
@@ -115,11 +115,8 @@ describe('libxenstat', () => {
   });
 
   it('that does not get at Xen is no use', () => {
-    const { library } = new FakeXenstat();
-    assert.throws(
-      () => xenstatOver({ ...library, init: () => null }, 'lib'),
-      failsWith('ENODEV', /xenstat_init failed/),
-    );
+    const { ofXen } = new FakeXenstat();
+    assert.throws(() => xenstatOver({ ...ofXen, init: () => null }, 'lib'), failsWith('ENODEV', /xenstat_init failed/));
   });
 });
 

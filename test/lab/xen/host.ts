@@ -88,18 +88,25 @@ export function hostTests(world: XenWorld): void {
         // Paused in the middle of a change: what it was asked for stands, and nothing moves.
         await askToShrink(world.dom0(), first());
         await world.dom0().run('xl pause first');
-        const toldBefore = tellsIn(await daemon.journal()).length;
-        const stuck = await waitFor({ what: 'a word on the stuck guest', limitMs: 60_000, pauseMs: 250 }, async () => {
-          const records = tellsIn(await daemon.journal()).slice(toldBefore);
-          return records.find(({ code, guest }) => code === 'stuck' && guest.includes('/first:')) ?? null;
-        });
-        t.diagnostic(`told ${Math.round(stuck.afterMs)} ms after it had last moved`);
-        assert.ok(stuck.afterMs >= STUCK_AFTER_MS && stuck.lookBeforeMs < STUCK_AFTER_MS, JSON.stringify(stuck));
-        const before = (await statusOf(world.dom0())).version;
-        await waitFor({ what: 'further rounds', limitMs: 30_000 }, async () =>
-          (await statusOf(world.dom0())).version > before + 3 ? true : null,
-        );
-        await world.dom0().run('xl unpause first');
+        try {
+          const toldBefore = tellsIn(await daemon.journal()).length;
+          const stuck = await waitFor(
+            { what: 'a word on the stuck guest', limitMs: 60_000, pauseMs: 250 },
+            async () => {
+              const records = tellsIn(await daemon.journal()).slice(toldBefore);
+              return records.find(({ code, guest }) => code === 'stuck' && guest.includes('/first:')) ?? null;
+            },
+          );
+          t.diagnostic(`told ${Math.round(stuck.afterMs)} ms after it had last moved`);
+          assert.ok(stuck.afterMs >= STUCK_AFTER_MS && stuck.lookBeforeMs < STUCK_AFTER_MS, JSON.stringify(stuck));
+          const before = (await statusOf(world.dom0())).version;
+          await waitFor({ what: 'further rounds', limitMs: 30_000 }, async () =>
+            (await statusOf(world.dom0())).version > before + 3 ? true : null,
+          );
+        } finally {
+          // The tests after this one need it alive.
+          await world.dom0().run('xl unpause first');
+        }
       },
     );
 
