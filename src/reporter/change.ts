@@ -1,24 +1,14 @@
 /** Whether a guest has changed enough for a new report. It does not know when the last one was sent. */
 import type { Signals } from '../control/reading.js';
 import type { Signal } from '../control/signal.js';
+import { REPORTED_SIZES } from '../signals/report.js';
 import { mib, mibToPages, type Pages } from '../units.js';
 
 /** Less than this is not worth a message; a thirtieth of the least change that Qubes' guests tell. */
 const SIZE_CHANGE_MIN = mibToPages(mib(1));
 const PERCENT_CHANGE_MIN = 1;
 
-const SIZES = [
-  'current',
-  'total',
-  'free',
-  'available',
-  'cached',
-  'committed',
-  'reserve',
-  'maxPfn',
-  'swapTotal',
-  'swapUsed',
-] as const;
+const SIZES = [...REPORTED_SIZES, 'maxPfn'] as const;
 
 /** Whether `after` says something that `before` did not. */
 export function hasChanged(before: Signals, after: Signals): boolean {

@@ -16,7 +16,7 @@ export const REPORT_LENGTH_MAX = 2_048;
 
 const FILE = 'the report';
 /** Page counts, written in KiB. */
-const SIZES = [
+export const REPORTED_SIZES = [
   'current',
   'total',
   'free',
@@ -29,7 +29,7 @@ const SIZES = [
 ] as const;
 const COUNTERS = ['refaults', 'majorFaults', 'oomKills'] as const;
 
-type SizeName = (typeof SIZES)[number];
+type SizeName = (typeof REPORTED_SIZES)[number];
 type CounterName = (typeof COUNTERS)[number];
 type CountName = SizeName | CounterName | 'maxPfn';
 
@@ -54,7 +54,7 @@ export interface Reportable {
 
 /** Writes a report. Signals that are not known are left out. */
 export function formatReport({ signals, beat, alarm }: Reportable): string {
-  const sizes = SIZES.flatMap((name) => {
+  const sizes = REPORTED_SIZES.flatMap((name) => {
     const signal = signals[name];
     return signal.known ? [[name, pagesToKib(signal.value)] as const] : [];
   });

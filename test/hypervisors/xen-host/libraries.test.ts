@@ -123,7 +123,7 @@ describe('libxenstat', () => {
 describe('libxenctrl', () => {
   function setUp(result: () => Promise<unknown> = () => Promise.resolve(0)) {
     const calls: string[] = [];
-    const library: Xenctrl = {
+    const ofXen: Xenctrl = {
       open: () => 'handle',
       close: () => void calls.push('close'),
       setMaxmem: (handle, domid, limit) => {
@@ -131,7 +131,7 @@ describe('libxenctrl', () => {
         return result();
       },
     };
-    return { calls, library, limits: limitSetterOver(library, 'lib') };
+    return { calls, ofXen, limits: limitSetterOver(ofXen, 'lib') };
   }
 
   it('is told the domain and the KiB', async () => {
@@ -161,9 +161,9 @@ describe('libxenctrl', () => {
   });
 
   it('that does not get at Xen is no use', () => {
-    const { library } = setUp();
+    const { ofXen } = setUp();
     assert.throws(
-      () => limitSetterOver({ ...library, open: () => null }, 'lib'),
+      () => limitSetterOver({ ...ofXen, open: () => null }, 'lib'),
       failsWith('ENODEV', /xc_interface_open failed/),
     );
   });
