@@ -12,18 +12,28 @@ export function cacheFolder(): string {
 export const keyOf = (...parts: readonly string[]): string =>
   createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16);
 
+export interface Parts {
+  /** Fills an empty folder. */
+  readonly build: (folder: string) => Promise<void>;
+  /** The first part that a folder lacks, as its path; null when it is whole. */
+  readonly missing: (folder: string) => string | null;
+}
+
 /**
- * The folder `name-key` in the cache. When it is missing, `build` fills a fresh one, which gets its name only when it is whole:
- * what was interrupted is never taken for finished.
+ * The folder `name-key` in the cache. When it is missing or lacks a part, `build` fills a fresh one, which gets its name only when
+ * it is whole: what was interrupted is never taken for finished. Throws when `build` leaves a part out.
  */
-export async function cached(name: string, key: string, build: (folder: string) => Promise<void>): Promise<string> {
+export async function cached(name: string, key: string, { build, missing }: Parts): Promise<string> {
   const folder = join(cacheFolder(), `${name}-${key}`);
-  if (existsSync(folder)) return folder;
+  if (existsSync(folder) && missing(folder) === null) return folder;
   const unfinished = `${folder}.building-${process.pid}`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { recursive: true });
   try {
     await build(unfinished);
+    const lacking = missing(unfinished);
+    if (lacking !== null) throw new Error(`${lacking} was not built`);
+    rmSync(folder, { recursive: true, force: true });
     renameSync(unfinished, folder);
   } finally {
     rmSync(unfinished, { recursive: true, force: true });

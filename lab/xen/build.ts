@@ -7,7 +7,7 @@ import { candidateVersion, dependencyOf, unpackPackage } from '../debian.js';
 import { runTool } from '../tool.js';
 import { buildDom0, DOM0_PACKAGES } from './build-dom0.js';
 import { buildGuest } from './build-guest.js';
-import { imagesIn, recipe, UNPACKED_KERNEL } from './images.js';
+import { imagesIn, missingPart, recipe, UNPACKED_KERNEL } from './images.js';
 
 /** Seen: 75 s. A slow mirror takes its time. */
 const DEBOOTSTRAP_LIMIT_MS = 900_000;
@@ -19,7 +19,10 @@ export async function buildXenImages(): Promise<string> {
   const kernelPackage = await dependencyOf('linux-image-amd64', /^linux-image-\d/);
   const versions = await Promise.all([kernelPackage, ...DOM0_PACKAGES].map(candidateVersion));
   const key = keyOf(process.version, kernelPackage, ...versions.map(String), recipe());
-  return cached('xen', key, (into) => build(into, kernelPackage));
+  return cached('xen', key, {
+    build: (into) => build(into, kernelPackage),
+    missing: (folder) => missingPart(imagesIn(folder)),
+  });
 }
 
 async function build(folder: string, kernelPackage: string): Promise<void> {
