@@ -66,8 +66,9 @@ export class XenGuest {
     }
   }
 
-  /** Ends the guest at once; its memory goes back to Xen. */
+  /** Ends the guest at once, if it is still there; its memory goes back to Xen. */
   async destroy(): Promise<void> {
-    await this.#dom0.run(`xl destroy ${this.domain}`);
+    const { domain } = this;
+    await this.#dom0.run(`if xl list ${domain} >/dev/null 2>&1; then xl destroy ${domain}; fi`);
   }
 }

@@ -6,8 +6,7 @@
  *     await guest.run('cat /proc/meminfo');
  *     await lab.close();
  */
-import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { makeRunFolder } from '../run-folder.js';
 import { makeAppImage } from './app-image.js';
 import { GUEST_INITRD, GUEST_KERNEL } from './build-dom0.js';
@@ -57,11 +56,6 @@ export class XenLab {
       rmSync(folder, { recursive: true, force: true });
       throw error;
     }
-  }
-
-  /** What Xen and dom0 wrote on the machine's console. */
-  console(): string {
-    return readFileSync(join(this.#folder, 'console.log'), 'utf8');
   }
 
   /** Creates a guest and waits until it takes commands. Several may be created at once. */

@@ -1,6 +1,6 @@
 /** The emulated machine on which Xen runs, and the way to talk to dom0's agent in it. */
 import type { ChildProcess } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,6 +16,11 @@ const CONNECT_TRIES = 200;
 const CONNECT_PAUSE_MS = 100;
 /** The agent keeps to a command's limit itself; this much later the agent is given up. */
 const ANSWER_GRACE_MS = 60_000;
+
+/** Of the console, in errors. */
+const CONSOLE_LINES = 15;
+
+const consolePath = ({ folder }: MachineOptions): string => join(folder, 'console.log');
 
 interface Waiting {
   readonly resolve: (ran: Ran) => void;
@@ -34,7 +39,7 @@ export class Machine {
   private constructor(options: MachineOptions) {
     this.#options = options;
     this.#process = spawnTied(EMULATOR, emulatorArguments(options));
-    const log = createWriteStream(join(options.folder, 'console.log'));
+    const log = createWriteStream(consolePath(options));
     this.#process.stdout?.pipe(log);
     this.#process.stderr?.pipe(log);
     this.#ended = new Promise((resolve) => {
@@ -71,7 +76,7 @@ export class Machine {
     const id = (this.#lastId += 1);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#waiting.get(id)?.reject(new Error(`dom0's agent did not answer: ${body.command}`));
+        this.#waiting.get(id)?.reject(this.#trouble(`dom0's agent did not answer: ${body.command}`));
       }, body.limitMs + ANSWER_GRACE_MS);
       const settled = (): void => {
         clearTimeout(timer);
@@ -119,7 +124,13 @@ export class Machine {
   }
 
   #failAll(why: string): void {
-    for (const { reject } of [...this.#waiting.values()]) reject(new Error(why));
+    for (const { reject } of [...this.#waiting.values()]) reject(this.#trouble(why));
+  }
+
+  /** With what Xen and dom0 wrote on the machine's console last: it knows more of the trouble than the port. */
+  #trouble(what: string): Error {
+    const lines = readFileSync(consolePath(this.#options), 'utf8').trimEnd().split('\n').slice(-CONSOLE_LINES);
+    return new Error(`${what}; the console's last lines:\n${lines.join('\n')}`);
   }
 
   async #hasEnded(): Promise<never> {

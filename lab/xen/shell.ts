@@ -94,6 +94,6 @@ export async function waitFor<T>(options: WaitOptions, look: () => Promise<T | n
 export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** Writes a small text file. */
-export async function writeText(shell: Shell, path: string, text: string): Promise<void> {
+export async function writeText(shell: Pick<Shell, 'run'>, path: string, text: string): Promise<void> {
   await shell.run(`printf %s ${quote(text)} > ${path}`);
 }

@@ -24,12 +24,12 @@ class Console {
   constructor(path: string) {
     // Not our controlling terminal: its hang-up must not end the lab.
     this.#tty = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
-    const input = new ReadStream(this.#tty);
-    // The guest was destroyed.
-    input.on('error', () => undefined);
-    createInterface({ input }).on('line', (line) => {
-      this.#take(line.trim());
-    });
+    createInterface({ input: new ReadStream(this.#tty) })
+      .on('line', (line) => {
+        this.#take(line.trim());
+      })
+      // The guest was destroyed. The interface passes on what its stream throws, and nobody else listens.
+      .on('error', () => undefined);
   }
 
   run({ id, command, limitMs }: GuestRequest): Promise<Ran> {

@@ -12,10 +12,15 @@ export interface XenWorld {
   readonly isBooted: () => boolean;
   readonly dom0: () => Dom0;
   /** Declares a guest of the suite that is being described; it is there when the suite's tests run. */
-  readonly guest: (options: XenGuestOptions, prepare?: (guest: XenGuest) => Promise<void>) => () => XenGuest;
+  readonly guest: (options: XenGuestOptions, prepare?: Prepare) => () => XenGuest;
+  /** The same for several, which are booted at once. */
+  readonly guests: (options: readonly XenGuestOptions[], prepare?: Prepare) => (name: string) => XenGuest;
   /** A test in the lab. */
   readonly it: (name: string, test: (t: TestSpeaker) => Promise<void>) => void;
 }
+
+/** What is done to a guest before the tests. */
+export type Prepare = (guest: XenGuest) => Promise<void>;
 
 /** What a test says besides passing. */
 export interface TestSpeaker {
@@ -37,21 +42,30 @@ export function xenWorld(): XenWorld {
     await lab?.close();
   });
   const booted = (): XenLab => lab ?? notYet('the lab');
+  const guests: XenWorld['guests'] = (options, prepare) => {
+    const made = new Map<string, XenGuest>();
+    before(async () => {
+      if (skip !== false) return;
+      const make = async (one: XenGuestOptions): Promise<void> => {
+        const guest = await booted().createGuest(one);
+        made.set(one.name, guest);
+        await prepare?.(guest);
+      };
+      await Promise.all(options.map(make));
+    });
+    after(async () => {
+      for (const guest of made.values()) await guest.destroy();
+    });
+    return (name) => made.get(name) ?? notYet(`the guest ${name}`);
+  };
   return {
     isBooted: () => lab !== null,
     dom0: () => booted().dom0,
     guest: (options, prepare) => {
-      let guest: XenGuest | null = null;
-      before(async () => {
-        if (skip !== false) return;
-        guest = await booted().createGuest(options);
-        await prepare?.(guest);
-      });
-      after(async () => {
-        await guest?.destroy();
-      });
-      return () => guest ?? notYet(`the guest ${options.name}`);
+      const made = guests([options], prepare);
+      return () => made(options.name);
     },
+    guests,
     it: (name, test) => {
       it(name, { skip, timeout: TEST_LIMIT_MS }, test);
     },
