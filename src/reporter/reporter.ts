@@ -1,7 +1,8 @@
 /**
  * Tells the host how a guest is: on change, at once at an alarm, and once a second to show that somebody is there; never more
- * often than ten times a second. It does not know where its readings come from nor how a report travels, and decides nothing
- * about memory.
+ * often than ten times a second. It looks as often only while things change, and less and less often, down to once a second,
+ * while they do not: what cannot wait comes as an alarm. It does not know where its readings come from nor how a report
+ * travels, and decides nothing about memory.
  */
 import type { AlarmCause } from '../control/alarm.js';
 import type { Clock } from '../control/ports.js';
@@ -21,10 +22,12 @@ export interface ReporterOptions {
   readonly tell: (message: string) => void;
 }
 
-/** Ten reports a second at most. */
+/** Ten reports a second at most, and ten looks. */
 const PAUSE_MIN = millis(100);
 /** A report is repeated after this although nothing has changed: the host must tell silence from quiet. */
 const BEAT = millis(1_000);
+/** A look at which nothing has changed makes the pause before the next one so much longer, up to the beat. */
+const QUIET_FACTOR = 2;
 /** Pauses after reports that did not get through: they double up to this. */
 const RETRY_MAX = millis(10_000);
 
@@ -35,6 +38,8 @@ export class Reporter {
   #isAlarmed = false;
   #wake: (() => void) | null = null;
   #told: { readonly at: Millis; readonly signals: Signals } | null = null;
+  /** From one look to the next, as long as reports get through. */
+  #lookPause = PAUSE_MIN;
   #failures = 0;
 
   constructor(options: ReporterOptions) {
@@ -54,15 +59,16 @@ export class Reporter {
     while (!signal.aborted) {
       const startedAt = clock.now();
       await this.#reportIfDue(startedAt, signal);
-      await this.#rest(addMillis(startedAt, this.#pause()), signal);
+      await this.#rest(this.#nextLook(startedAt), signal);
     }
   }
 
   async #reportIfDue(now: Millis, signal: AbortSignal): Promise<void> {
     const signals = this.#options.read();
     const told = this.#told;
-    const isDue = told === null || this.#isAlarmed || now - told.at >= BEAT || hasChanged(told.signals, signals);
-    if (!isDue) return;
+    const isNews = told === null || this.#isAlarmed || hasChanged(told.signals, signals);
+    this.#lookPause = isNews ? PAUSE_MIN : minMillis(millis(this.#lookPause * QUIET_FACTOR), BEAT);
+    if (!isNews && now - told.at < BEAT) return;
     this.#isAlarmed = false;
     this.#beat += 1;
     const text = formatReport({ signals, beat: this.#beat, alarm: this.#alarm });
@@ -86,8 +92,11 @@ export class Reporter {
     this.#told = null;
   }
 
-  #pause(): Millis {
-    return this.#failures === 0 ? PAUSE_MIN : minMillis(millis(PAUSE_MIN * 2 ** this.#failures), RETRY_MAX);
+  /** After a look that began at `startedAt`. A report that got through is repeated in time, however long the pause. */
+  #nextLook(startedAt: Millis): Millis {
+    if (this.#told === null)
+      return addMillis(startedAt, minMillis(millis(PAUSE_MIN * 2 ** this.#failures), RETRY_MAX));
+    return minMillis(addMillis(startedAt, this.#lookPause), addMillis(this.#told.at, BEAT));
   }
 
   /** An alarm ends a rest, but not the least pause between two reports. */

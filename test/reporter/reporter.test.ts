@@ -12,6 +12,7 @@ class Rig {
   readonly clock = new VirtualClock();
   readonly published: { readonly at: number; readonly report: Report }[] = [];
   readonly told: string[] = [];
+  readonly looks: number[] = [];
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   readonly reporter: Reporter;
@@ -29,6 +30,7 @@ class Rig {
   }
 
   #look(): Signals {
+    this.looks.push(this.clock.now());
     return { ...NOTHING_KNOWN, total: knownAt(pages(this.total), this.clock.now()) };
   }
 
@@ -66,16 +68,32 @@ describe('a guest’s reporter', () => {
     );
   });
 
-  it('reports a change of a MiB within a tenth of a second, and nothing smaller', async () => {
+  it('looks less and less often while nothing changes, down to once a second', async () => {
     const rig = new Rig();
-    await rig.to(250);
+    await rig.to(4_500);
+    await rig.end();
+    assert.deepEqual(rig.looks, [0, 100, 300, 700, 1_000, 2_000, 3_000, 4_000]);
+  });
+
+  it('looks ten times a second again after a change', async () => {
+    const rig = new Rig();
+    await rig.to(2_500);
+    rig.total += 256;
+    await rig.to(3_350);
+    await rig.end();
+    assert.deepEqual(rig.looks.slice(-3), [3_000, 3_100, 3_300]);
+  });
+
+  it('reports a change of a MiB at the next look, and nothing smaller', async () => {
+    const rig = new Rig();
+    await rig.to(50);
     rig.total += 255;
-    await rig.to(550);
+    await rig.to(250);
     assert.deepEqual(rig.times(), [0]);
     rig.total += 1;
-    await rig.to(650);
+    await rig.to(350);
     await rig.end();
-    assert.deepEqual(rig.times(), [0, 600]);
+    assert.deepEqual(rig.times(), [0, 300]);
   });
 
   it('reports at most ten times a second, however fast things change', async () => {
