@@ -30,6 +30,12 @@ export async function startDaemon(shell: Shell, { name, config, flags = [] }: Da
   return { ...process, config: file, journal: () => shell.readFile(journal) };
 }
 
+/** Tells the daemon to end, as its unit does, and waits until it has. */
+export async function endDaemon(daemon: Background): Promise<void> {
+  await daemon.signal('INT');
+  await daemon.waitForEnd();
+}
+
 /** Waits until the daemon answers on its socket. Throws with its log when it ends instead. */
 export async function waitUntilItAnswers(daemon: Daemon): Promise<void> {
   await waitFor({ what: `the daemon ${daemon.config}`, limitMs: UP_LIMIT_MS }, async () => {

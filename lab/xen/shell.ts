@@ -6,7 +6,8 @@ import type { ConsolePlace, Ran } from './protocol.js';
 
 /** Commands take some ten times as long as on the bare machine, and more when that is busy. */
 const COMMAND_LIMIT_MS = 120_000;
-const LOOK_PAUSE_MS = 500;
+/** A look costs an emulated guest half a second of its processor's time, which what is waited for needs too. */
+const LOOK_PAUSE_MS = 1_000;
 
 export interface Shell {
   /** For messages. */

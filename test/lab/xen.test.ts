@@ -3,14 +3,18 @@
  * run; see CONTRIBUTING.md. One suite after the other: two cores are not enough for more emulated processors.
  */
 import { describe } from 'node:test';
-import { burstTests } from './xen/burst.js';
+import { guestTests } from './xen/guest.js';
 import { hostTests } from './xen/host.js';
 import { refusals } from './xen/refusals.js';
+import { small } from './xen/small.js';
+import { swapped } from './xen/swapped.js';
 import { xenWorld } from './xen/world.js';
 
 describe('on a real Xen', { concurrency: 1 }, () => {
   const world = xenWorld();
   refusals(world);
   hostTests(world);
-  burstTests(world);
+  small(world);
+  guestTests(world);
+  swapped(world);
 });

@@ -10,9 +10,9 @@ import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import type { Dom0 } from '../../../lab/xen/dom0.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor, writeText } from '../../../lab/xen/shell.js';
-import { lastRun } from './journal.js';
 import { tunablesSection } from './stripes.js';
-import { stuckTellsOf, type Stuck } from './stuck.js';
+import { statusOf } from './status.js';
+import { stuckGuests } from './stuck-guests.js';
 import type { XenWorld } from './world.js';
 
 const PROXY = '/run/xenstored-proxy';
@@ -20,8 +20,6 @@ const IDLE_MIB = 384;
 const BUSY_MIB = 192;
 const HOG_MIB = 300;
 const KIB = 1024;
-/** As long a guest may stand still on its way. It is looked at once a second; a slow machine takes longer for a look. */
-const STUCK_AFTER_MS = 4_000;
 /** What the host may promise at the start: too little for the busy guest, so that it needs what the idle ones give. */
 const SPARE_MIB = 24;
 
@@ -93,32 +91,7 @@ export function hostTests(world: XenWorld): void {
       assert.match(await hog.log(), /"checked".*"damaged":0/);
     });
 
-    world.it(
-      'a guest that stops obeying is named as stuck at the first look after 4 s, and the others go on',
-      async (t) => {
-        // Paused in the middle of a change: what it was asked for stands, and nothing moves.
-        await askToShrink(world.dom0(), first());
-        await world.dom0().run('xl pause first');
-        try {
-          const id = `xen-host/first:${first().domain}`;
-          const stuckIn = async (): Promise<readonly Stuck[]> => stuckTellsOf(lastRun(await daemon.journal()), id);
-          const toldBefore = (await stuckIn()).length;
-          const stuck = await waitFor(
-            { what: 'a word on the stuck guest', limitMs: 60_000, pauseMs: 250 },
-            async () => (await stuckIn())[toldBefore] ?? null,
-          );
-          t.diagnostic(`told ${Math.round(stuck.afterMs)} ms after it was last seen on its way`);
-          assert.ok(stuck.afterMs >= STUCK_AFTER_MS && stuck.lookBeforeMs < STUCK_AFTER_MS, JSON.stringify(stuck));
-          const before = (await statusOf(world.dom0())).version;
-          await waitFor({ what: 'further rounds', limitMs: 30_000 }, async () =>
-            (await statusOf(world.dom0())).version > before + 3 ? true : null,
-          );
-        } finally {
-          // The tests after this one need it alive.
-          await world.dom0().run('xl unpause first');
-        }
-      },
-    );
+    stuckGuests(world, { host: () => daemon, guest: first, askToShrink });
 
     world.it('the connection to xenstored is lost and found again, and nothing is forgotten', async () => {
       await proxy.signal('KILL');
@@ -201,18 +174,4 @@ async function askToShrink(dom0: Dom0, guest: XenGuest): Promise<void> {
     const asked = await dom0.run(`xenstore-read /local/domain/${guest.domain}/memory/target`);
     return Number(asked) < IDLE_MIB * KIB ? true : null;
   });
-}
-
-interface ShownStatus {
-  readonly version: number;
-  readonly hosts: readonly { readonly freePages: number | null }[];
-  readonly guests: readonly {
-    readonly name: string;
-    readonly phase: string;
-    readonly currentPages: number | null;
-  }[];
-}
-
-async function statusOf(dom0: Dom0): Promise<ShownStatus> {
-  return JSON.parse(await dom0.run('selfballoon status --json')) as ShownStatus;
 }

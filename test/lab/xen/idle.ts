@@ -1,11 +1,12 @@
 /** The original job: a guest that does nothing gives back all that it may, by the law, and Xen has the memory again. */
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
-import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { assertReplays, decidedIn, lastRun, targetsIn, valueOf, type Decided } from './journal.js';
 import { balloonTargetOf, floorOf, zonesOf, type StepInputs } from './specification.js';
-import { makeStripes, overflowSection, tunablesSection } from './stripes.js';
+import { overflowSection, pressureSection, tunablesSection, type Stripes } from './stripes.js';
 import { heldPages, oomKills } from './views.js';
 import type { XenWorld } from './world.js';
 
@@ -34,11 +35,9 @@ export function inputsOf({ reading, tunables }: Decided): StepInputs {
   };
 }
 
-export function idle(world: XenWorld): void {
-  describe('an idle guest of 512 MiB', { concurrency: 1 }, () => {
-    const guest = world.guest({ name: 'idle', memoryMib: GUEST_MIB }, (made) =>
-      makeStripes(made, { count: 4, mib: 128 }),
-    );
+/** To be called in the suite of a guest of 512 MiB without a daemon, whose stripes are made. */
+export function idle(world: XenWorld, guest: () => XenGuest, stripes: Stripes): void {
+  describe('that is idle', { concurrency: 1 }, () => {
     let daemon: Daemon;
     let decided: readonly Decided[];
     let journal: string;
@@ -47,8 +46,12 @@ export function idle(world: XenWorld): void {
 
     world.it('gives memory back until nothing more may go, and Xen counts it as free', async () => {
       accounted = { before: await accountedMib(world), after: NaN };
-      const tunables = tunablesSection({ selfballoon_interval: 1 });
-      daemon = await guest().start({ name: 'idle', config: overflowSection(4, 32) + tunables });
+      const config = [
+        overflowSection(stripes, 32),
+        tunablesSection({ selfballoon_interval: 1 }),
+        pressureSection(false),
+      ];
+      daemon = await guest().start({ name: 'idle', config: config.join('') });
       await waitUntilItAnswers(daemon);
       let held = await heldPages(guest());
       await waitFor({ what: 'the end of shrinking', limitMs: SHRINK_LIMIT_MS, pauseMs: STILL_MS }, async () => {
@@ -101,8 +104,7 @@ export function idle(world: XenWorld): void {
     });
 
     world.it('gives everything back when the daemon is told to end', async () => {
-      await daemon.signal('INT');
-      await daemon.waitForEnd();
+      await endDaemon(daemon);
       assert.match(await daemon.log(), /gave everything back/);
       await waitFor({ what: 'the whole guest', limitMs: 60_000 }, async () =>
         (await guest().heldKib()) === GUEST_MIB * 1024 ? true : null,

@@ -4,27 +4,29 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe } from 'node:test';
 import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { REPOSITORY } from '../../support/paths.js';
 import { selfballoon } from './commands.js';
-import { assertReplays, readingsIn, runsIn, targetsIn, valueOf, type Run } from './journal.js';
-import { makeStripes, overflowSection, tunablesSection } from './stripes.js';
+import { assertReplays, lastRun, readingsIn, runsIn, targetsIn, valueOf, type Run } from './journal.js';
+import { overflowSection, pressureSection, tunablesSection, type Stripes } from './stripes.js';
 import { BALLOON, heldPages } from './views.js';
 import type { XenWorld } from './world.js';
 
-const GUEST_MIB = 384;
+const GUEST_MIB = 512;
 const WHOLE_PAGES = GUEST_MIB * 256;
 const NEAR_PAGES = 4;
 const LIMIT_MS = 200_000;
 const WRITE_TRIES = 5;
 
-export function killed(world: XenWorld): void {
-  describe('a daemon that is killed', { concurrency: 1 }, () => {
-    const guest = world.guest({ name: 'killed', memoryMib: GUEST_MIB }, (made) =>
-      makeStripes(made, { count: 4, mib: 96 }),
-    );
-    const config =
-      overflowSection(4, 32) + tunablesSection({ selfballoon_interval: 1, selfballoon_downhysteresis: 16 });
+/** To be called in the suite of a guest of 512 MiB without a daemon, whose stripes are made. */
+export function killed(world: XenWorld, guest: () => XenGuest, stripes: Stripes): void {
+  describe('whose daemon is killed', { concurrency: 1 }, () => {
+    const config = [
+      overflowSection(stripes, 32),
+      tunablesSection({ selfballoon_interval: 1, selfballoon_downhysteresis: 16 }),
+      pressureSection(false),
+    ].join('');
     /** The daemons of this suite share one journal, as they would on one machine. */
     const start = (): Promise<Daemon> => guest().start({ name: 'killed', config });
     let daemon: Daemon;
@@ -86,7 +88,11 @@ export function killed(world: XenWorld): void {
     });
 
     world.it('is followed by one that reads the real state before it asks for anything', async () => {
-      const journal = await daemon.journal();
+      // The last one has only just begun.
+      const journal = await waitFor({ what: 'a reading', limitMs: LIMIT_MS, pauseMs: 2_000 }, async () => {
+        const text = await daemon.journal();
+        return lastRun(text).steps.some((step) => readingsIn(step).length > 0) ? text : null;
+      });
       const [, ...later] = runsIn(journal);
       assert.equal(later.length, heldAtStart.length);
       for (const [n, run] of later.entries()) {
@@ -141,10 +147,10 @@ function hasOpenTarget({ steps }: Run): boolean {
   return asked !== undefined && !answered.includes(asked.id);
 }
 
-/** The command of `ExecStopPost` in the unit that the guide gives. */
+/** The command of `ExecStopPost` in the unit for guests. */
 function stopAction(): string {
-  const guide = readFileSync(join(REPOSITORY, 'docs', 'guides', 'xen-guest.md'), 'utf8');
-  const command = /^ExecStopPost=(.+)$/m.exec(guide)?.[1];
-  assert.ok(command !== undefined, 'the guide has no unit with a stop action');
+  const unit = readFileSync(join(REPOSITORY, 'packaging', 'systemd', 'selfballoon-guest.service'), 'utf8');
+  const command = /^ExecStopPost=(.+)$/m.exec(unit)?.[1];
+  assert.ok(command !== undefined, 'the unit has no stop action');
   return command;
 }

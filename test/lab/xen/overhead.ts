@@ -12,6 +12,7 @@ import type { XenWorld } from './world.js';
 const SETTLE_MS = 30_000;
 const MEASURED_MS = 60_000;
 const PRIVATE_KIB_MAX = 16 * 1024;
+const CALIBRATE = fileURLToPath(new URL('../../../bench/calibrate.js', import.meta.url));
 
 interface Sample {
   /** Milliseconds of the guest's time of day, and of CPU time of the process so far. */
@@ -33,14 +34,17 @@ export function overhead(world: XenWorld, guest: () => XenGuest, daemon: () => D
       const after = await sample(guest(), daemon().pid);
       const decisions = decidedIn(lastRun(await daemon().journal())).filter(({ step }) => step.at >= before.at).length;
 
-      const slower = (await workMs(guest())) / nativeWorkMs();
+      const [emulated, native] = [await guestSpeed(guest()), nativeSpeed()];
       const [cpuMs, seconds] = [after.cpuMs - before.cpuMs, (after.at - before.at) / 1_000];
-      const nativePercent = cpuMs / slower / (seconds * 10);
       t.diagnostic(
         `resident ${after.residentKib} KiB, private ${after.anonymousKib} KiB, swapped ${after.swappedKib} KiB`,
       );
       t.diagnostic(`${cpuMs.toFixed(0)} ms of CPU in ${seconds.toFixed(0)} s and ${decisions} decisions in the guest`);
-      t.diagnostic(`the guest is ${slower.toFixed(1)} times slower: ${nativePercent.toFixed(2)} % of a bare processor`);
+      for (const kind of ['paced', 'warm'] as const) {
+        const slower = emulated[kind] / native[kind];
+        const percent = (cpuMs / slower / (seconds * 10)).toFixed(2);
+        t.diagnostic(`${kind} work is ${slower.toFixed(1)} times slower there: ${percent} % of a bare processor`);
+      }
       const own = after.anonymousKib + after.swappedKib;
       assert.ok(own <= PRIVATE_KIB_MAX, `${own} KiB are its own`);
     });
@@ -62,12 +66,19 @@ async function sample(guest: XenGuest, pid: number): Promise<Sample> {
   };
 }
 
-/** The same work in the guest and here, to know how much slower its processor is. */
-const workMs = async (guest: XenGuest): Promise<number> => Number(await guest.run('node /app/lab/guest/fixed-work.js'));
+/** What a unit of a daemon's work takes, in microseconds of CPU time: one at a time with pauses, and one after the other. */
+interface Speed {
+  readonly paced: number;
+  readonly warm: number;
+}
 
-const nativeWorkMs = (): number =>
-  Number(
-    execFileSync(process.execPath, [fileURLToPath(new URL('../../../lab/guest/fixed-work.js', import.meta.url))], {
-      encoding: 'utf8',
-    }),
-  );
+function speedIn(printed: string): Speed {
+  const { paced, warm } = JSON.parse(printed) as Readonly<Record<'paced' | 'warm', { readonly totalUs: number }>>;
+  return { paced: paced.totalUs, warm: warm.totalUs };
+}
+
+/** The same work in the guest and here, to know how much slower its processor is. */
+const guestSpeed = async (guest: XenGuest): Promise<Speed> =>
+  speedIn(await guest.run('node /app/lab/bench/calibrate.js'));
+
+const nativeSpeed = (): Speed => speedIn(execFileSync(process.execPath, [CALIBRATE], { encoding: 'utf8' }));

@@ -8,9 +8,11 @@ import { tunables } from './tunables.js';
 import { BALLOON } from './views.js';
 import type { XenWorld } from './world.js';
 
+const STRIPES = { count: 2, mib: 128 };
+
 export function small(world: XenWorld): void {
   describe('a guest of 256 MiB', { concurrency: 1 }, () => {
-    const guest = world.guest({ name: 'small', memoryMib: 256 }, (made) => makeStripes(made, { count: 2, mib: 128 }));
+    const guest = world.guest({ name: 'small', memoryMib: 256 }, (made) => makeStripes(made, STRIPES));
     let daemon: Daemon | null = null;
     const running = (): Daemon => {
       assert.ok(daemon !== null, 'the daemon was not started');
@@ -27,7 +29,7 @@ export function small(world: XenWorld): void {
     });
 
     world.it('is accepted with one', async () => {
-      daemon = await guest().start({ name: 'small', config: overflowSection(2, 32) });
+      daemon = await guest().start({ name: 'small', config: overflowSection(STRIPES, 32) });
       await waitUntilItAnswers(daemon);
     });
 

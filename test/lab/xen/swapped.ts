@@ -13,7 +13,7 @@ import type { XenWorld } from './world.js';
 const HYSTERESIS = 4;
 const INERTIA = 2;
 const SWAPPED_MIB = 40;
-const STRIPE_MIB = 16;
+const STRIPES = { count: 4, mib: 16 };
 /** More than is left while the second hog holds its memory, and less than when it has ended. */
 const RESERVE_MIB = 150;
 const SECOND_HOG_MIB = 170;
@@ -24,7 +24,7 @@ const LIMIT_MS = 300_000;
 export function swapped(world: XenWorld): void {
   describe('memory in swap stripes', { concurrency: 1 }, () => {
     const guest = world.guest({ name: 'swapped', memoryMib: 384, extra: ['noselfballooning'] }, (made) =>
-      makeStripes(made, { count: 4, mib: STRIPE_MIB }),
+      makeStripes(made, STRIPES),
     );
     let daemon: Daemon;
     let hog: Hog;
@@ -33,7 +33,7 @@ export function swapped(world: XenWorld): void {
     world.it(
       "is refused where the kernel's command line wants no self-ballooning, and a flag no self-shrinking",
       async () => {
-        await guest().run(`cat > /run/neither.toml <<'END'\n${overflowSection(4, RESERVE_MIB)}\nEND`);
+        await guest().run(`cat > /run/neither.toml <<'END'\n${overflowSection(STRIPES, RESERVE_MIB)}\nEND`);
         const { code, output } = await guest().tryRun(
           'selfballoon run --no-table --config /run/neither.toml --noselfshrink',
         );
@@ -52,7 +52,7 @@ export function swapped(world: XenWorld): void {
         frontswap_hysteresis: HYSTERESIS,
         frontswap_inertia: INERTIA,
       });
-      daemon = await guest().start({ name: 'swapped', config: overflowSection(4, RESERVE_MIB) + config });
+      daemon = await guest().start({ name: 'swapped', config: overflowSection(STRIPES, RESERVE_MIB) + config });
       await waitUntilItAnswers(daemon);
       hog = await startHog(guest(), { name: 'hog', mib: 60, stepMib: 10, everyMs: 0, cgroup: 'swapped' });
       await hog.waitForLine('holds');
@@ -72,7 +72,7 @@ export function swapped(world: XenWorld): void {
       );
       const after = await swappedKib(guest());
       // Single pages go home when they are used; a stripe would be thousands.
-      assert.ok(after > before - (STRIPE_MIB / 4) * 1024, `${before} KiB were swapped, and ${after} are`);
+      assert.ok(after > before - (STRIPES.mib / 4) * 1024, `${before} KiB were swapped, and ${after} are`);
       assert.match(await daemon.journal(), /emptying a stripe needs .* must stay/);
     });
 

@@ -4,12 +4,9 @@ import { describe } from 'node:test';
 import type { Daemon } from '../../../lab/xen/daemon.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
-import { selfballoon } from './commands.js';
+import { readTunable, selfballoon, writeTunable } from './commands.js';
 import { decidedIn, lastRun } from './journal.js';
 import type { XenWorld } from './world.js';
-
-/** Beside the daemon's socket. */
-const ATTRIBUTES = '/run/selfballoon/selfballoon';
 
 /** To be called in the suite of a guest in which a daemon runs with the defaults. */
 export function tunables(world: XenWorld, guest: () => XenGuest, daemon: () => Daemon): void {
@@ -22,16 +19,16 @@ export function tunables(world: XenWorld, guest: () => XenGuest, daemon: () => D
         ['selfballoon_min_usable_mb', 0],
         ['frontswap_inertia', 3],
       ] as const)
-        assert.equal(await guest().run(`cat ${ATTRIBUTES}/${name}`), `${value}\n`);
+        assert.equal(await readTunable(guest(), name), String(value));
     });
 
     world.it('are set by command, and shown by the file', async () => {
       await selfballoon(guest(), 'set selfballoon_downhysteresis 3');
-      await untilFileSays('selfballoon_downhysteresis', '3\n');
+      await untilFileSays('selfballoon_downhysteresis', '3');
     });
 
     world.it('are set by writing the file, and shown by command', async () => {
-      await guest().run(`echo 16 > ${ATTRIBUTES}/selfballoon_min_usable_mb`);
+      await writeTunable(guest(), 'selfballoon_min_usable_mb', 16);
       await waitFor({ what: 'the value written to the file', limitMs: 60_000 }, async () =>
         (await selfballoon(guest(), 'get selfballoon_min_usable_mb')) === '16\n' ? true : null,
       );
@@ -39,8 +36,8 @@ export function tunables(world: XenWorld, guest: () => XenGuest, daemon: () => D
 
     world.it('refuse what is no number, by command with a sentence and in the file by going back', async () => {
       await assert.rejects(selfballoon(guest(), 'set selfballoon_downhysteresis 0x10'), /ended with 1: .*0x10/);
-      await guest().run(`echo -1 > ${ATTRIBUTES}/selfballoon_downhysteresis`);
-      await untilFileSays('selfballoon_downhysteresis', '3\n');
+      await writeTunable(guest(), 'selfballoon_downhysteresis', -1);
+      await untilFileSays('selfballoon_downhysteresis', '3');
     });
 
     world.it('hold for the next decision', async () => {
@@ -54,7 +51,7 @@ export function tunables(world: XenWorld, guest: () => XenGuest, daemon: () => D
 
     async function untilFileSays(name: string, text: string): Promise<void> {
       await waitFor({ what: `${name} ${text} in its file`, limitMs: 60_000 }, async () =>
-        (await guest().run(`cat ${ATTRIBUTES}/${name}`)) === text ? true : null,
+        (await readTunable(guest(), name)) === text ? true : null,
       );
     }
   });

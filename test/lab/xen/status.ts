@@ -1,0 +1,17 @@
+/** What the daemon in dom0 shows of itself, as far as tests look at it. */
+import type { Dom0 } from '../../../lab/xen/dom0.js';
+
+export interface ShownStatus {
+  /** Counts what has happened. */
+  readonly version: number;
+  readonly hosts: readonly { readonly freePages: number | null }[];
+  readonly guests: readonly {
+    readonly name: string;
+    readonly phase: string;
+    readonly currentPages: number | null;
+  }[];
+}
+
+export async function statusOf(dom0: Dom0): Promise<ShownStatus> {
+  return JSON.parse(await dom0.run('selfballoon status --json')) as ShownStatus;
+}

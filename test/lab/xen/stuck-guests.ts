@@ -1,0 +1,81 @@
+/** Protects a host from guests that do not do what they are asked for: they are named in time, and cost the others nothing. */
+import assert from 'node:assert/strict';
+import { describe } from 'node:test';
+import { GUEST_KERNEL } from '../../../lab/xen/build-dom0.js';
+import type { Daemon } from '../../../lab/xen/daemon.js';
+import type { Dom0 } from '../../../lab/xen/dom0.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
+import { waitFor, writeText } from '../../../lab/xen/shell.js';
+import { lastRun } from './journal.js';
+import { statusOf } from './status.js';
+import { stuckTellsOf, type Stuck } from './stuck.js';
+import type { TestSpeaker, XenWorld } from './world.js';
+
+/** As long a guest may stand still on its way. It is looked at once a second; a slow machine takes longer for a look. */
+const STUCK_AFTER_MS = 4_000;
+const MUTE_MIB = 128;
+const MUTE_MAX_KIB = (MUTE_MIB / 2) * 1024;
+
+export interface StuckGuestsOptions {
+  /** The daemon in dom0. */
+  readonly host: () => Daemon;
+  /** One of its guests, which obeys. */
+  readonly guest: () => XenGuest;
+  /** Has the daemon ask that guest for memory. */
+  readonly askToShrink: (dom0: Dom0, guest: XenGuest) => Promise<void>;
+}
+
+export function stuckGuests(world: XenWorld, { host, guest, askToShrink }: StuckGuestsOptions): void {
+  describe('a guest that does not move', { concurrency: 1 }, () => {
+    world.it('though it did before is called stuck at the first look after 4 s, and the others go on', async (t) => {
+      const { name, domain } = guest();
+      await askToShrink(world.dom0(), guest());
+      // What it was asked for stands, and nothing moves.
+      await world.dom0().run(`xl pause ${name}`);
+      try {
+        await isNamedInTime(t, `xen-host/${name}:${domain}`);
+        await othersGoOn();
+      } finally {
+        // The tests after this one need it alive.
+        await world.dom0().run(`xl unpause ${name}`);
+      }
+    });
+
+    world.it('because it has no driver is called stuck just so, once its administrator wants it smaller', async (t) => {
+      const dom0 = world.dom0();
+      const domain = await createMute(dom0);
+      try {
+        await dom0.run(`xenstore-write /local/domain/${domain}/memory/dynamic-max ${MUTE_MAX_KIB}`);
+        await isNamedInTime(t, `xen-host/mute:${domain}`);
+        await othersGoOn();
+      } finally {
+        await dom0.run('xl destroy mute');
+      }
+    });
+
+    async function isNamedInTime(t: TestSpeaker, id: string): Promise<void> {
+      const tells = async (): Promise<readonly Stuck[]> => stuckTellsOf(lastRun(await host().journal()), id);
+      const before = (await tells()).length;
+      const stuck = await waitFor(
+        { what: `a word on ${id}`, limitMs: 60_000 },
+        async () => (await tells())[before] ?? null,
+      );
+      t.diagnostic(`told ${Math.round(stuck.afterMs)} ms after it was last seen on its way`);
+      assert.ok(stuck.afterMs >= STUCK_AFTER_MS && stuck.lookBeforeMs < STUCK_AFTER_MS, JSON.stringify(stuck));
+    }
+
+    async function othersGoOn(): Promise<void> {
+      const before = (await statusOf(world.dom0())).version;
+      await waitFor({ what: 'further rounds', limitMs: 60_000 }, async () =>
+        (await statusOf(world.dom0())).version > before + 3 ? true : null,
+      );
+    }
+  });
+}
+
+/** A guest that never runs: nobody in it does what xenstore says. Returns its domain number. */
+async function createMute(dom0: Dom0): Promise<number> {
+  const config = ['name="mute"', `memory=${MUTE_MIB}`, 'vcpus=1', `kernel="${GUEST_KERNEL}"`, 'on_crash="destroy"', ''];
+  await writeText(dom0, '/tmp/mute.cfg', config.join('\n'));
+  return Number(await dom0.run('xl create -q -p /tmp/mute.cfg && xl domid mute'));
+}
