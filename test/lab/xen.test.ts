@@ -1,6 +1,6 @@
 /**
  * The program on a real Xen, booted once under emulation for all of these tests. They run wherever `npm run lab:setup` has been
- * run; see CONTRIBUTING.md. One suite after the other: two cores are not enough for more emulated processors.
+ * run; see CONTRIBUTING.md. What a single guest does is tested in two guests at a time, one for each emulated processor.
  */
 import { describe } from 'node:test';
 import { guestTests } from './xen/guest.js';
@@ -14,7 +14,11 @@ describe('on a real Xen', { concurrency: 1 }, () => {
   const world = xenWorld();
   refusals(world);
   hostTests(world);
-  small(world);
-  guestTests(world);
-  swapped(world);
+  describe('a single guest', { concurrency: 2 }, () => {
+    guestTests(world);
+    describe('others', { concurrency: 1 }, () => {
+      small(world);
+      swapped(world);
+    });
+  });
 });

@@ -71,8 +71,8 @@ export function swapped(world: XenWorld): void {
         (await askedTimes()) >= asked + ASKED_TIMES ? true : null,
       );
       const after = await swappedKib(guest());
-      // Single pages go home when they are used; a stripe would be thousands.
-      assert.ok(after > before - (STRIPES.mib / 4) * 1024, `${before} KiB were swapped, and ${after} are`);
+      // Single pages go home when they are used (seen: 5 MiB of programs'); the first stripe, which is full, is more.
+      assert.ok(after > before - (STRIPES.mib / 2) * 1024, `${before} KiB were swapped, and ${after} are`);
       assert.match(await daemon.journal(), /emptying a stripe needs .* must stay/);
     });
 
