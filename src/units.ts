@@ -58,6 +58,9 @@ export const NO_PAGES = pages(0);
 
 export const secondsToMillis = (seconds: number): Millis => millis(seconds * 1000);
 export const minMillis = (a: Millis, b: Millis): Millis => (a < b ? a : b);
+
+/** The later of two times, or the longer of two durations. */
+export const maxMillis = (a: Millis, b: Millis): Millis => (a > b ? a : b);
 export const addMillis = (at: Millis, length: Millis): Millis => millis(at + length);
 
 /** `MB2PAGES` of the specification: MiB × 256. */

@@ -2,7 +2,7 @@
  * One guest's control. It keeps what is known of the guest, asks the policy when its time has come, holds the wish within the
  * limits, and follows what was asked to its end. It does not know which policy, which hypervisor, or that there are others.
  */
-import { addMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
+import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
 import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
 import { isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
@@ -118,6 +118,8 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
       break;
     case 'guest-alarm':
       relieve(rules.safeguards, state, event.alarm, context);
+      if (isOnItsWay(state.pursuit, context.now))
+        state.lookDueAt = minMillis(state.lookDueAt, nextLook(state, context));
       lookAgainIfShort(state, context);
       break;
     case 'reading-failed':
@@ -134,11 +136,13 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
 
 /** An alarm that could not be answered wholly, for what the host had free a while ago, is answered again after a look. */
 function lookAgainIfShort<Memory>(state: Draft<Memory>, { now }: StepContext): void {
-  const { guest, relief, decision, policyDueAt } = state;
+  const { guest, relief, decision, policyDueAt, reading } = state;
   if (guest.pool === undefined || !isRelieved(relief, now) || policyDueAt === null) return;
   if (decision !== null && decision.target === decision.goal) return;
-  state.policyDueAt = minMillis(policyDueAt, now);
-  state.lookDueAt = minMillis(state.lookDueAt, now);
+  // A guest may tell of as many alarms as it likes: the whole host is looked at for it once a second.
+  const due = reading === null ? now : maxMillis(now, addMillis(reading.at, LOOK_ON_THE_WAY));
+  state.policyDueAt = minMillis(policyDueAt, due);
+  state.lookDueAt = minMillis(state.lookDueAt, due);
 }
 
 function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Reading, context: StepContext): void {

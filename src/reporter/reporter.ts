@@ -94,8 +94,7 @@ export class Reporter {
 
   /** After a look that began at `startedAt`. A report that got through is repeated in time, however long the pause. */
   #nextLook(startedAt: Millis): Millis {
-    if (this.#told === null)
-      return addMillis(startedAt, minMillis(millis(PAUSE_MIN * 2 ** this.#failures), RETRY_MAX));
+    if (this.#told === null) return addMillis(startedAt, minMillis(millis(PAUSE_MIN * 2 ** this.#failures), RETRY_MAX));
     return minMillis(addMillis(startedAt, this.#lookPause), addMillis(this.#told.at, BEAT));
   }
 

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { believableHost } from '../../src/control/believe.js';
 import { isOwed } from '../../src/control/guest-give-back.js';
+import { promisedTo } from '../../src/control/guest-state.js';
 import { grantGrowth, spareIn } from '../../src/control/pool.js';
 import { knownAt } from '../../src/control/signal.js';
 import { millis, pages } from '../../src/units.js';
@@ -117,6 +118,50 @@ describe('guests that share a host', () => {
     host.checkPromises();
     host.liveUntil(4);
     assert.equal(host.guest('busy').held, 120_000);
+  });
+});
+
+describe('an alarm on a shared host', () => {
+  it('that is answered wholly is followed by a look within a second, however long the interval', () => {
+    const busy = sharedGuest({ held: 50_000, committed: 20_000, behaviour: 'ignores' });
+    const host = new SharedHost({ total: 400_000, guests: { busy }, tunables: { selfballoon_interval: 60 } });
+    host.liveUntil(70);
+    host.alarm('busy');
+    host.liveUntil(75);
+    assert.ok(host.told.includes('busy stuck'), host.told.join());
+  });
+
+  it('that cannot be answered makes the host be looked at once a second, however often it is told', () => {
+    const host = new SharedHost({ total: 50_000, guests: { busy: sharedGuest({ held: 50_000 }) } });
+    host.liveUntil(10);
+    const before = host.looks.get('busy') ?? 0;
+    for (let second = 11; second <= 20; second += 1) {
+      for (let n = 0; n < 10; n += 1) host.alarm('busy');
+      host.liveUntil(second);
+    }
+    assert.ok((host.looks.get('busy') ?? 0) - before <= 11, `${host.looks.get('busy')} looks, ${before} before`);
+  });
+});
+
+describe('a target that was refused', () => {
+  it('is no promise: what it would have taken is there for the others', () => {
+    const guests = { refused: sharedGuest({ held: 50_000 }), busy: sharedGuest({ held: 50_000, committed: 150_000 }) };
+    const host = new SharedHost({ total: 210_000, guests });
+    host.liveUntil(1);
+    const pursuit = {
+      id: 1,
+      target: pages(150_000),
+      phase: 'failed',
+      progressAt: millis(0),
+      patienceFrom: millis(0),
+      distance: pages(100_000),
+      isUncooperative: false,
+      isWithdrawn: false,
+      failure: 'setting the limit was refused',
+    } as const;
+    const state = host.state.guests.get('refused') ?? assert.fail();
+    assert.equal(promisedTo({ ...state, pursuit: { ...pursuit, phase: 'accepted' } }), 100_000);
+    assert.equal(promisedTo({ ...state, pursuit }), 0);
   });
 });
 

@@ -51,6 +51,8 @@ export class SharedHost {
   readonly #options: SharedHostOptions;
   readonly told: string[] = [];
   readonly targets: { readonly at: number; readonly guest: string; readonly target: number }[] = [];
+  /** How often each guest was looked at. */
+  readonly looks = new Map<string, number>();
   state: ControlState<SelfshrinkMemory>;
   seconds = 0;
   /** Whether anybody could read the host's own memory. */
@@ -135,6 +137,7 @@ export class SharedHost {
       this.guest(guest).target = target;
       this.tell({ kind: 'action-done', guest, id: action.id, note: null });
     }
+    for (const id of looks) this.looks.set(id, (this.looks.get(id) ?? 0) + 1);
     if (looks.length === 0) return;
     this.tell(...(this.isSeen ? [this.#hostReading()] : []), ...looks.map((id) => this.#reading(id)));
   }

@@ -6,14 +6,14 @@ import { errorText, HypervisorError } from '../../errors.js';
 /** Where distributions put them. Their names carry Xen's version, so that the loader's own search does not find them. */
 const FOLDERS = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64', '/usr/lib', '/usr/local/lib'];
 
-/** Finds `libNAME.so` of any version. Throws `HypervisorError` `ENODEV` where there is none. */
-export function findLibrary(name: string): string {
+/** Finds `libNAME.so`, the newest version where an upgrade has left others. Throws `HypervisorError` `ENODEV` where there is none. */
+export function findLibrary(name: string, folders: readonly string[] = FOLDERS): string {
   const pattern = new RegExp(`^lib${name}\\.so(\\.[\\d.]+)?$`);
-  for (const folder of FOLDERS) {
+  for (const folder of folders) {
     const found = namesIn(folder).find((candidate) => pattern.test(candidate));
     if (found !== undefined) return join(folder, found);
   }
-  throw unusable(`there is no lib${name} in ${FOLDERS.join(', ')}`);
+  throw unusable(`there is no lib${name} in ${folders.join(', ')}`);
 }
 
 /** Loads a library's calls. Throws `HypervisorError` `ENODEV` where that fails. */
@@ -55,7 +55,7 @@ export const unusable = (message: string, cause?: unknown): HypervisorError =>
 
 function namesIn(folder: string): readonly string[] {
   try {
-    return readdirSync(folder).sort();
+    return readdirSync(folder).sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
   } catch {
     // Most machines have only some of the folders.
     return [];

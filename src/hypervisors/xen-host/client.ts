@@ -13,7 +13,16 @@ import type {
 } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { knownAt } from '../../control/signal.js';
-import { kib, kibToPagesDown, millis, pagesToKib, type GuestSize, type Millis, type Pages } from '../../units.js';
+import {
+  kib,
+  kibToPagesDown,
+  millis,
+  pagesToKib,
+  subtractToZero,
+  type GuestSize,
+  type Millis,
+  type Pages,
+} from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { formatTarget, homeOf, NODES } from './codec.js';
 import { Connection } from './connection.js';
@@ -36,6 +45,7 @@ import { RequestLanes } from './request-lanes.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
 import { SharedLook } from './shared-look.js';
 import type { DomainSight, SightSource } from './sight.js';
+import { TakenBack, type Standing } from './taken-back.js';
 import type { LimitSetter } from './xenctrl.js';
 
 export interface XenHostOptions {
@@ -67,6 +77,7 @@ class XenHost implements Hypervisor {
   readonly #connection: Connection;
   readonly #dom0: Dom0Reader;
   readonly #looks: SharedLook;
+  readonly #takenBack = new TakenBack();
   readonly #targets = new RequestLanes(superseded);
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
@@ -118,19 +129,31 @@ class XenHost implements Hypervisor {
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
     if (this.#ending.signal.aborted) throw closed();
     const { at, sight } = await this.#looks.look(signal);
+    const domains = new Map(sight.domains.map((domain) => [domain.domid, domain]));
+    const free = subtractToZero(kibToPagesDown(sight.free), this.#takenBack.of(this.#standings(domains)));
     report({
       kind: 'host-reading',
       host: {
         pool: KIND,
         at,
         total: knownAt(kibToPagesDown(sight.total), at),
-        free: knownAt(kibToPagesDown(sight.free), at),
+        free: knownAt(free, at),
         reserve: this.#options.reserve,
       },
     });
     if ('store' in this.#connection.state) this.#roster.tellSilence(this.#options.clock.now());
-    const domains = new Map(sight.domains.map((domain) => [domain.domid, domain]));
     for (const guest of guests) report(this.#readOne(guest, domains, at));
+  }
+
+  /** Of all guests that are there; dom0 is trusted with its own. */
+  #standings(domains: ReadonlyMap<number, DomainSight>): readonly Standing[] {
+    return this.#roster.guests.flatMap(({ id }) => {
+      const record = this.#roster.find(id);
+      const domain = record === null ? undefined : domains.get(record.domid);
+      if (record === null || domain === undefined || record.domid === DOM0) return [];
+      const asked = record.asked.known ? record.asked.value : null;
+      return [{ guest: id, held: kibToPagesDown(domain.held), asked }];
+    });
   }
 
   #readOne(guest: GuestId, domains: ReadonlyMap<number, DomainSight>, at: Millis): ReadOutcome {
@@ -143,6 +166,7 @@ class XenHost implements Hypervisor {
     const isMovable = this.#options.limits !== null && record.staticMax.known;
     const seen = isMovable ? { ...domain, maximum: null } : domain;
     const reading = record.domid === DOM0 ? this.#dom0.read(record, domain, at) : readingOf(record, seen, at);
+    this.#takenBack.tell(guest, kibToPagesDown(domain.held));
     return { kind: 'reading', guest, reading };
   }
 

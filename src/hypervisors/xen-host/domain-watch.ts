@@ -133,9 +133,21 @@ export class DomainWatch {
 
   async #readReport(): Promise<void> {
     const at = this.#now();
-    const text = await this.#text(NODES.report);
+    const text = await this.#reportText();
     if (text === null) this.#take({ reported: null, refusal: null });
     else this.#take(withReport(this.#record, text.length > REPORT_LENGTH_MAX ? TOO_LONG : parseReport(text), at));
+  }
+
+  /** Bytes that are no text are a report that says nothing; the guest has not taken its report away. */
+  async #reportText(): Promise<string | null> {
+    try {
+      return await this.#options.store.readText(`${this.#home}/${NODES.report}`);
+    } catch (error) {
+      if (!(error instanceof XenstoreError)) throw error;
+      if (error.xenstoreCode === 'EINVAL') return '';
+      if (NOT_THERE.has(error.xenstoreCode)) return null;
+      throw error;
+    }
   }
 
   #now(): Millis {

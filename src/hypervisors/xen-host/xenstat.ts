@@ -79,7 +79,7 @@ const loadXenstat = (path: string): Promise<Xenstat> =>
 class XenstatSource implements SightSource {
   readonly description: string;
   readonly #library: Xenstat;
-  readonly #handle: Pointer;
+  #handle: Pointer;
   /** The library is not made for two calls at a time; one that hangs is waited for by all. */
   #looking: Promise<HostSight> | null = null;
   #isClosed = false;
@@ -97,7 +97,7 @@ class XenstatSource implements SightSource {
 
   close(): Promise<void> {
     // A call that hangs keeps the handle: freeing it under the call would crash the process.
-    if (!this.#isClosed && this.#looking === null) this.#library.uninit(this.#handle);
+    if (!this.#isClosed && this.#looking === null) this.#letGo();
     this.#isClosed = true;
     return Promise.resolve();
   }
@@ -105,11 +105,30 @@ class XenstatSource implements SightSource {
   async #look(): Promise<HostSight> {
     if (this.#isClosed)
       throw new HypervisorError({ code: 'EUNAVAILABLE', message: 'the host is not looked at any more' });
+    const sight = await this.#lookOnce();
+    if (sight.domains.length > 0) return sight;
+    // It leaves out every domain whose name xenstored does not tell, and does not connect again when it has lost xenstored.
+    this.#letGo();
+    const again = await this.#lookOnce();
+    if (again.domains.length === 0) throw this.#failed('could not learn the name of any domain');
+    return again;
+  }
+
+  #letGo(): void {
+    if (this.#handle !== null) this.#library.uninit(this.#handle);
+    this.#handle = null;
+  }
+
+  #failed(what: string): HypervisorError {
+    const advice = 'Is xenstored alive? It asks it for the names of domains';
+    return new HypervisorError({ code: 'EIO', message: `${this.description} ${what}`, advice });
+  }
+
+  async #lookOnce(): Promise<HostSight> {
+    this.#handle ??= this.#library.init();
+    if (this.#handle === null) throw this.#failed('does not get at Xen any more: its xenstat_init failed');
     const node = await this.#library.getNode(this.#handle);
-    if (node === null) {
-      const advice = 'Is xenstored alive? It asks it for the names of domains';
-      throw new HypervisorError({ code: 'EIO', message: `${this.description} could not look at the host`, advice });
-    }
+    if (node === null) throw this.#failed('could not look at the host');
     try {
       return this.#sightOf(node);
     } finally {

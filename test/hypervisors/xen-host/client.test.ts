@@ -74,6 +74,40 @@ describe('reading domains', () => {
     assert.equal(rig.xen.looks, 1);
   });
 
+  it('does not count as free what a guest gave up by itself and may take back, until control has heard of it', async (test) => {
+    const rig = await openTwo(test);
+    const one = rig.xen.domains.get(1) ?? assert.fail();
+    const freeOf = async (guest: string): Promise<number> => {
+      const [host] = await rig.look([guest]);
+      assert.ok(host?.kind === 'host-reading' && host.host.free.known);
+      return host.host.free.value;
+    };
+    await rig.look([ONE, TWO]);
+    const before = await freeOf(TWO);
+    one.held = 65_536;
+    await rig.to(1_000);
+    assert.equal(await freeOf(TWO), before);
+    await rig.to(2_000);
+    // The look that tells of the guest itself is still the careful one; after it control counts the promise.
+    assert.equal(await freeOf(ONE), before);
+    await rig.to(3_000);
+    assert.equal(await freeOf(TWO), before + (262_144 - 65_536) / 4);
+  });
+
+  it('counts as free at once what a guest gave up because it was told to', async (test) => {
+    const rig = await openTwo(test);
+    await rig.look([ONE, TWO]);
+    rig.xen.put(TARGET, '65536');
+    await rig.to(1_000);
+    const [before] = await rig.look([TWO]);
+    (rig.xen.domains.get(1) ?? assert.fail()).held = 65_536;
+    await rig.to(2_000);
+    const [after] = await rig.look([TWO]);
+    assert.ok(before?.kind === 'host-reading' && before.host.free.known);
+    assert.ok(after?.kind === 'host-reading' && after.host.free.known);
+    assert.equal(after.host.free.value - before.host.free.value, (262_144 - 65_536) / 4);
+  });
+
   it('fails those alone that are unknown or dying', async (test) => {
     const rig = await openTwo(test);
     const dying = rig.xen.domains.get(1);

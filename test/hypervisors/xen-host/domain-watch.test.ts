@@ -39,6 +39,17 @@ describe('a guest’s report', () => {
     }
   });
 
+  it('of bytes that are no text is malformed, not gone: nobody is alarmed', async (test) => {
+    const rig = await openTwo(test);
+    rig.xen.put(`${HOME}/${REPORT}`, reportText(1));
+    await rig.to(1_000);
+    rig.xen.store.world.store.write(`${HOME}/${REPORT}`, Buffer.from([0xff, 0xfe, 0x80]), 0);
+    rig.xen.store.fire(`${HOME}/${REPORT}`);
+    await rig.to(2_000);
+    assert.equal(await committedOf(rig, ONE), 20_000);
+    assert.ok(rig.notices.every(({ kind }) => kind !== 'guest-alarm'));
+  });
+
   it('that is written as often as it can be is read ten times a second, and at last as it was at last', async (test) => {
     const rig = await openTwo(test);
     await rig.to(1_000);

@@ -1,6 +1,8 @@
 /** Protects the calls of Xen's C libraries: units, one call at a time, no handle freed under a call, clear words without them. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { HypervisorError } from '../../../src/errors.js';
 import { findLibrary, loadCalls } from '../../../src/hypervisors/xen-host/c-library.js';
@@ -84,6 +86,35 @@ describe('libxenstat', () => {
     fake.node = null;
     const sight = xenstatOver(fake.ofXen, 'lib');
     await assert.rejects(sight.look(NEVER), failsWith('EIO', /could not look.*Is xenstored alive/));
+    fake.node = NODE;
+    assert.equal((await sight.look(NEVER)).domains.length, 2);
+  });
+
+  it('that has lost xenstored, and so knows no domain’s name, is opened anew', async () => {
+    const fake = new FakeXenstat();
+    let opened = 0;
+    const sight = xenstatOver(
+      {
+        ...fake.ofXen,
+        init: () => {
+          opened += 1;
+          // A handle that was opened while xenstored is there knows the names.
+          if (opened > 1) fake.node = NODE;
+          return 'handle';
+        },
+      },
+      'lib',
+    );
+    fake.node = { ...NODE, domains: [] };
+    assert.equal((await sight.look(NEVER)).domains.length, 2);
+    assert.deepEqual(fake.calls, ['get', 'free', 'uninit', 'get', 'free']);
+  });
+
+  it('that knows no domain’s name then either says so, and is asked again', async () => {
+    const fake = new FakeXenstat();
+    const sight = xenstatOver(fake.ofXen, 'lib');
+    fake.node = { ...NODE, domains: [] };
+    await assert.rejects(sight.look(NEVER), failsWith('EIO', /name of any domain.*Is xenstored alive/));
     fake.node = NODE;
     assert.equal((await sight.look(NEVER)).domains.length, 2);
   });
@@ -180,6 +211,10 @@ describe('a library that is missing', () => {
   it('is found by its name with any version, and not by a longer name', () => {
     assert.match(findLibrary('c'), /\/libc\.so(\.[\d.]+)?$/);
     assert.throws(() => findLibrary('no-such-thing'), HypervisorError);
+    const folder = mkdtempSync(join(tmpdir(), 'selfballoon-libraries-'));
+    for (const version of ['4.14', '4.17', '4.9']) writeFileSync(join(folder, `libxenstat.so.${version}`), '');
+    assert.equal(findLibrary('xenstat', [folder]), join(folder, 'libxenstat.so.4.17'));
+    rmSync(folder, { recursive: true });
   });
 
   it('is ENODEV where it cannot be loaded or lacks a call', async () => {
