@@ -46,7 +46,7 @@ describe('the alarm sensor', () => {
     const { memory, alarms, pass } = begin(test, 20);
     memory.set(5);
     await pass(200);
-    assert.deepEqual(alarms, [{ cause: 'low', at: 100, availablePages: 1280, totalPages: 51_200 }]);
+    assert.deepEqual(alarms, [{ cause: 'low', at: 125, availablePages: 1280, totalPages: 51_200 }]);
   });
 
   it('raises one for a stall also when the memory cannot be read, and then says of no number that it is known', async (test) => {
