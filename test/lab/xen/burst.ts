@@ -8,6 +8,7 @@ import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/dae
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { writeTunable } from './commands.js';
+import { lastRun } from './journal.js';
 import { makeStripes, overflowSection, pressureSection, tunablesSection } from './stripes.js';
 import { oomKills } from './views.js';
 import type { XenWorld } from './world.js';
@@ -46,11 +47,17 @@ export function burst(world: XenWorld, guest: () => XenGuest): void {
 
     world.it('is met at once where memory is watched between two rounds; nobody is killed', async (t) => {
       const daemon = await shrink(guest(), { name: 'watched', interval: 60, isWatched: true });
+      assert.ok(await isSmall(guest()), 'it has grown again before the demand');
       const outcome = await demandAtOnce(guest(), 'hog-watched');
       t.diagnostic(outcome.log.trim().split('\n').at(-1) ?? '');
       assert.equal(outcome.isWhole, true, outcome.log);
       assert.equal(await oomKills(guest()), kills);
-      assert.match(await daemon.journal(), /"kind":"guest-alarm"/);
+      const began = Number(/"began","at":(\d+)/.exec(outcome.log)?.[1]);
+      const alarms = lastRun(await daemon.journal()).steps.flatMap(({ at, events }) =>
+        at >= began ? events.filter(({ kind }) => kind === 'guest-alarm') : [],
+      );
+      assert.ok(alarms.length > 0, 'nothing was told of the demand between two rounds');
+      t.diagnostic(`first alarm: ${JSON.stringify(alarms[0])}`);
       assert.match(await daemon.log(), /is under pressure/);
       await endDaemon(daemon);
     });
@@ -82,12 +89,13 @@ async function shrink(guest: XenGuest, setting: Setting): Promise<Daemon> {
   await waitUntilItAnswers(daemon);
   // The daemon that looks after everybody else is the last to be killed, as its unit has it.
   await guest.run(`echo -900 > /proc/${daemon.pid}/oom_score_adj`);
-  await waitFor({ what: 'a small guest', limitMs: 300_000 }, async () =>
-    (await guest.heldKib()) < 0.5 * GUEST_MIB * KIB ? true : null,
-  );
+  await waitFor({ what: 'a small guest', limitMs: 300_000 }, async () => ((await isSmall(guest)) ? true : null));
   await writeTunable(guest, 'selfballoon_interval', setting.interval);
   return daemon;
 }
+
+/** So small that the demand does not fit. */
+const isSmall = async (guest: XenGuest): Promise<boolean> => (await guest.heldKib()) < 0.5 * GUEST_MIB * KIB;
 
 interface Burst {
   /** It got all that it asked for, and found it intact. */

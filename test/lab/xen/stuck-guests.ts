@@ -7,7 +7,6 @@ import type { Dom0 } from '../../../lab/xen/dom0.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor, writeText } from '../../../lab/xen/shell.js';
 import { lastRun } from './journal.js';
-import { statusOf } from './status.js';
 import { stuckTellsOf, type Stuck } from './stuck.js';
 import type { TestSpeaker, XenWorld } from './world.js';
 
@@ -34,7 +33,7 @@ export function stuckGuests(world: XenWorld, { host, guest, askToShrink }: Stuck
       await world.dom0().run(`xl pause ${name}`);
       try {
         await isNamedInTime(t, `xen-host/${name}:${domain}`);
-        await othersGoOn();
+        await othersGoOn(`xen-host/${name}:${domain}`);
       } finally {
         // The tests after this one need it alive.
         await world.dom0().run(`xl unpause ${name}`);
@@ -47,7 +46,7 @@ export function stuckGuests(world: XenWorld, { host, guest, askToShrink }: Stuck
       try {
         await dom0.run(`xenstore-write /local/domain/${domain}/memory/dynamic-max ${MUTE_MAX_KIB}`);
         await isNamedInTime(t, `xen-host/mute:${domain}`);
-        await othersGoOn();
+        await othersGoOn(`xen-host/mute:${domain}`);
       } finally {
         await dom0.run('xl destroy mute');
       }
@@ -64,10 +63,15 @@ export function stuckGuests(world: XenWorld, { host, guest, askToShrink }: Stuck
       assert.ok(stuck.afterMs >= STUCK_AFTER_MS && stuck.lookBeforeMs < STUCK_AFTER_MS, JSON.stringify(stuck));
     }
 
-    async function othersGoOn(): Promise<void> {
-      const before = (await statusOf(world.dom0())).version;
-      await waitFor({ what: 'further rounds', limitMs: 60_000 }, async () =>
-        (await statusOf(world.dom0())).version > before + 3 ? true : null,
+    /** Guests besides `id` are decided about as before. */
+    async function othersGoOn(id: string): Promise<void> {
+      const count = async (): Promise<number> =>
+        lastRun(await host().journal())
+          .steps.flatMap(({ decisions }) => decisions)
+          .filter(({ guest: one }) => one !== id && !one.includes('Domain-0')).length;
+      const before = await count();
+      await waitFor({ what: 'decisions about the others', limitMs: 60_000 }, async () =>
+        (await count()) >= before + 2 ? true : null,
       );
     }
   });
