@@ -79,7 +79,7 @@ async function openSight({ xenHost }: Config, warn: (message: string) => void): 
     return await openXenstat();
   } catch (error) {
     if (xenHost.sight === 'libxenstat') throw error;
-    warn(`${errorText(error)}. The xl tool is used instead, which costs a process for each look`);
+    warn(`${errorText(error)}. The xl tool is used instead, which costs three processes for each look`);
     return openXlSight();
   }
 }

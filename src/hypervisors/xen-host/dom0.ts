@@ -25,13 +25,17 @@ export interface Dom0Reader {
 
 export function createDom0Reader(options: Dom0Options, now: () => Millis): Dom0Reader {
   const reader = openGuestReader({ root: options.root, now });
-  /** The most that it was seen to hold: Xen mostly sets dom0 no limit that means anything. */
+  /**
+   * The most that it was seen to hold, and Xen's limit where there is one (`dom0_mem=…,max:…`): a daemon that begins when dom0 was
+   * shrunk already would know of no more than that otherwise.
+   */
   let most: Pages | null = null;
   return {
     read(record, sight, at) {
       const fromOutside = readingOf(record, sight, at);
       const held = kibToPagesDown(sight.held);
-      most = most === null ? held : maxPages(most, held);
+      const could = sight.maximum === null ? held : maxPages(held, kibToPagesDown(sight.maximum));
+      most = most === null ? could : maxPages(most, could);
       const maximum: Signal<Pages> = stamp({ known: true, value: most }, at);
       const { current, asked, used } = fromOutside;
       return { ...reader.read(), current, asked, used, maximum, at: now() };

@@ -35,6 +35,13 @@ describe('dom0', () => {
     assert.ok(reading.total.known && reading.total.value === 59_440);
   });
 
+  it('that was shrunk before we came could hold what Xen allows it', async (test) => {
+    const rig = await openTwo(test);
+    (rig.xen.domains.get(0) ?? assert.fail()).held = 409_600;
+    const { maximum } = await rig.reading(DOM0);
+    assert.ok(maximum.known && maximum.value === 204_800);
+  });
+
   it('could hold the most that it was seen to hold', async (test) => {
     const rig = await openTwo(test);
     const dom0 = rig.xen.domains.get(0);
