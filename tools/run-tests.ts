@@ -8,6 +8,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RUNNER_VARIABLE } from '../lab/abandoned.js';
+import { labMode } from '../lab/mode.js';
 
 const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const compiled = fileURLToPath(new URL('../test', import.meta.url));
@@ -19,8 +20,8 @@ const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
   .sort();
 if (files.length === 0) throw new Error(`no test file has ${wanted.join(' or ')} in its path`);
 
-/** What boots an emulated machine, which needs both processors of a small one for itself. */
-const bootsMachine = (file: string): boolean => file === join('lab', 'xen.test.js');
+/** What boots an emulated machine, which needs both processors of a small one for itself; nothing where the lab is left out. */
+const bootsMachine = (file: string): boolean => file === join('lab', 'xen.test.js') && labMode(process.env) !== 'off';
 
 /** Runs the files, two at a time, and returns the runner's exit code; null when a signal has ended it. */
 async function runFiles(group: readonly string[]): Promise<number | null> {
