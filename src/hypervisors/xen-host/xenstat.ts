@@ -103,8 +103,6 @@ class XenstatSource implements SightSource {
   }
 
   async #look(): Promise<HostSight> {
-    if (this.#isClosed)
-      throw new HypervisorError({ code: 'EUNAVAILABLE', message: 'the host is not looked at any more' });
     const sight = await this.#lookOnce();
     if (sight.domains.length > 0) return sight;
     // It leaves out every domain whose name xenstored does not tell, and does not connect again when it has lost xenstored.
@@ -125,6 +123,8 @@ class XenstatSource implements SightSource {
   }
 
   async #lookOnce(): Promise<HostSight> {
+    if (this.#isClosed)
+      throw new HypervisorError({ code: 'EUNAVAILABLE', message: 'the host is not looked at any more' });
     this.#handle ??= this.#library.init();
     if (this.#handle === null) throw this.#failed('does not get at Xen any more: its xenstat_init failed');
     const node = await this.#library.getNode(this.#handle);

@@ -110,6 +110,19 @@ describe('libxenstat', () => {
     assert.deepEqual(fake.calls, ['get', 'free', 'uninit', 'get', 'free']);
   });
 
+  it('is not opened anew when it was closed meanwhile, and no handle is left', async () => {
+    const fake = new FakeXenstat();
+    const slow = gate();
+    fake.before = slow.opened;
+    fake.node = { ...NODE, domains: [] };
+    const sight = xenstatOver(fake.ofXen, 'lib');
+    const looking = assert.rejects(sight.look(NEVER), failsWith('EUNAVAILABLE'));
+    await sight.close();
+    slow.open();
+    await looking;
+    assert.deepEqual(fake.calls, ['get', 'free', 'uninit']);
+  });
+
   it('that knows no domain’s name then either says so, and is asked again', async () => {
     const fake = new FakeXenstat();
     const sight = xenstatOver(fake.ofXen, 'lib');
