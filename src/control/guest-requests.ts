@@ -2,13 +2,14 @@
  * What one guest is asked for, and how it is followed until it is there or does not get anywhere. It does not decide what to
  * ask for.
  */
-import { guestSize, type Millis, type Pages } from '../units.js';
+import type { ErrorCode } from '../errors.js';
+import { guestSize, NO_PAGES, type Millis, type Pages } from '../units.js';
 import type { Action, GuestDecision, Tell } from './actions.js';
-import type { ActionId } from './events.js';
+import type { ActionId, GuestEvent } from './events.js';
 import type { GuestDescription } from './ports.js';
 import { heldBy, type Draft, type GuestState } from './guest-state.js';
 import type { PoolView } from './pool.js';
-import { answerPursuit, beginPursuit, isSpent, withdrawPursuit, type Pursuit } from './pursuit.js';
+import { answerPursuit, beginPursuit, dropPromise, isSpent, withdrawPursuit, type Pursuit } from './pursuit.js';
 import type { Tunables } from './tunables.js';
 
 /** What one guest's control may see of the step it is part of. */
@@ -53,21 +54,29 @@ export function withdrawPromise<Memory>(state: Draft<Memory>, context: StepConte
   state.pursuit = withdrawPursuit(pursuit, id, held);
 }
 
+/** How an action ended: null = well. */
+export type Failure = Pick<Extract<GuestEvent, { kind: 'action-failed' }>, 'code' | 'message'> | null;
+
 export function finishAction<Memory>(
   state: Draft<Memory>,
   id: ActionId,
-  failure: string | null,
+  failure: Failure,
   note: string | null,
   context: StepContext,
 ): void {
-  if (failure !== null) tell(context, state, 'warning', 'action-failed', failure);
+  if (failure !== null) tell(context, state, 'warning', 'action-failed', failure.message);
   if (state.shrinking !== id) {
-    state.pursuit = answerPursuit(state.pursuit, id, failure);
+    state.pursuit = answerPursuit(state.pursuit, id, failure?.message ?? null);
+    if (failure !== null && state.pursuit?.id === id && !MAY_HAVE_LANDED.has(failure.code))
+      state.pursuit = dropPromise(state.pursuit, heldBy(state) ?? NO_PAGES);
     return;
   }
   if (note !== null) tell(context, state, 'debug', 'overflow-shrunk', note);
   state.shrinking = null;
 }
+
+/** Nobody knows what became of a request that was not answered: the guest may have been told, and may take what it was promised. */
+const MAY_HAVE_LANDED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ETIMEDOUT', 'EUNAVAILABLE']);
 
 export function tellProgress<Memory>(state: GuestState<Memory>, before: Pursuit | null, context: StepContext): void {
   const after = state.pursuit;

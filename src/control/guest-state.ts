@@ -72,9 +72,10 @@ export const heldBy = <Memory>({ reading }: GuestState<Memory>): Pages | null =>
 
 /** What this guest was told that it may have, and has not taken: by us, or by whoever else sets its size. */
 export function promisedTo<Memory>(state: GuestState<Memory>): Pages {
-  const { reading } = state;
+  const { pursuit, reading } = state;
   const asked = reading?.asked.known === true ? reading.asked.value : NO_PAGES;
-  return subtractToZero(maxPages(liveTarget(state), asked), heldBy(state) ?? NO_PAGES);
+  const ours = pursuit?.target ?? NO_PAGES;
+  return subtractToZero(maxPages(ours, asked), heldBy(state) ?? NO_PAGES);
 }
 
 /** The most that the guest may have: its administrator's ceiling, or what it was ever seen to be able to hold. Null = unknown. */

@@ -129,7 +129,7 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
       finishAction(state, event.id, null, event.note, context);
       break;
     case 'action-failed':
-      finishAction(state, event.id, event.message, null, context);
+      finishAction(state, event.id, event, null, context);
       break;
   }
 }

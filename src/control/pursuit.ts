@@ -2,7 +2,7 @@
  * Follows one request to its end: asked, accepted, reached; or refused, or not getting anywhere. A request is a message, not a
  * fact: only a later reading says what came of it.
  */
-import { millis, pages, type Millis, type Pages } from '../units.js';
+import { millis, minPages, pages, type Millis, type Pages } from '../units.js';
 import type { ActionId } from './events.js';
 
 /**
@@ -28,7 +28,7 @@ export interface Pursuit {
   readonly isUncooperative: boolean;
   /** It did not take what it was promised, and the promise was taken back: `target` is what it holds. */
   readonly isWithdrawn: boolean;
-  /** What the hypervisor said when it failed. */
+  /** What the hypervisor said when it failed. Then `target` is no more than it held, unless the request may have got through. */
   readonly failure: string | null;
 }
 
@@ -76,6 +76,12 @@ export const withdrawPursuit = (stuck: Pursuit, id: ActionId, held: Pages): Purs
   target: held,
   distance: null,
   isWithdrawn: true,
+});
+
+/** The request was refused for certain: what it would have allowed beyond `held` is no promise. */
+export const dropPromise = (failed: Pursuit, held: Pages): Pursuit => ({
+  ...failed,
+  target: minPages(failed.target, held),
 });
 
 /** Whether it has had all the patience there is, and its promise is to be taken back. */

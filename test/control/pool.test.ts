@@ -143,25 +143,27 @@ describe('an alarm on a shared host', () => {
   });
 });
 
-describe('a target that was refused', () => {
-  it('is no promise: what it would have taken is there for the others', () => {
-    const guests = { refused: sharedGuest({ held: 50_000 }), busy: sharedGuest({ held: 50_000, committed: 150_000 }) };
-    const host = new SharedHost({ total: 210_000, guests });
-    host.liveUntil(1);
-    const pursuit = {
-      id: 1,
-      target: pages(150_000),
-      phase: 'failed',
-      progressAt: millis(0),
-      patienceFrom: millis(0),
-      distance: pages(100_000),
-      isUncooperative: false,
-      isWithdrawn: false,
-      failure: 'setting the limit was refused',
-    } as const;
-    const state = host.state.guests.get('refused') ?? assert.fail();
-    assert.equal(promisedTo({ ...state, pursuit: { ...pursuit, phase: 'accepted' } }), 100_000);
-    assert.equal(promisedTo({ ...state, pursuit }), 0);
+describe('a target that failed', () => {
+  const promisedAfter = (code: 'EIO' | 'ETIMEDOUT' | 'EUNAVAILABLE'): number => {
+    const host = new SharedHost({
+      total: 210_000,
+      guests: { late: sharedGuest({ held: 50_000, committed: 150_000, behaviour: 'late' }) },
+    });
+    host.liveUntil(5);
+    const stateOf = () => host.state.guests.get('late') ?? assert.fail();
+    assert.ok(promisedTo(stateOf()) > 90_000);
+    const { id } = stateOf().pursuit ?? assert.fail();
+    host.tell({ kind: 'action-failed', guest: 'late', id, code, message: 'it failed' });
+    return promisedTo(stateOf());
+  };
+
+  it('because it was refused is no promise: what it would have taken is there for the others', () => {
+    assert.equal(promisedAfter('EIO'), 0);
+  });
+
+  it('because nobody answered may have got through, and stays a promise', () => {
+    assert.ok(promisedAfter('ETIMEDOUT') > 90_000);
+    assert.ok(promisedAfter('EUNAVAILABLE') > 90_000);
   });
 });
 
