@@ -7,7 +7,7 @@ import { startHog, type Hog } from './hog.js';
 import { assertReplays, decidedIn, lastRun, valueOf } from './journal.js';
 import { shrinkStepOf } from './specification.js';
 import { makeStripes, overflowSection, tunablesSection } from './stripes.js';
-import { oomKills, swappedKib } from './views.js';
+import { oomKills, stripesInUse, swappedKib } from './views.js';
 import type { XenWorld } from './world.js';
 
 const HYSTERESIS = 4;
@@ -66,6 +66,7 @@ export function swapped(world: XenWorld): void {
 
     world.it('stays where it is while memory is short, however often the law asks', async () => {
       const before = await swappedKib(guest());
+      const inUse = await stripesInUse(guest());
       const asked = await askedTimes();
       await waitFor({ what: 'the law asking', limitMs: LIMIT_MS, pauseMs: 3_000 }, async () =>
         (await askedTimes()) >= asked + ASKED_TIMES ? true : null,
@@ -73,6 +74,7 @@ export function swapped(world: XenWorld): void {
       const after = await swappedKib(guest());
       // Single pages go home when they are used (seen: 5 MiB of programs'); the first stripe, which is full, is more.
       assert.ok(after > before - (STRIPES.mib / 2) * 1024, `${before} KiB were swapped, and ${after} are`);
+      assert.equal(await stripesInUse(guest()), inUse, 'a stripe was emptied');
       assert.match(await daemon.journal(), /emptying a stripe needs .* must stay/);
     });
 

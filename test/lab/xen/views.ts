@@ -19,3 +19,7 @@ export const oomKills = async (guest: XenGuest): Promise<number> =>
 /** What is in the guest's swap stripes, in KiB. */
 export const swappedKib = async (guest: XenGuest): Promise<number> =>
   Number(await guest.run("awk 'NR > 1 { sum += $4 } END { print sum + 0 }' /proc/swaps"));
+
+/** How many of the guest's swap stripes have something in them. */
+export const stripesInUse = async (guest: XenGuest): Promise<number> =>
+  Number(await guest.run("awk 'NR > 1 && $4 > 0 { n += 1 } END { print n + 0 }' /proc/swaps"));
