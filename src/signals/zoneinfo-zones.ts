@@ -13,6 +13,11 @@ export interface Zone {
   readonly name: string;
   /** The zone's high watermark. (`high:`, with a colon, is a per-CPU list's and is not this.) */
   readonly high: number | null;
+  /**
+   * What each watermark of the zone is raised by for the moment, because memory was found fragmented; it is in `high`. Older kernels
+   * do not say; Linux 6.1 does.
+   */
+  readonly boost: number | null;
   /** Page frames from the zone's first to its last, holes included. */
   readonly spanned: number | null;
   /** Page frames that exist. 0: the zone is unpopulated, and the kernel prints little of it. */
@@ -32,8 +37,9 @@ const ZONES_MAX = 16_384;
 const PROTECTION_LENGTH_MAX = 64;
 
 const HEADING = /^Node (\d{1,5}), zone +(\S{1,32})$/;
-const KEYS = new Map<string, 'high' | 'spanned' | 'present' | 'managed' | 'startPfn'>([
+const KEYS = new Map<string, 'high' | 'boost' | 'spanned' | 'present' | 'managed' | 'startPfn'>([
   ['high', 'high'],
+  ['boost', 'boost'],
   ['spanned', 'spanned'],
   ['present', 'present'],
   ['managed', 'managed'],
@@ -98,6 +104,7 @@ function startZone(drafts: Draft[], line: string): string | null {
     node,
     name,
     high: null,
+    boost: null,
     spanned: null,
     present: null,
     managed: null,

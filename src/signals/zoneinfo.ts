@@ -11,8 +11,8 @@ import { ZONEINFO, parseZones, type Zone } from './zoneinfo-zones.js';
 
 export interface Zoneinfo {
   /**
-   * `totalreservePages`: for each zone the largest entry of `protection` + the high watermark, at most what is managed; summed
-   * over all zones of all nodes. `not-reported` on kernels before about 3.8, which do not say what is managed.
+   * `totalreservePages`: for each zone the largest entry of `protection` + the high watermark without its momentary boost, at
+   * most what is managed; summed over all zones of all nodes. `not-reported` on kernels before about 3.8, which do not say what is managed.
    */
   readonly reserve: Field<Pages>;
   /** `maxPfn`: the largest `start_pfn` + `spanned`. */
@@ -49,10 +49,10 @@ function sumReserve(zones: readonly Zone[]): Field<Pages> {
   let sum = NO_PAGES;
   for (const zone of zones) {
     if (zone.present === 0) continue;
-    const { managed, high, protection } = zone;
+    const { managed, high, boost, protection } = zone;
     if (managed === null) return unknown('not-reported', `${ZONEINFO} does not say what zone ${zone.name} manages`);
     if (high === null || protection === null) return malformed(ZONEINFO, `zone ${zone.name} is not complete`);
-    const kept = Math.max(0, ...protection) + high;
+    const kept = Math.max(0, ...protection) + Math.max(0, high - (boost ?? 0));
     if (!Number.isSafeInteger(kept)) return malformed(ZONEINFO, `zone ${zone.name} keeps more than 2^53 pages`);
     sum = addPages(sum, minPages(pages(kept), pages(managed)));
   }

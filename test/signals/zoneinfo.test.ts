@@ -15,6 +15,7 @@ interface ZoneText {
   readonly node?: number;
   readonly name?: string;
   readonly high?: number | string;
+  readonly boost?: number | string;
   readonly present?: number;
   readonly managed?: number;
   readonly protection?: string;
@@ -27,6 +28,7 @@ function zone(options: ZoneText = {}): string {
     node = 0,
     name = 'Normal',
     high = 10,
+    boost = 0,
     present = 1000,
     managed = 900,
     protection = '(0, 0)',
@@ -34,6 +36,7 @@ function zone(options: ZoneText = {}): string {
   } = options;
   const head = `Node ${node}, zone ${name.padStart(8)}
   pages free     5
+        boost    ${boost}
         min      5
         low      7
         high     ${high}
@@ -73,6 +76,13 @@ describe('/proc/zoneinfo', () => {
     assert.deepEqual(values(zone()), [10, 1001]);
     assert.deepEqual(values(zone({ protection: '(7, 5, 3)' })), [17, 1001]);
     assert.deepEqual(values(zone({ managed: 4 })), [4, 1001]);
+  });
+
+  it("leaves out what a watermark is boosted by for the moment, which is not in the kernel's own number", () => {
+    assert.deepEqual(values(zone({ high: 522, boost: 512 })), [10, 1001]);
+    assert.deepEqual(values(zone({ high: 3, boost: 512 })), [0, 1001]);
+    assert.deepEqual(values(zone({ boost: 'x' })), ['malformed', 'malformed']);
+    assert.deepEqual(values(zone().replace(/ +boost.*\n/, '')), [10, 1001]);
   });
 
   it('sums the zones of all nodes and takes the highest end, wherever it stands', () => {

@@ -71,7 +71,8 @@ export function zonesOf(zoneinfo: string): { readonly reserve: number; readonly 
   const number = (zone: string, pattern: RegExp): number => Number(pattern.exec(zone)?.[1] ?? 0);
   const reserveOf = (zone: string): number => {
     const protection = (/protection: \(([^)]*)\)/.exec(zone)?.[1] ?? '0').split(',').map(Number);
-    const high = number(zone, /^ +high +(\d+)/m);
+    // The kernel's own number is made from watermarks that are not boosted; what is printed has the boost of the moment in it.
+    const high = number(zone, /^ +high +(\d+)/m) - number(zone, /^ +boost +(\d+)/m);
     return Math.min(Math.max(...protection) + high, number(zone, /^ +managed +(\d+)/m));
   };
   const endOf = (zone: string): number =>
