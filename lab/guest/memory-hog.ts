@@ -2,7 +2,9 @@
  * A process that needs memory, for use in a guest: it takes memory in steps, fills it with contents that can be checked, holds
  * it, and says what became of it, one JSON object a line. SIGUSR2 makes it check what it holds; SIGTERM check and end.
  *
- *     node memory-hog.js MIB STEP_MIB EVERY_MS
+ *     node memory-hog.js MIB STEP_MIB EVERY_MS [wait]
+ *
+ * With `wait` it takes nothing before SIGUSR1 comes, so that its own start is no part of the demand.
  */
 import { contentsOf, isIntact } from './contents.js';
 
@@ -41,7 +43,18 @@ process.on('SIGTERM', () => {
   check();
   process.exit(0);
 });
-// Nothing else keeps it alive once it holds what it should.
+// Nothing else keeps it alive while it waits, and once it holds what it should.
 setInterval(() => undefined, 60_000);
-say('began');
-take();
+
+function begin(): void {
+  say('began');
+  take();
+}
+
+if (process.argv[5] === 'wait') {
+  // Node.js would start its debugger at this signal, unless somebody listens.
+  process.once('SIGUSR1', begin);
+  say('waits');
+} else {
+  begin();
+}

@@ -8,6 +8,7 @@ import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/dae
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { writeTunable } from './commands.js';
+import { startHog, type Hog } from './hog.js';
 import { lastRun } from './journal.js';
 import { makeStripes, overflowSection, pressureSection, tunablesSection } from './stripes.js';
 import { oomKills } from './views.js';
@@ -35,6 +36,8 @@ const configOf = ({ interval, isWatched }: Setting): string =>
 export function burst(world: XenWorld, guest: () => XenGuest): void {
   describe('whose demand is faster than a round', { concurrency: 1 }, () => {
     let kills = 0;
+    /** What a test before this one has left running. That of the last ends with its guest. */
+    let last: Daemon | null = null;
 
     before(async () => {
       if (!world.isBooted()) return;
@@ -46,9 +49,8 @@ export function burst(world: XenWorld, guest: () => XenGuest): void {
     });
 
     world.it('is met at once where memory is watched between two rounds; nobody is killed', async (t) => {
-      const daemon = await shrink(guest(), { name: 'watched', interval: 60, isWatched: true });
-      assert.ok(await isSmall(guest()), 'it has grown again before the demand');
-      const outcome = await demandAtOnce(guest(), 'hog-watched');
+      const { daemon, hog } = await prepare({ name: 'watched', interval: 60, isWatched: true });
+      const outcome = await demandAtOnce(hog);
       t.diagnostic(outcome.log.trim().split('\n').at(-1) ?? '');
       assert.equal(outcome.isWhole, true, outcome.log);
       assert.equal(await oomKills(guest()), kills);
@@ -59,18 +61,35 @@ export function burst(world: XenWorld, guest: () => XenGuest): void {
       assert.ok(alarms.length > 0, 'nothing was told of the demand between two rounds');
       t.diagnostic(`first alarm: ${JSON.stringify(alarms[0])}`);
       assert.match(await daemon.log(), /is under pressure/);
-      await endDaemon(daemon);
     });
 
     // Last of all: a guest that has run out of memory may not answer any more, and is destroyed after this.
     world.it('is not met where nobody looks between two rounds: somebody is killed, or gets no memory', async (t) => {
-      await shrink(guest(), { name: 'unwatched', interval: 60, isWatched: false });
-      const outcome = await demandAtOnce(guest(), 'hog-unwatched');
+      const { hog } = await prepare({ name: 'unwatched', interval: 60, isWatched: false });
+      const outcome = await demandAtOnce(hog);
       t.diagnostic(outcome.log.trim().split('\n').at(-1) ?? '');
       assert.equal(outcome.isWhole, false, 'the same demand was met without the watch as well');
       const killed = (await oomKills(guest())) - kills;
       assert.ok(killed > 0 || outcome.log.includes('allocation-failed'), outcome.log);
     });
+
+    /** A small guest that is at rest, with slow rounds, and a process in it that waits for word to take all it can. */
+    async function prepare(setting: Setting): Promise<{ readonly daemon: Daemon; readonly hog: Hog }> {
+      if (last !== null) await endDaemon(last);
+      const hog = await startHog(guest(), {
+        name: `hog-${setting.name}`,
+        mib: HOG_MIB,
+        stepMib: 10,
+        everyMs: 0,
+        waits: true,
+      });
+      await hog.waitForLine('waits');
+      const daemon = await guest().start({ name: setting.name, config: configOf({ ...setting, interval: 1 }) });
+      last = daemon;
+      await shrink(guest(), daemon, setting);
+      assert.ok(await isSmall(guest()), 'it has grown again before the demand');
+      return { daemon, hog };
+    }
   });
 }
 
@@ -83,15 +102,13 @@ async function endThrashingByKilling(guest: XenGuest): Promise<void> {
   await guest.run('cd /sys/kernel/mm/lru_gen && echo y > enabled && echo 1000 > min_ttl_ms');
 }
 
-/** Starts the daemon, lets it shrink the guest in quick rounds, and then slows it down to the setting's own. */
-async function shrink(guest: XenGuest, setting: Setting): Promise<Daemon> {
-  const daemon = await guest.start({ name: setting.name, config: configOf({ ...setting, interval: 1 }) });
+/** Lets the daemon shrink the guest in quick rounds, and then slows it down to the setting's own. */
+async function shrink(guest: XenGuest, daemon: Daemon, { interval }: Setting): Promise<void> {
   await waitUntilItAnswers(daemon);
   // The daemon that looks after everybody else is the last to be killed, as its unit has it.
   await guest.run(`echo -900 > /proc/${daemon.pid}/oom_score_adj`);
   await waitFor({ what: 'a small guest', limitMs: 300_000 }, async () => ((await isSmall(guest)) ? true : null));
-  await writeTunable(guest, 'selfballoon_interval', setting.interval);
-  return daemon;
+  await writeTunable(guest, 'selfballoon_interval', interval);
 }
 
 /** So small that the demand does not fit. */
@@ -103,9 +120,9 @@ interface Burst {
   readonly log: string;
 }
 
-/** A process that takes far more than is left, as fast as it can. */
-async function demandAtOnce(guest: XenGuest, name: string): Promise<Burst> {
-  const hog = await guest.startProgram(`node /app/lab/guest/memory-hog.js ${HOG_MIB} 10 0`, name);
+/** The process takes far more than is left, as fast as it can. */
+async function demandAtOnce(hog: Hog): Promise<Burst> {
+  await hog.signal('USR1');
   await waitFor({ what: 'the end of the burst', limitMs: 300_000, pauseMs: 1_000 }, async () => {
     const said = await hog.log();
     return said.includes('"holds"') || said.includes('allocation-failed') || !(await hog.isRunning()) ? true : null;

@@ -8,13 +8,15 @@ export interface HogOptions {
   readonly mib: number;
   readonly stepMib: number;
   readonly everyMs: number;
+  /** It takes nothing before it gets the signal USR1. */
+  readonly waits?: boolean;
   /** A control group for it, made here. */
   readonly cgroup?: string;
 }
 
 /** A line of its report. `at` is the guest's time of day in milliseconds. */
 export interface HogLine {
-  readonly kind: 'began' | 'took' | 'holds' | 'checked' | 'allocation-failed';
+  readonly kind: 'waits' | 'began' | 'took' | 'holds' | 'checked' | 'allocation-failed';
   readonly at: number;
   readonly mib: number;
   readonly damaged?: number;
@@ -31,8 +33,8 @@ export interface Hog extends Background {
 const LINE_LIMIT_MS = 300_000;
 
 export async function startHog(guest: XenGuest, options: HogOptions): Promise<Hog> {
-  const { name, mib, stepMib, everyMs, cgroup } = options;
-  const hog = `node /app/lab/guest/memory-hog.js ${mib} ${stepMib} ${everyMs}`;
+  const { name, mib, stepMib, everyMs, waits = false, cgroup } = options;
+  const hog = `node /app/lab/guest/memory-hog.js ${mib} ${stepMib} ${everyMs}${waits ? ' wait' : ''}`;
   const folder = `/sys/fs/cgroup/${cgroup ?? ''}`;
   if (cgroup !== undefined)
     await guest.run(`echo +memory > /sys/fs/cgroup/cgroup.subtree_control && mkdir -p ${folder}`);
