@@ -97,4 +97,14 @@ export interface Clock {
   sleepUntil(at: Millis, signal: AbortSignal): Promise<void>;
   /** A signal that is aborted `length` from now. */
   timeLimit(length: Millis): AbortSignal;
+  /** A timer that calls `run` each time it goes off. It is not set yet. For what runs so often that a promise each time counts. */
+  timer(run: () => void): Timer;
+}
+
+/** Made by a clock. Goes off once each time it is set. */
+export interface Timer {
+  /** Goes off `length` from now, 0 or more, and not when it was set to before. */
+  set(length: Millis): void;
+  /** Does not go off any more, unless it is set again. */
+  clear(): void;
 }

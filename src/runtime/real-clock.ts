@@ -1,7 +1,7 @@
 /** The real clock: milliseconds since 1970 when the process started, then monotonic, so that setting the time moves nothing. */
 import { setMaxListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
-import type { Clock } from '../control/ports.js';
+import type { Clock, Timer } from '../control/ports.js';
 import { millis, type Millis } from '../units.js';
 
 /** `setTimeout` fires at once above this many milliseconds. */
@@ -30,6 +30,10 @@ export class RealClock implements Clock {
     }, Math.ceil(length)).unref();
     return limit.signal;
   }
+
+  timer(run: () => void): Timer {
+    return new RealTimer(run);
+  }
 }
 
 /** One for all, for an error of its own costs a stack each time, and nobody reads it. */
@@ -46,4 +50,31 @@ function sleep(lengthMs: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(end, lengthMs);
     signal.addEventListener('abort', end, { once: true });
   });
+}
+
+/** Keeps Node.js' timer and winds it up again where the length is the same, which is what a steady watch asks for. */
+class RealTimer implements Timer {
+  readonly #run: () => void;
+  #timeout: NodeJS.Timeout | null = null;
+  #lengthMs = NaN;
+
+  constructor(run: () => void) {
+    this.#run = run;
+  }
+
+  set(length: Millis): void {
+    const lengthMs = Math.min(Math.ceil(length), TIMEOUT_MAX);
+    if (this.#timeout !== null && lengthMs === this.#lengthMs) {
+      this.#timeout.refresh();
+      return;
+    }
+    this.clear();
+    this.#lengthMs = lengthMs;
+    this.#timeout = setTimeout(this.#run, lengthMs);
+  }
+
+  clear(): void {
+    if (this.#timeout !== null) clearTimeout(this.#timeout);
+    this.#timeout = null;
+  }
 }

@@ -58,7 +58,8 @@ export function openAlarmSensor(options: AlarmSensorOptions): AlarmSensor {
   return {
     describe: () => `${pressure.describe()}; ${available.describe()}`,
     async close() {
-      await Promise.all([pressure.close(), available.close()]);
+      available.close();
+      await pressure.close();
     },
   };
 }

@@ -3,7 +3,7 @@
  * to look and when to speak; from which amount on memory is low is control's, and what follows from it too.
  */
 import { lowLevel } from '../control/alarm.js';
-import type { Clock } from '../control/ports.js';
+import type { Clock, Timer } from '../control/ports.js';
 import type { Field } from '../control/signal.js';
 import { addMillis, millis, type Millis } from '../units.js';
 import { openMemoryGlancer, type MemoryGlance, type MemoryGlancer } from './memory-glance.js';
@@ -23,7 +23,7 @@ export interface AvailableWatch {
   /** One clause for people: whether it can see anything, and if not, why. */
   describe(): string;
   /** Ends it at once; no timer is left. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** The first alarm may have got lost on its way; a guest that stays low at its full size needs no more than a reminder. */
@@ -40,17 +40,23 @@ export function watchAvailable(options: AvailableWatchOptions): AvailableWatch {
 class Watch implements AvailableWatch {
   readonly #options: AvailableWatchOptions;
   readonly #glancer: MemoryGlancer;
-  readonly #closing = new AbortController();
-  readonly #work: Promise<void>;
+  readonly #timer: Timer;
+  #due: Millis;
   #last: Sight | null = null;
   #whyBlind: string | null = null;
-  #quietUntil: Millis | null = null;
-  #repeatAfter = REPEAT_FIRST;
+  #isLow = false;
+  #spokenAt: Millis | null = null;
+  /** How long nothing is said after that. */
+  #silence = REPEAT_FIRST;
 
   constructor(options: AvailableWatchOptions) {
     this.#options = options;
     this.#glancer = openMemoryGlancer(options.root);
-    this.#work = this.#run(this.#closing.signal);
+    this.#due = options.clock.now();
+    this.#timer = options.clock.timer(() => {
+      this.#lookAndWait();
+    });
+    this.#lookAndWait();
   }
 
   glance(): Field<MemoryGlance> {
@@ -62,22 +68,17 @@ class Watch implements AvailableWatch {
     return `available memory cannot be watched (${this.#whyBlind})`;
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort();
-    await this.#work;
+  close(): void {
+    this.#timer.clear();
     this.#glancer.close();
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    let due = clock.now();
-    while (!signal.aborted) {
-      const at = clock.now();
-      const pause = this.#look(at);
-      // Counted from when the look was due: a guest that is short of CPU must not be watched the less for it.
-      due = millis(Math.max(addMillis(due, pause), addMillis(at, GAP_MIN)));
-      await clock.sleepUntil(due, signal);
-    }
+  #lookAndWait(): void {
+    const at = this.#options.clock.now();
+    const pause = this.#look(at);
+    // Counted from when the look was due: a guest that is short of CPU must not be watched the less for it.
+    this.#due = millis(Math.max(addMillis(this.#due, pause), addMillis(at, GAP_MIN)));
+    this.#timer.set(millis(this.#due - at));
   }
 
   /** One look; returns the pause until the next. */
@@ -92,18 +93,20 @@ class Watch implements AvailableWatch {
     const sight = { at, available: seen.value.available, level: lowLevel(seen.value.total) };
     this.#last = sight;
     if (sight.available < sight.level) return this.#speakUp(seen.value, at);
-    this.#repeatAfter = REPEAT_FIRST;
+    this.#isLow = false;
+    this.#silence = REPEAT_FIRST;
     return watchPause(sight, before);
   }
 
   #speakUp(seen: MemoryGlance, at: Millis): Millis {
-    if (this.#quietUntil === null || at >= this.#quietUntil) {
-      this.#quietUntil = addMillis(at, this.#repeatAfter);
-      this.#repeatAfter = millis(Math.min(this.#repeatAfter * 2, REPEAT_MAX));
+    if (this.#spokenAt === null || at >= this.#spokenAt + this.#silence) {
+      this.#silence = this.#isLow ? millis(Math.min(this.#silence * 2, REPEAT_MAX)) : REPEAT_FIRST;
+      this.#isLow = true;
+      this.#spokenAt = at;
       this.#options.onLow(seen, at);
     }
     // Nothing more can be said before then, and a guest in distress has better uses for its CPU.
-    const quietFor = Math.max(this.#quietUntil - at, WATCH_PAUSE_AT_REST);
+    const quietFor = Math.max(this.#spokenAt + this.#silence - at, WATCH_PAUSE_AT_REST);
     return millis(Math.min(quietFor, WATCH_PAUSE_MAX));
   }
 }

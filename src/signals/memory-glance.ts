@@ -23,6 +23,8 @@ export interface MemoryGlancer {
 }
 
 const FILE = '/proc/meminfo';
+/** The two are the first and the third line, of 28 bytes each on every kernel. */
+const HEAD_BYTES = 512;
 const GRAMMAR: NamedNumbersGrammar = {
   file: FILE,
   separator: ':',
@@ -32,7 +34,7 @@ const GRAMMAR: NamedNumbersGrammar = {
 
 /** Opens `/proc/meminfo` under `root`. Where it is missing now, it is looked for again later. */
 export function openMemoryGlancer(root: string): MemoryGlancer {
-  const file = openProcFile(join(root, 'proc', 'meminfo'));
+  const file = openProcFile(join(root, 'proc', 'meminfo'), { headBytes: HEAD_BYTES });
   return {
     read() {
       const text = file.read();

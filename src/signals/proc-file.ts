@@ -10,6 +10,8 @@ import { TEXT_LENGTH_MAX } from './text.js';
 export interface ProcFileOptions {
   /** A longer text is `malformed`. 1 MiB. */
   readonly bytesMax?: number;
+  /** Only the whole lines within the first so many bytes are wanted: one call of the kernel instead of two or more. */
+  readonly headBytes?: number;
   /** After a failed open, so many reads answer with the same unknown before the file is looked for again. 16. */
   readonly readsBetweenRetries?: number;
 }
@@ -33,6 +35,7 @@ export function openProcFile(path: string, options: ProcFileOptions = {}): ProcF
 
 const FIRST_BUFFER_BYTES = 8192;
 const READS_BETWEEN_RETRIES = 16;
+const CODE_NEWLINE = 10;
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO']);
 /** Reading PSI on a kernel started without it gives this. */
 const UNSUPPORTED = new Set(['ENOTSUP', 'EOPNOTSUPP']);
@@ -42,6 +45,7 @@ const KERNEL_FILE_SYSTEMS = new Set([0x9fa0, 0x62656572]);
 class KeptFile implements ProcFile {
   readonly path: string;
   readonly #bytesMax: number;
+  readonly #headBytes: number | null;
   readonly #readsBetweenRetries: number;
   #buffer: Buffer;
   #descriptor: number | null = null;
@@ -53,6 +57,7 @@ class KeptFile implements ProcFile {
   constructor(path: string, options: ProcFileOptions) {
     this.path = path;
     this.#bytesMax = options.bytesMax ?? TEXT_LENGTH_MAX;
+    this.#headBytes = options.headBytes ?? null;
     this.#readsBetweenRetries = options.readsBetweenRetries ?? READS_BETWEEN_RETRIES;
     this.#buffer = Buffer.allocUnsafeSlow(Math.min(FIRST_BUFFER_BYTES, this.#bytesMax + 1));
     this.#open();
@@ -97,7 +102,7 @@ class KeptFile implements ProcFile {
 
   #readText(descriptor: number): Field<string> {
     try {
-      return this.#readToEnd(descriptor);
+      return this.#headBytes === null ? this.#readToEnd(descriptor) : this.#readHead(descriptor, this.#headBytes);
     } catch (error) {
       const failure = describe(this.path, 'read', error);
       // The next read opens it afresh: a device may have come back under the same name.
@@ -116,6 +121,12 @@ class KeptFile implements ProcFile {
       if (count === 0) return known(this.#buffer.toString('utf8', 0, length));
       length += count;
     }
+  }
+
+  #readHead(descriptor: number, bytes: number): Field<string> {
+    const count = readSync(descriptor, this.#buffer, 0, Math.min(bytes, this.#buffer.length), 0);
+    const lastLine = count < bytes ? -1 : this.#buffer.lastIndexOf(CODE_NEWLINE, count - 1);
+    return known(this.#buffer.toString('utf8', 0, lastLine === -1 ? count : lastLine + 1));
   }
 
   #grow(used: number): void {

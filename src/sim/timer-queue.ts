@@ -1,13 +1,13 @@
 /** Timers in the order in which they are due; those due at the same time in the order in which they were set. A binary heap. */
 import type { Millis } from '../units.js';
 
-export interface Timer {
+export interface QueuedTimer {
   readonly at: Millis;
   /** Called once. Empty after it was cancelled. */
   fire: (() => void) | null;
 }
 
-interface Entry extends Timer {
+interface Entry extends QueuedTimer {
   readonly order: number;
 }
 
@@ -20,7 +20,7 @@ export class TimerQueue {
   #cancelled = 0;
 
   /** Adds a timer. Throws `RangeError` when there are too many. */
-  add(at: Millis, fire: () => void): Timer {
+  add(at: Millis, fire: () => void): QueuedTimer {
     if (this.#heap.length >= TIMERS_MAX) throw new RangeError(`more than ${TIMERS_MAX} timers are waiting`);
     const entry: Entry = { at, fire, order: this.#order++ };
     this.#heap.push(entry);
@@ -29,7 +29,7 @@ export class TimerQueue {
   }
 
   /** The timer will not fire. Cancelling twice, or after it fired, does nothing. */
-  cancel(timer: Timer): void {
+  cancel(timer: QueuedTimer): void {
     if (timer.fire === null) return;
     timer.fire = null;
     this.#cancelled += 1;
@@ -37,7 +37,7 @@ export class TimerQueue {
   }
 
   /** The next timer, left where it is; null when there is none. */
-  peek(): Timer | null {
+  peek(): QueuedTimer | null {
     for (;;) {
       const first = this.#heap[0];
       if (first === undefined) return null;

@@ -2,9 +2,9 @@
  * A clock that stands still until it is moved. Moving it fires the timers on the way in their order, and after each one lets
  * everything that was waiting for it run, until nothing more can; so what happens does not depend on how fast the machine is.
  */
-import type { Clock } from '../control/ports.js';
+import type { Clock, Timer } from '../control/ports.js';
 import { addMillis, millis, type Millis } from '../units.js';
-import { TimerQueue } from './timer-queue.js';
+import { TimerQueue, type QueuedTimer } from './timer-queue.js';
 
 /** More timers than this at one instant means that they set each other for ever. */
 const TIMERS_AT_ONE_INSTANT_MAX = 1_000_000;
@@ -57,6 +57,25 @@ export class VirtualClock implements Clock {
       controller.abort();
     });
     return controller.signal;
+  }
+
+  timer(run: () => void): Timer {
+    let set: QueuedTimer | null = null;
+    const clear = (): void => {
+      if (set !== null) this.#timers.cancel(set);
+      set = null;
+    };
+    const goOff = (): void => {
+      set = null;
+      run();
+    };
+    return {
+      set: (length) => {
+        clear();
+        set = this.#timers.add(addMillis(this.#now, length), goOff);
+      },
+      clear,
+    };
   }
 
   /**

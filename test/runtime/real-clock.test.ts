@@ -89,4 +89,29 @@ describe('the real clock', () => {
     assert.equal(limit.aborted, true);
     assert.ok(limit.reason instanceof DOMException && limit.reason.name === 'TimeoutError');
   });
+
+  it('has a timer that goes off once each time it is set, and never after it was cleared', async () => {
+    const clock = new RealClock();
+    const before = timers();
+    let count = 0;
+    await new Promise<void>((resolve) => {
+      const timer = clock.timer(() => {
+        count += 1;
+        // The same length and another: the first is wound up again, the second is a timer of its own.
+        if (count < 5) timer.set(millis(count < 3 ? 2 : 3));
+        else resolve();
+      });
+      timer.set(millis(2));
+    });
+    assert.equal(count, 5);
+    const never = clock.timer(() => (count += 1));
+    never.set(millis(1));
+    never.clear();
+    never.set(FAR);
+    assert.equal(timers(), before + 1);
+    never.clear();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(count, 5);
+    assert.equal(timers(), before);
+  });
 });

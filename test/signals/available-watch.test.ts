@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import type { Timer } from '../../src/control/ports.js';
 import { addMillis, millis, type Millis } from '../../src/units.js';
 import { watchAvailable, type AvailableWatch } from '../../src/signals/available-watch.js';
 import { VirtualClock } from '../../src/sim/virtual-clock.js';
@@ -26,7 +27,9 @@ function begin(test: TestContext, availableMib: number): Bench {
   const heard: (readonly [Millis, number])[] = [];
   const onLow = ({ available }: { readonly available: number }, at: Millis): void => void heard.push([at, available]);
   const watch = watchAvailable({ root: memory.root, clock, onLow });
-  test.after(() => watch.close());
+  test.after(() => {
+    watch.close();
+  });
   const pass = (length: number): Promise<void> => clock.advanceTo(addMillis(clock.now(), millis(length)));
   return { clock, memory, watch, heard, pass };
 }
@@ -83,6 +86,17 @@ describe('the watch of available memory', () => {
     assert.equal(second - first, 1000);
   });
 
+  it('speaks within a second when memory is low again soon after it was there again', async (test) => {
+    const { heard, memory, pass } = begin(test, 1);
+    await pass(16_000);
+    memory.set(20);
+    await pass(1500);
+    memory.set(1);
+    await pass(1000);
+    const last = heard.at(-1)?.[0] ?? 0;
+    assert.ok(last > 17_500 && last <= 18_500, `the last word was at ${last}`);
+  });
+
   it('looks more often the less is left: eight times a second at most while nothing moves', async (test) => {
     const looksIn = async (availableMib: number): Promise<number> => {
       const { clock, pass } = begin(test, availableMib);
@@ -134,7 +148,7 @@ describe('the watch of available memory', () => {
     const watch = watchAvailable({ root: memory.root, clock: late, onLow: () => undefined });
     await late.clock.advanceTo(millis(5000));
     assert.ok(late.waits > 36, `${late.waits} looks in 5 s`);
-    await watch.close();
+    watch.close();
   });
 
   it('ends at once and leaves neither timer nor descriptor', async (test) => {
@@ -142,7 +156,7 @@ describe('the watch of available memory', () => {
     const before = open();
     const { clock, heard, memory, watch, pass } = begin(test, 100);
     await pass(500);
-    await watch.close();
+    watch.close();
     assert.equal(clock.nextTimerAt, null);
     assert.equal(open(), before);
     memory.set(0);
@@ -151,7 +165,7 @@ describe('the watch of available memory', () => {
   });
 });
 
-/** A clock on which every sleep lasts `late` ms longer than was asked for. */
+/** A clock whose timers go off `late` ms later than they were set to. */
 class LateClock {
   readonly clock = new VirtualClock();
   waits = 0;
@@ -163,11 +177,21 @@ class LateClock {
   }
 
   sleepUntil(at: Millis, signal: AbortSignal): Promise<void> {
-    this.waits += 1;
-    return this.clock.sleepUntil(addMillis(at, millis(this.late)), signal);
+    return this.clock.sleepUntil(at, signal);
   }
 
   timeLimit(length: Millis): AbortSignal {
     return this.clock.timeLimit(length);
+  }
+
+  timer(run: () => void): Timer {
+    const timer = this.clock.timer(run);
+    return {
+      ...timer,
+      set: (length) => {
+        this.waits += 1;
+        timer.set(addMillis(length, millis(this.late)));
+      },
+    };
   }
 }

@@ -33,6 +33,20 @@ describe('a kernel file that is kept open', () => {
     file.close();
   });
 
+  it('gives the whole lines at the beginning where no more is wanted, and all of a shorter text', (test) => {
+    const path = join(temporaryFolder(test), 'file');
+    const file = openProcFile(path, { headBytes: 10, readsBetweenRetries: 0 });
+    const reads = (text: string): string => {
+      writeFileSync(path, text);
+      return shown(file.read());
+    };
+    assert.equal(reads('one\ntwo\nthree\n'), 'one\ntwo\n');
+    assert.equal(reads('one\ntw'), 'one\ntw');
+    assert.equal(reads('0123456789\n'), '0123456789');
+    assert.equal(reads(''), '');
+    file.close();
+  });
+
   it('a missing file is not-reported, and looked for again after some reads', (test) => {
     const path = join(temporaryFolder(test), 'file');
     const file = openProcFile(path, { readsBetweenRetries: 3 });

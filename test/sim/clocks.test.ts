@@ -43,6 +43,24 @@ describe('the virtual clock', () => {
     assert.equal(clock.now(), 5_000);
   });
 
+  it('has timers that go off once each time they are set, at the last time given', async () => {
+    const clock = new VirtualClock();
+    const seen: number[] = [];
+    const timer = clock.timer(() => {
+      seen.push(clock.now());
+      if (seen.length === 1) timer.set(millis(5));
+    });
+    timer.set(millis(10));
+    timer.set(millis(20));
+    await clock.advanceTo(millis(100));
+    assert.deepEqual(seen, [20, 25]);
+    timer.set(millis(10));
+    timer.clear();
+    await clock.advanceTo(millis(200));
+    assert.deepEqual(seen, [20, 25]);
+    assert.equal(clock.nextTimerAt, null);
+  });
+
   it('refuses to go back, and to be moved twice at once', async () => {
     const clock = new VirtualClock(millis(50));
     await assert.rejects(clock.advanceTo(millis(49)), RangeError);

@@ -1,9 +1,10 @@
 /** What the daemon itself costs a small guest, measured where it runs. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { Daemon } from '../../../lab/xen/daemon.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { decidedIn, lastRun } from './journal.js';
@@ -11,7 +12,9 @@ import type { XenWorld } from './world.js';
 
 const SETTLE_MS = 30_000;
 const MEASURED_MS = 60_000;
+const CALIBRATIONS = 3;
 const PRIVATE_KIB_MAX = 16 * 1024;
+const execFileOf = promisify(execFile);
 const CALIBRATE = fileURLToPath(new URL('../../../bench/calibrate.js', import.meta.url));
 
 interface Sample {
@@ -34,7 +37,7 @@ export function overhead(world: XenWorld, guest: () => XenGuest, daemon: () => D
       const after = await sample(guest(), daemon().pid);
       const decisions = decidedIn(lastRun(await daemon().journal())).filter(({ step }) => step.at >= before.at).length;
 
-      const [emulated, native] = [await guestSpeed(guest()), nativeSpeed()];
+      const [emulated, native] = [await guestSpeed(guest()), await nativeSpeed()];
       const [cpuMs, seconds] = [after.cpuMs - before.cpuMs, (after.at - before.at) / 1_000];
       t.diagnostic(
         `resident ${after.residentKib} KiB, private ${after.anonymousKib} KiB, swapped ${after.swappedKib} KiB`,
@@ -77,8 +80,18 @@ function speedIn(printed: string): Speed {
   return { paced: paced.totalUs, warm: warm.totalUs };
 }
 
-/** The same work in the guest and here, to know how much slower its processor is. */
-const guestSpeed = async (guest: XenGuest): Promise<Speed> =>
-  speedIn(await guest.run('node /app/lab/bench/calibrate.js'));
+/** The same work in the guest and here, to know how much slower its processor is: the best of some runs, as documented. */
+const guestSpeed = (guest: XenGuest): Promise<Speed> =>
+  bestSpeed(async () => speedIn(await guest.run('node /app/lab/bench/calibrate.js')));
 
-const nativeSpeed = (): Speed => speedIn(execFileSync(process.execPath, [CALIBRATE], { encoding: 'utf8' }));
+const nativeSpeed = (): Promise<Speed> =>
+  bestSpeed(async () => speedIn((await execFileOf(process.execPath, [CALIBRATE])).stdout));
+
+async function bestSpeed(measure: () => Promise<Speed>): Promise<Speed> {
+  let best: Speed = { paced: Infinity, warm: Infinity };
+  for (let run = 0; run < CALIBRATIONS; run += 1) {
+    const { paced, warm } = await measure();
+    best = { paced: Math.min(best.paced, paced), warm: Math.min(best.warm, warm) };
+  }
+  return best;
+}
