@@ -3,6 +3,7 @@
  * run; see CONTRIBUTING.md. What a single guest does is tested in two guests at a time, one for each emulated processor.
  */
 import { describe } from 'node:test';
+import { dom0Minimum } from './xen/dom0-minimum.js';
 import { guestTests } from './xen/guest.js';
 import { hostTests } from './xen/host.js';
 import { refusals } from './xen/refusals.js';
@@ -13,6 +14,7 @@ import { xenWorld } from './xen/world.js';
 describe('on a real Xen', { concurrency: 1 }, () => {
   const world = xenWorld();
   refusals(world);
+  dom0Minimum(world);
   hostTests(world);
   describe('a single guest', { concurrency: 2 }, () => {
     guestTests(world);

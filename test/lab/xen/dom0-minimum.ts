@@ -1,0 +1,82 @@
+/** Protects dom0, where it is driven: it gives memory like a guest, but never what its administrator wants it to keep. */
+import assert from 'node:assert/strict';
+import { after, before, describe } from 'node:test';
+import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+import type { GuestDecision } from '../../../src/control/actions.js';
+import { lastRun, targetsIn } from './journal.js';
+import { tunablesSection } from './stripes.js';
+import type { XenWorld } from './world.js';
+
+const DOM0 = 0;
+const KIB = 1024;
+const PAGES_PER_MIB = 256;
+const SWAP_MIB = 128;
+/** One after the other, so that it is seen to be the minimum that holds dom0 where it is. */
+const MINIMA_MIB = [740, 700] as const;
+
+const configOf = (minimumMib: number): string =>
+  `${tunablesSection({ selfballoon_interval: 1, selfballoon_downhysteresis: 1 })}[xen_host]\ndrive_dom0 = true\ndom0_min_mib = ${minimumMib}\n`;
+
+/** To be called where no guest is running. */
+export function dom0Minimum(world: XenWorld): void {
+  describe('the initial domain where it is driven', { concurrency: 1 }, () => {
+    let wholeKib = 0;
+
+    before(async () => {
+      if (!world.isBooted()) return;
+      wholeKib = await world.dom0().heldKib(DOM0);
+      // Without any swap it is never asked for memory.
+      const swap = '/run/dom0.swap';
+      await world
+        .dom0()
+        .run(`truncate -s ${SWAP_MIB}M ${swap} && d=$(losetup -f --show ${swap}) && mkswap $d >/dev/null && swapon $d`);
+    });
+
+    for (const minimum of MINIMA_MIB) {
+      world.it(`gives all but the ${minimum} MiB that it must keep, and gets everything back at the end`, async (t) => {
+        const daemon = await world.dom0().start({
+          name: `dom0-${minimum}`,
+          config: configOf(minimum),
+          flags: ['--hypervisor', 'xen-host'],
+        });
+        await waitUntilItAnswers(daemon);
+        await restsAt(daemon, minimum);
+        const { steps } = lastRun(await daemon.journal());
+        const goal = decisionsIn(steps).at(-1)?.goal ?? NaN;
+        t.diagnostic(`by its rule it would have ${Math.round(goal / PAGES_PER_MIB)} MiB`);
+        assert.ok(goal < minimum * PAGES_PER_MIB, 'its rule would not take it so far anyway');
+        const targets = steps.flatMap(targetsIn).map(({ target }) => target);
+        assert.ok(targets.length > 0);
+        assert.deepEqual(
+          targets.filter((target) => target < minimum * PAGES_PER_MIB),
+          [],
+        );
+        await endDaemon(daemon);
+        await waitFor({ what: 'all of dom0', limitMs: 60_000 }, async () =>
+          (await world.dom0().heldKib(DOM0)) === wholeKib ? true : null,
+        );
+      });
+    }
+
+    after(async () => {
+      if (world.isBooted()) await world.dom0().run('swapoff $(losetup -n -O NAME -j /run/dom0.swap)');
+    });
+
+    /** Waits until dom0 is at its minimum and was left there by a decision more. */
+    async function restsAt(daemon: Daemon, minimumMib: number): Promise<void> {
+      await waitFor({ what: `a dom0 of ${minimumMib} MiB`, limitMs: 120_000 }, async () =>
+        (await world.dom0().heldKib(DOM0)) <= minimumMib * KIB ? true : null,
+      );
+      const count = async (): Promise<number> => decisionsIn(lastRun(await daemon.journal()).steps).length;
+      const seen = await count();
+      await waitFor({ what: 'two more decisions', limitMs: 60_000 }, async () =>
+        (await count()) > seen + 1 ? true : null,
+      );
+      assert.equal(await world.dom0().heldKib(DOM0), minimumMib * KIB);
+    }
+  });
+}
+
+const decisionsIn = (steps: readonly { readonly decisions: readonly GuestDecision[] }[]): readonly GuestDecision[] =>
+  steps.flatMap(({ decisions }) => decisions);
