@@ -10,6 +10,7 @@ type GuestRequest = LabRequest & { readonly console: ConsolePlace };
 interface Pending {
   readonly finish: (ran: Ran) => void;
   readonly lines: string[];
+  isPacked: boolean;
 }
 
 /** The guest keeps to the limit itself; this much later it is given up, for it may be too short of memory to answer. */
@@ -42,27 +43,44 @@ class Console {
       const timer = setTimeout(() => {
         finish({ code: CODE_OUT_OF_TIME, output: 'lab: the guest did not answer in time' });
       }, limitMs + GRACE_MS);
-      this.#pending.set(id, { finish, lines: [] });
+      this.#pending.set(id, { finish, lines: [], isPacked: false });
       const seconds = Math.ceil(limitMs / MS_PER_SECOND);
-      const bytes = Buffer.from(`${id} ${seconds} ${Buffer.from(command).toString('base64')}\n`);
+      const bytes = Buffer.from(`${id} ${seconds} ${escapeForPrintf(command)}\n`);
       for (let sent = 0; sent < bytes.length;) sent += writeSync(this.#tty, bytes, sent);
     });
   }
 
   #take(line: string): void {
-    const [, mark, id, code] = /^@@([BE]) (\d+) ?(\d*)/.exec(line) ?? [];
-    if (mark === 'B') this.#current = this.#pending.get(Number(id)) ?? null;
-    else if (mark === 'E') {
-      const ended = this.#pending.get(Number(id));
-      ended?.finish(decode(Number(code), ended.lines.join('')));
-      this.#current = null;
-    } else this.#current?.lines.push(line);
+    const [, mark, id, code] = /^@@([BPE]) (\d+) ?(\d*)/.exec(line) ?? [];
+    if (mark === undefined) this.#current?.lines.push(line);
+    else if (mark === 'E') this.#end(Number(id), Number(code));
+    else this.#begin(Number(id), mark === 'P');
+  }
+
+  #begin(id: number, isPacked: boolean): void {
+    this.#current = this.#pending.get(id) ?? null;
+    if (this.#current !== null) this.#current.isPacked = isPacked;
+  }
+
+  #end(id: number, code: number): void {
+    const ended = this.#pending.get(id);
+    this.#current = null;
+    ended?.finish(decode(code, ended));
   }
 }
 
-function decode(code: number, text: string): Ran {
+/** What the guest's shell turns back into the text by its own means: letters, digits and a few signs stay, the rest is octal. */
+function escapeForPrintf(text: string): string {
+  const octal = (byte: number): string => `\\0${byte.toString(8).padStart(3, '0')}`;
+  const escape = (found: string): string => Array.from(Buffer.from(found), octal).join('');
+  return text.replace(/[^\w/.,:=@+-]+/gu, escape);
+}
+
+function decode(code: number, { lines, isPacked }: Pending): Ran {
+  const text = lines.join('');
   try {
-    return { code, output: gunzipSync(Buffer.from(text, 'base64')).toString() };
+    const bytes = Buffer.from(text, 'base64');
+    return { code, output: (isPacked ? gunzipSync(bytes) : bytes).toString() };
   } catch (error) {
     return { code: CODE_UNREACHABLE, output: `lab: the guest's answer is garbled (${String(error)}): ${text}` };
   }
