@@ -1,5 +1,6 @@
 /** What the daemon in dom0 shows of itself, as far as tests look at it. */
 import type { Dom0 } from '../../../lab/xen/dom0.js';
+import { selfballoon } from './commands.js';
 
 export interface ShownStatus {
   /** Counts what has happened. */
@@ -13,5 +14,5 @@ export interface ShownStatus {
 }
 
 export async function statusOf(dom0: Dom0): Promise<ShownStatus> {
-  return JSON.parse(await dom0.run('selfballoon status --json')) as ShownStatus;
+  return JSON.parse(await selfballoon(dom0, 'status --json')) as ShownStatus;
 }

@@ -16,6 +16,7 @@ const NEAR_PAGES = 4;
 interface Way {
   readonly target: number | null;
   readonly size: number;
+  /** The least since it was asked: one that goes away from its target and comes back has not come nearer. */
   readonly distance: number;
   /** Since when it has not come nearer. */
   readonly since: number;
@@ -49,7 +50,8 @@ const sizesIn = (step: StepRecord, guest: string): readonly number[] =>
 function looked(before: Way, size: number, at: number): Way {
   const distance = before.target === null ? 0 : Math.abs(before.target - size);
   const isNearer = distance < before.distance || distance <= NEAR_PAGES || atRest(before);
-  return { ...before, size, distance, since: isNearer ? at : before.since, looks: [before.looks[1], at] };
+  const looks: Way['looks'] = [before.looks[1], at];
+  return isNearer ? { ...before, size, distance, since: at, looks } : { ...before, size, looks };
 }
 
 /** A guest that was at rest is given its time from the new request on; one that was on its way has begun it already. */
