@@ -79,10 +79,13 @@ export function idle(world: XenWorld, guest: () => XenGuest, stripes: Stripes): 
       return Promise.resolve();
     });
 
-    world.it('was told at each step what the specification says for the numbers in the journal', () => {
-      assert.ok(decided.length > 20, `only ${decided.length} decisions`);
+    world.it('was told at each step what the specification says for the numbers in the journal', (t) => {
+      // On a busy machine a look may be too old when it is decided about; then nothing is asked for.
+      const lawful = decided.filter(({ decision }) => decision.reason.code !== 'signal-unknown');
+      t.diagnostic(`${lawful.length} of ${decided.length} decisions by the rule`);
+      assert.ok(lawful.length > 20 && lawful.length > 0.8 * decided.length);
       let targets = 0;
-      for (const one of decided) {
+      for (const one of lawful) {
         const expected = Math.min(balloonTargetOf(inputsOf(one)), valueOf(one.reading.maximum));
         assert.equal(one.decision.target, expected);
         for (const { target } of targetsIn(one.step)) {
