@@ -4,11 +4,11 @@
  */
 import type { Action, GuestAction } from '../control/actions.js';
 import type { Event } from '../control/events.js';
+import { Lanes } from '../control/lanes.js';
 import type { Clock, Hypervisor, ReadOutcome } from '../control/ports.js';
 import type { GuestId } from '../control/reading.js';
 import { errorText, HypervisorError, type ErrorCode } from '../errors.js';
 import { millis, type Millis } from '../units.js';
-import { Lanes } from './lanes.js';
 
 /** No answer to a look or a request within this is a failure. Seen: 0.4 to 40 ms; a busy host may take far longer. */
 export const CALL_TIME_LIMIT = millis(5_000);
@@ -22,8 +22,8 @@ type Target = Extract<Action, { kind: 'set-target' }>;
 type Shrink = Extract<Action, { kind: 'shrink-overflow' }>;
 
 export class Executor {
-  readonly #targets = new Lanes();
-  readonly #shrinks = new Lanes();
+  readonly #targets = new Lanes(superseded);
+  readonly #shrinks = new Lanes(superseded);
   /** Guests that a look has not been answered for, its time limit or not. */
   readonly #looking = new Set<GuestId>();
 
@@ -119,25 +119,16 @@ export class Executor {
     };
     limit.addEventListener('abort', onLimit, { once: true });
     for (const request of requests) {
-      lanes.enter(request.guest, {
-        run: (done) => {
-          const end = (event: Event): void => {
-            answer(request, event);
-            done();
-          };
-          this.#call(request, how.call, limit).then(
-            (note) => {
-              end(succeeded(request, note));
-            },
-            (error: unknown) => {
-              end(failed(request, error));
-            },
-          );
-        },
-        superseded: () => {
-          answer(request, failed(request, superseded()));
-        },
-      });
+      lanes
+        .run(request.guest, () => this.#call(request, how.call, limit))
+        .then(
+          (note) => {
+            answer(request, succeeded(request, note));
+          },
+          (error: unknown) => {
+            answer(request, failed(request, error));
+          },
+        );
     }
   }
 

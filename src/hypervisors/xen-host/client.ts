@@ -3,6 +3,7 @@
  * xenstore, their targets through xenstore. Does the I/O; texts are the codec's, decisions are control's.
  */
 import { unlessAborted } from '../../control/abort.js';
+import { Lanes } from '../../control/lanes.js';
 import type {
   Capabilities,
   Clock,
@@ -41,7 +42,6 @@ import {
   targetTooSlow,
 } from './errors.js';
 import { NoticeQueue } from './notices.js';
-import { RequestLanes } from './request-lanes.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
 import { SharedLook } from './shared-look.js';
 import type { DomainSight, SightSource } from './sight.js';
@@ -78,7 +78,7 @@ class XenHost implements Hypervisor {
   readonly #dom0: Dom0Reader;
   readonly #looks: SharedLook;
   readonly #takenBack = new TakenBack();
-  readonly #targets = new RequestLanes(superseded);
+  readonly #targets = new Lanes(superseded);
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
 
