@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../control/ports.js';
 import type { Field } from '../control/signal.js';
 import { addMillis, millis, type Millis } from '../units.js';
 import { openMemoryGlancer, type MemoryGlance, type MemoryGlancer } from './memory-glance.js';
-import { WATCH_PAUSE_AT_REST, WATCH_PAUSE_MAX, watchPause, type Sight } from './watch-pace.js';
+import { WATCH_PAUSE_AT_REST, WATCH_PAUSE_MAX, watchPause, type TimedGlance } from './watch-pace.js';
 
 export interface AvailableWatchOptions {
   /** The folder that has `proc` in it. */
@@ -42,7 +42,7 @@ class Watch implements AvailableWatch {
   readonly #glancer: MemoryGlancer;
   readonly #timer: Timer;
   #due: Millis;
-  #last: Sight | null = null;
+  #last: TimedGlance | null = null;
   #whyBlind: string | null = null;
   #isLow = false;
   #spokenAt: Millis | null = null;
@@ -90,12 +90,12 @@ class Watch implements AvailableWatch {
       return WATCH_PAUSE_MAX;
     }
     const before = this.#last;
-    const sight = { at, available: seen.value.available, level: lowLevel(seen.value.total) };
-    this.#last = sight;
-    if (sight.available < sight.level) return this.#speakUp(seen.value, at);
+    const glance = { at, available: seen.value.available, level: lowLevel(seen.value.total) };
+    this.#last = glance;
+    if (glance.available < glance.level) return this.#speakUp(seen.value, at);
     this.#isLow = false;
     this.#silence = REPEAT_FIRST;
-    return watchPause(sight, before);
+    return watchPause(glance, before);
   }
 
   #speakUp(seen: MemoryGlance, at: Millis): Millis {

@@ -5,7 +5,7 @@
 import { millis, subtractToZero, type Millis, type Pages } from '../units.js';
 
 /** One look at available memory. */
-export interface Sight {
+export interface TimedGlance {
   readonly at: Millis;
   readonly available: Pages;
   /** Below this, memory is low. */
@@ -35,18 +35,18 @@ export const WATCH_PAUSE_MAX = millis(PAUSE_MAX);
 /** The shortest pause between two looks while memory is not known to be falling. */
 export const WATCH_PAUSE_AT_REST = millis(PAUSE_MIN_AT_REST);
 
-/** How long after `sight` the next look is due, 20 ms to 1 s. `before` is the look before it; null = there was none. */
-export function watchPause(sight: Sight, before: Sight | null): Millis {
-  const room = subtractToZero(sight.available, sight.level);
-  const fall = before === null ? 0 : fallPerMs(before, sight);
+/** How long after `glance` the next look is due, 20 ms to 1 s. `before` is the look before it; null = there was none. */
+export function watchPause(glance: TimedGlance, before: TimedGlance | null): Millis {
+  const room = subtractToZero(glance.available, glance.level);
+  const fall = before === null ? 0 : fallPerMs(before, glance);
   const fill = Math.max(FILL_PAGES_PER_MS, fall * FILL_FACTOR);
   const pauseMin = fall * PAUSE_MAX > room ? PAUSE_MIN_IN_FALL : PAUSE_MIN_AT_REST;
   return millis(Math.min(Math.max(Math.round(room / fill), pauseMin), PAUSE_MAX));
 }
 
 /** Pages a millisecond by which the room above the level shrank; 0 when it grew, or when no time passed between the looks. */
-function fallPerMs(before: Sight, sight: Sight): number {
-  const lost = before.available - before.level - (sight.available - sight.level);
-  const length = sight.at - before.at;
+function fallPerMs(before: TimedGlance, glance: TimedGlance): number {
+  const lost = before.available - before.level - (glance.available - glance.level);
+  const length = glance.at - before.at;
   return lost > 0 && length > 0 ? lost / length : 0;
 }

@@ -15,9 +15,8 @@ import { HEADER_BYTES, PAYLOAD_BYTES_MAX } from './codec.js';
 import { XenstoreError } from './errors.js';
 import type { Transport, TransportListener } from './transport.js';
 
-/** Where the kernel has it; with old kernels, and with xenfs mounted, `XENBUS_FILE`. */
+/** Where the kernel has it. Only kernels older than those that Node.js runs on had it in `/proc/xen` alone. */
 export const XENBUS_DEVICE = '/dev/xen/xenbus';
-export const XENBUS_FILE = '/proc/xen/xenbus';
 
 /** A read takes as many of the waiting messages as fit. */
 const READ_BYTES = 64 * 1024;
@@ -37,8 +36,7 @@ export async function openXenbusDevice(path: string): Promise<Transport> {
     throw notOpened(path, error);
   });
   try {
-    const isDevice = path === XENBUS_FILE || (await statFile(descriptor)).isCharacterDevice();
-    if (!isDevice) throw new Error('it is not a device');
+    if (!(await statFile(descriptor)).isCharacterDevice()) throw new Error('it is not a device');
     return await xenbusOver(path, descriptor);
   } catch (error) {
     await closeFile(descriptor);
@@ -137,7 +135,7 @@ function notOpened(path: string, cause: unknown): XenstoreError {
     message: `opening ${path} failed: ${errorText(cause)}`,
     advice: isForbidden
       ? 'Run it as root, or give this user access to the device'
-      : 'It is there in Xen domains only, with the kernel module xen-xenbus-frontend or xenfs',
+      : 'It is there in Xen domains only, with the kernel module xen-xenbus-frontend',
     cause,
   });
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { watchPause, type Sight } from '../../src/signals/watch-pace.js';
+import { watchPause, type TimedGlance } from '../../src/signals/watch-pace.js';
 import { mib, mibToPages, millis, pages, type Millis } from '../../src/units.js';
 import { useSeed } from '../support/seed.js';
 
@@ -10,7 +10,7 @@ useSeed();
 
 const LEVEL = 8;
 /** A look at `at` that found `room` MiB above the level. */
-const sight = (at: number, room: number): Sight => ({
+const glance = (at: number, room: number): TimedGlance => ({
   at: millis(at),
   available: mibToPages(mib(LEVEL + room)),
   level: mibToPages(mib(LEVEL)),
@@ -18,33 +18,33 @@ const sight = (at: number, room: number): Sight => ({
 
 describe('the pause between two looks at available memory', () => {
   it('at rest is as long as the room lasts at 640 MiB/s, from 125 ms to 1 s', () => {
-    const pauseFor = (room: number): number => watchPause(sight(0, room), null);
+    const pauseFor = (room: number): number => watchPause(glance(0, room), null);
     assert.deepEqual([0, 1, 64, 128, 320, 640, 100_000].map(pauseFor), [125, 125, 125, 200, 500, 999, 1000]);
   });
 
   it('shrinks to 20 ms while memory falls so that it would not last a second', () => {
     const pauses = [
       // From 100 to 64 MiB in 100 ms: 360 MiB/s, so 720 are to be feared.
-      watchPause(sight(100, 64), sight(0, 100)),
+      watchPause(glance(100, 64), glance(0, 100)),
       // The same, with little left.
-      watchPause(sight(100, 8), sight(0, 44)),
+      watchPause(glance(100, 8), glance(0, 44)),
       // Slow enough to last more than a second.
-      watchPause(sight(100, 64), sight(0, 70)),
+      watchPause(glance(100, 64), glance(0, 70)),
       // Twice as fast as anything seen before.
-      watchPause(sight(100, 64), sight(0, 192)),
+      watchPause(glance(100, 64), glance(0, 192)),
     ];
     assert.deepEqual(pauses, [89, 20, 125, 25]);
   });
 
   it('is not shortened by memory that comes back, nor by two looks at one instant', () => {
-    assert.equal(watchPause(sight(100, 256), sight(0, 100)), 400);
-    assert.equal(watchPause(sight(100, 256), sight(100, 600)), 400);
-    assert.equal(watchPause(sight(100, 256), sight(200, 600)), 400);
+    assert.equal(watchPause(glance(100, 256), glance(0, 100)), 400);
+    assert.equal(watchPause(glance(100, 256), glance(100, 600)), 400);
+    assert.equal(watchPause(glance(100, 256), glance(200, 600)), 400);
   });
 
   it('counts the room and not the memory, so that a balloon that takes both is no fall', () => {
-    const before: Sight = { at: millis(0), available: pages(20_000), level: pages(6_000) };
-    const after: Sight = { at: millis(100), available: pages(18_000), level: pages(4_000) };
+    const before: TimedGlance = { at: millis(0), available: pages(20_000), level: pages(6_000) };
+    const after: TimedGlance = { at: millis(100), available: pages(18_000), level: pages(4_000) };
     assert.equal(watchPause(after, before), watchPause(after, null));
   });
 
@@ -67,13 +67,17 @@ describe('the pause between two looks at available memory', () => {
 });
 
 /** How much is left, in MiB above or below the level, at the look that first finds a steady fill to have passed it. */
-function leftAtAlarm(fillMibPerS: number, room: number, pauseOf: (now: Sight, before: Sight | null) => Millis): number {
-  let before: Sight | null = null;
+function leftAtAlarm(
+  fillMibPerS: number,
+  room: number,
+  pauseOf: (now: TimedGlance, before: TimedGlance | null) => Millis,
+): number {
+  let before: TimedGlance | null = null;
   for (let at = 0; ;) {
     const left = room - (fillMibPerS * at) / 1000;
     if (left < 0) return left;
     const available = pages(Math.max(0, Math.round((LEVEL + left) * 256)));
-    const now: Sight = { at: millis(at), available, level: mibToPages(mib(LEVEL)) };
+    const now: TimedGlance = { at: millis(at), available, level: mibToPages(mib(LEVEL)) };
     at += pauseOf(now, before);
     before = now;
   }

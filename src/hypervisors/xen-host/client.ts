@@ -26,7 +26,6 @@ import {
 } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { formatTarget, homeOf, NODES } from './codec.js';
-import { Connection } from './connection.js';
 import { createDom0Reader, type Dom0Options, type Dom0Reader } from './dom0.js';
 import { readingOf, type DomainRecord } from './domain-record.js';
 import {
@@ -45,6 +44,7 @@ import { NoticeQueue } from './notices.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
 import { SharedLook } from './shared-look.js';
 import type { DomainSight, SightSource } from './sight.js';
+import { StoreKeeper } from './store-keeper.js';
 import { TakenBack, type Standing } from './taken-back.js';
 import type { LimitSetter } from './xenctrl.js';
 
@@ -74,7 +74,7 @@ class XenHost implements Hypervisor {
   readonly #options: XenHostOptions;
   readonly #notices = new NoticeQueue();
   readonly #roster: Roster;
-  readonly #connection: Connection;
+  readonly #keeper: StoreKeeper;
   readonly #dom0: Dom0Reader;
   readonly #looks: SharedLook;
   readonly #takenBack = new TakenBack();
@@ -94,7 +94,7 @@ class XenHost implements Hypervisor {
       },
       describe: (record) => this.#describe(record),
     });
-    this.#connection = new Connection({
+    this.#keeper = new StoreKeeper({
       connect: options.connect,
       clock: options.clock,
       onConnected: (store) => this.#roster.follow(store),
@@ -117,7 +117,7 @@ class XenHost implements Hypervisor {
     const sources = [signal, this.#ending.signal];
     for (const source of sources) source.addEventListener('abort', end, { once: true });
     if (sources.some(({ aborted }) => aborted)) end();
-    else this.#keeping ??= this.#connection.keep(this.#ending.signal);
+    else this.#keeping ??= this.#keeper.keep(this.#ending.signal);
     this.#notices.restart(this.#roster.guests);
     try {
       yield* this.#notices.take(ends.signal);
@@ -141,7 +141,7 @@ class XenHost implements Hypervisor {
         reserve: this.#options.reserve,
       },
     });
-    if ('store' in this.#connection.state) this.#roster.tellSilence(this.#options.clock.now());
+    if ('store' in this.#keeper.state) this.#roster.tellSilence(this.#options.clock.now());
     for (const guest of guests) report(this.#readOne(guest, domains, at));
   }
 
@@ -184,7 +184,7 @@ class XenHost implements Hypervisor {
   async #ask(guest: GuestId, domid: number, { target, text, signal }: Asked): Promise<void> {
     // Whoever has given up while it waited may have asked for something else since.
     if (signal.aborted) throw targetTooSlow(guest, target);
-    const connection = this.#connection.state;
+    const connection = this.#keeper.state;
     if ('why' in connection) throw noStore(guest, connection.why);
     const path = `${homeOf(domid)}/${NODES.target}`;
     try {

@@ -1,7 +1,7 @@
 /** Protects the connection to xenstored: it is made again for ever, never in haste, and a person hears of it once. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { Connection } from '../../../src/hypervisors/xen-host/connection.js';
+import { StoreKeeper } from '../../../src/hypervisors/xen-host/store-keeper.js';
 import { VirtualClock } from '../../../src/sim/index.js';
 import { addMillis, millis } from '../../../src/units.js';
 import type { Xenstore } from '../../../src/xenstore/index.js';
@@ -16,12 +16,12 @@ class Rig {
   readonly tries: number[] = [];
   connect: (signal: AbortSignal) => Promise<Xenstore> = () => Promise.reject(new Error('no socket'));
   onConnected: () => Promise<void> = () => Promise.resolve();
-  readonly connection: Connection;
+  readonly keeper: StoreKeeper;
   readonly #ending = new AbortController();
   readonly #keeping: Promise<void>;
 
   constructor(test: TestContext) {
-    this.connection = new Connection({
+    this.keeper = new StoreKeeper({
       clock: this.clock,
       connect: (signal) => {
         this.tries.push(this.clock.now());
@@ -31,7 +31,7 @@ class Rig {
       tell: (message) => void this.told.push(message),
     });
     // The first try begins in the next turn, so that a test can say first what comes of it.
-    this.#keeping = Promise.resolve().then(() => this.connection.keep(this.#ending.signal));
+    this.#keeping = Promise.resolve().then(() => this.keeper.keep(this.#ending.signal));
     test.after(() => this.end());
   }
 
@@ -45,11 +45,11 @@ class Rig {
   }
 
   get isUsable(): boolean {
-    return 'store' in this.connection.state;
+    return 'store' in this.keeper.state;
   }
 
   get why(): string {
-    return 'why' in this.connection.state ? this.connection.state.why : 'usable';
+    return 'why' in this.keeper.state ? this.keeper.state.why : 'usable';
   }
 }
 

@@ -7,7 +7,7 @@ import { errorText } from '../../errors.js';
 import { addMillis, millis, minMillis, type Millis } from '../../units.js';
 import type { Xenstore } from '../../xenstore/index.js';
 
-export interface ConnectionOptions {
+export interface StoreKeeperOptions {
   readonly connect: (signal: AbortSignal) => Promise<Xenstore>;
   readonly clock: Clock;
   /** Begins to use a new connection. What it rejects with counts as the connection's end. */
@@ -21,14 +21,14 @@ const PAUSE_MAX = millis(5_000);
 /** xenstored answers in microseconds, or does not answer at all. */
 const CONNECT_LIMIT = millis(5_000);
 
-export class Connection {
-  readonly #options: ConnectionOptions;
+export class StoreKeeper {
+  readonly #options: StoreKeeperOptions;
   #store: Xenstore | null = null;
   #why = 'it has not been made yet';
   /** Whether the last that was told is that it is lost. */
   #isToldLost = false;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: StoreKeeperOptions) {
     this.#options = options;
   }
 
