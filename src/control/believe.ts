@@ -35,9 +35,10 @@ export function believable(reading: Reading, now: Millis, ageMax: Millis): Readi
   const sound = isFresh(reading, now, ageMax) ? reading : withoutUnbelievable(reading, now, ageMax);
   const contradiction = contradictionIn(sound);
   if (contradiction === null) return withSoundMaximum(sound);
-  const { at, current, asked, maximum } = withSoundMaximum(sound);
+  const { at, current, asked, maximum, refusal } = withSoundMaximum(sound);
   // Whoever contradicts himself has reported all the same.
-  return { ...NOTHING_KNOWN, at, current, asked, maximum, total: contradiction, committed: contradiction };
+  const left = { ...NOTHING_KNOWN, at, current, asked, maximum, total: contradiction, committed: contradiction };
+  return refusal === undefined ? left : { ...left, refusal };
 }
 
 /** Whether nothing needs taking out: nearly always, so this is written out, without looking signals up by name. */

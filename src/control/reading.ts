@@ -49,6 +49,11 @@ export interface Signals {
 export interface Reading extends Signals {
   /** When the look was finished. */
   readonly at: Millis;
+  /**
+   * Why the newest thing that the guest said of itself was not understood; left out where it was. What is known of it is then from
+   * before, and grows old.
+   */
+  readonly refusal?: string;
 }
 
 /**

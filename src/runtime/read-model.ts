@@ -164,6 +164,14 @@ function phaseOf<Memory>(state: GuestState<Memory>): GuestPhase {
 function whyOf<Memory>(state: GuestState<Memory>): string {
   if (state.readFailure !== null) return `could not be read: ${state.readFailure}`;
   if (state.pursuit?.phase === 'failed') return `its hypervisor refused: ${state.pursuit.failure ?? 'no reason given'}`;
-  if (state.decision !== null) return describeReason(state.decision.reason);
-  return state.reading === null ? 'waits for its first reading' : 'waits for its first decision';
+  const why = whyDecided(state);
+  const refusal = state.reading?.refusal;
+  // Signals grow too old when nothing newer is understood: a person must know that, and not only that they are old.
+  if (refusal === undefined || why.includes(refusal)) return why;
+  return `${why}; what it said last was not understood (${refusal})`;
+}
+
+function whyDecided<Memory>({ decision, reading }: GuestState<Memory>): string {
+  if (decision !== null) return describeReason(decision.reason);
+  return reading === null ? 'waits for its first reading' : 'waits for its first decision';
 }

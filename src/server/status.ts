@@ -28,6 +28,8 @@ export interface StatusReading {
   readonly pressure: Pressure | null;
   /** For each signal that the source has and that is not known now, why. */
   readonly unknown: Readonly<Record<string, string>>;
+  /** Why the newest thing that the guest said of itself was not understood; null = it was, or it says nothing of itself. */
+  readonly refusal: string | null;
 }
 
 export interface StatusGuest {
@@ -85,14 +87,15 @@ function readingOf(reading: Reading): StatusReading {
     oomKillsCount: valueOf(reading.oomKills),
     pressure: valueOf(reading.pressure),
     unknown: unknownIn(reading),
+    refusal: reading.refusal ?? null,
   };
 }
 
 function unknownIn(reading: Reading): Readonly<Record<string, string>> {
   const unknown: [string, string][] = [];
-  const entries: readonly (readonly [string, number | Signal<unknown>])[] = Object.entries(reading);
+  const entries: readonly (readonly [string, number | string | Signal<unknown>])[] = Object.entries(reading);
   for (const [name, signal] of entries) {
-    if (typeof signal === 'number') continue;
+    if (typeof signal !== 'object') continue;
     if (!signal.known && signal.reason !== 'not-reported') unknown.push([name, `${signal.reason}: ${signal.detail}`]);
   }
   return Object.fromEntries(unknown);

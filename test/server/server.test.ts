@@ -85,6 +85,15 @@ describe('the server shows', () => {
     assert.equal(status.guests[0].reading?.freePages, 0);
     assert.equal(status.guests[0].reading.totalPages, null);
     assert.deepEqual(status.guests[0].reading.unknown, { total: 'stale: long ago' });
+    assert.equal(status.guests[0].reading.refusal, null);
+  });
+
+  it('why what a guest said last was not understood', async (context) => {
+    const { ask, loop } = await serve(context);
+    loop.guests = [{ ...GUEST, reading: { ...READING, refusal: 'it is no report' } }];
+    const [guest] = decodeStatus((await ask('GET', '/v1/status')).body).guests;
+    assert.equal(guest?.reading?.refusal, 'it is no report');
+    assert.deepEqual(guest.reading.unknown, { total: 'stale: long ago' });
   });
 
   it('the tunables, all and one', async (context) => {

@@ -44,7 +44,11 @@ const signals = {
   pressure: signalOf(v.looseObject({ somePercent: v.number(), fullPercent: v.number() })),
 } satisfies FieldsOf<Signals>;
 
-export const readingSchema = v.looseObject({ at: v.number(), ...signals } satisfies FieldsOf<Reading>);
+export const readingSchema = v.looseObject({
+  at: v.number(),
+  refusal: v.optional(v.string()),
+  ...signals,
+} satisfies FieldsOf<Reading>);
 
 export const guestDescriptionSchema = v.looseObject({
   id: v.string(),

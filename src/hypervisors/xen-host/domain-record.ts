@@ -99,9 +99,10 @@ export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis):
     used: usedNow(record.used, at),
   };
   const { reported, refusal } = record;
+  const refused = refusal === null ? {} : { refusal };
   if (reported === null) {
     const needed = refusal === null ? NOT_REPORTED : unknown('malformed', refusal);
-    return { ...NOTHING_KNOWN, ...sizes, at, total: needed, committed: needed };
+    return { ...NOTHING_KNOWN, ...sizes, ...refused, at, total: needed, committed: needed };
   }
   const { fields } = reported.report;
   const told = <T>(field: Field<T>): Signal<T> => stamp(field, reported.at);
@@ -109,6 +110,7 @@ export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis):
   return {
     ...NOTHING_KNOWN,
     ...sizes,
+    ...refused,
     at,
     total,
     free: within(told(fields.free), total),

@@ -65,6 +65,7 @@ describe('a domain that reports nothing', () => {
     const { committed, total } = read(reported('{"v":2,"beat":1}'));
     assert.ok(!committed.known && committed.reason === 'malformed' && /version/.test(committed.detail));
     assert.ok(!total.known && total.reason === 'malformed');
+    assert.match(read(reported('{"v":2,"beat":1}')).refusal ?? '', /version/);
   });
 
   it('holds no part page', () => {
@@ -160,6 +161,7 @@ describe('what a guest reports', () => {
     const first = reported(reportText(1), millis(1_000));
     const garbled = reported('garbage', millis(2_000), first);
     assert.ok(garbled.refusal !== null && garbled.reported?.at === 1_000);
+    assert.deepEqual(read(garbled), { ...read(first), refusal: garbled.refusal });
     assert.equal(reported(reportText(1), millis(3_000), garbled).refusal, null);
     assert.equal(reported(reportText(2), millis(3_000), garbled).refusal, null);
   });
@@ -220,8 +222,10 @@ describe('a lie in a report', () => {
   });
 
   it('that makes of its memory nothing at all is not acted on', () => {
-    const reading = believable(read(reported(reportText(1)), { held: kib(4) }), AT, millis(6_000));
+    const garbled = reported('garbage', AT, reported(reportText(1)));
+    const reading = believable(read(garbled, { held: kib(4) }), AT, millis(6_000));
     assert.ok(!reading.total.known && !reading.committed.known);
+    assert.equal(reading.refusal, garbled.refusal);
     const view = { reading, tunables: DEFAULT_TUNABLES, hasOverflowTier: false };
     assert.equal(hostPolicy.decide(view, hostPolicy.initialMemory, AT).wish.kind, 'hold');
   });

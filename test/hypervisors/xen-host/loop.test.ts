@@ -220,6 +220,26 @@ describe('a Xen host that is driven', () => {
     assert.equal(host.mib(1), held);
   });
 
+  it('shows of a guest whose reports are not understood any more what is wrong with them', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      guest(xen, lives, 1, 450, 300);
+      guest(xen, lives, 2, 450, 300);
+    });
+    await host.to(30);
+    host.lives.delete(1);
+    host.rig.xen.put(`/local/domain/1/${REPORT}`, 'garbage');
+    await host.to(45);
+    const shown = new Map(host.loop.readModel.snapshot().guests.map(({ name, why }) => [name, why]));
+    assert.match(
+      shown.get('guest-1') ?? '',
+      /stale.*what it said last was not understood \(the report: "garbage" is not/,
+    );
+    assert.doesNotMatch(shown.get('guest-2') ?? '', /understood/);
+    host.rig.xen.put(`/local/domain/1/${REPORT}`, reportText(1_000));
+    await host.to(55);
+    for (const { why } of host.loop.readModel.snapshot().guests) assert.doesNotMatch(why, /understood/);
+  });
+
   // What the host had free when it was last looked at is old by then, but in one of these.
   for (const second of [60, 62, 64]) {
     it(`gives every guest back what it may have, on the way out, at whatever moment (${second} s)`, async (test) => {

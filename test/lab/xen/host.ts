@@ -29,12 +29,12 @@ const GUESTS = [
   { name: 'busy', memoryMib: BUSY_MIB, maximumMib: 512 },
 ] as const;
 
-/** Swap, for a guest without any is never asked for memory, and somebody who reports. */
-async function prepare(guest: XenGuest): Promise<void> {
+/** Swap, for a guest without any is never asked for memory, and somebody who reports: it is returned. */
+async function prepare(guest: XenGuest): Promise<Background> {
   await guest.run('echo 160M > /sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0');
   // Under emulation dropping file pages is so slow that it counts as a stall. The idle guests are to stay small.
   await writeText(guest, '/run/report.toml', `[pressure]\nwatch = ${guest.name === 'busy'}\n`);
-  await guest.startProgram('selfballoon report --config /run/report.toml', 'report');
+  return guest.startProgram('selfballoon report --config /run/report.toml', 'report');
 }
 
 /** The configuration of a host that keeps `reserveMib` for itself. */
@@ -43,7 +43,10 @@ const hostConfig = (reserveMib: number): string =>
 
 export function hostTests(world: XenWorld): void {
   describe('a whole host', { concurrency: 1 }, () => {
-    const guest = world.guests(GUESTS, prepare);
+    const reporters = new Map<string, Background>();
+    const guest = world.guests(GUESTS, async (made) => {
+      reporters.set(made.name, await prepare(made));
+    });
     const first = (): XenGuest => guest('first');
     const second = (): XenGuest => guest('second');
     const busy = (): XenGuest => guest('busy');
@@ -110,12 +113,24 @@ export function hostTests(world: XenWorld): void {
       );
     });
 
-    world.it('nonsense in a report costs its guest its say, and nobody else anything', async () => {
+    world.it('nonsense in a report costs its guest its say, which is shown, and nobody else anything', async () => {
       const node = '/local/domain/$(xl domid second)/data/selfballoon/report';
+      const reporter = reporters.get('second');
+      // It would write over the nonsense within a second.
+      await reporter?.signal('STOP');
       for (const text of ['{', '{"v":1,"beat":1,"committed":-1}', `{"v":1,"beat":9,"x":"${'y'.repeat(3_000)}"}`]) {
         await world.dom0().run(`xenstore-write ${node} '${text}'`);
       }
-      const { guests } = await statusOf(world.dom0());
+      const guests = await waitFor({ what: 'word of the nonsense', limitMs: 60_000 }, async () => {
+        const shown = (await statusOf(world.dom0())).guests;
+        return shown.some(({ reading }) => typeof reading?.refusal === 'string') ? shown : null;
+      }).finally(() => reporter?.signal('CONT'));
+      const refused = guests.filter(({ reading }) => typeof reading?.refusal === 'string');
+      assert.deepEqual(
+        refused.map(({ name }) => name),
+        ['second'],
+      );
+      assert.match(refused[0]?.why ?? '', /not understood|malformed/);
       assert.ok(guests.every(({ phase }) => phase !== 'unreadable'));
       assert.ok(await daemon.isRunning());
     });

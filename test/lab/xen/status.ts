@@ -10,6 +10,8 @@ export interface ShownStatus {
     readonly name: string;
     readonly phase: string;
     readonly currentPages: number | null;
+    readonly why: string;
+    readonly reading: { readonly refusal: string | null } | null;
   }[];
 }
 
