@@ -23,7 +23,9 @@ export type TellCode =
   | 'tunable-set'
   | 'tunable-refused'
   | 'released'
-  | 'overflow-shrunk';
+  | 'overflow-shrunk'
+  | 'host-unseen'
+  | 'host-seen-again';
 
 /** Something that a person should hear of. Not answered. */
 export interface Tell {

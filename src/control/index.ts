@@ -23,3 +23,4 @@ export * from './roster.js';
 export * from './start-up.js';
 export * from './step.js';
 export * from './tunables.js';
+export type { UnseenHost, UnseenHosts } from './unseen-host.js';

@@ -9,6 +9,7 @@ import type { Event } from './events.js';
 import type { GuestState } from './guest-state.js';
 import { Roster } from './roster.js';
 import type { ControlState, Step } from './step.js';
+import type { UnseenHosts } from './unseen-host.js';
 
 /** Raised whenever the meaning of a record changes; a journal of another format is not replayed. */
 export const JOURNAL_FORMAT = 2;
@@ -48,8 +49,12 @@ export function encodeState<Memory>(state: ControlState<Memory>): unknown {
 
 /** The state back from JSON data that `encodeState` made. Its form must have been checked; what it says is trusted. */
 export function decodeState<Memory>(encoded: unknown): ControlState<Memory> {
-  const state = encoded as Omit<ControlState<Memory>, 'guests'> & { readonly guests: readonly GuestState<Memory>[] };
-  return { ...state, guests: Roster.of(state.guests) };
+  const state = encoded as Omit<ControlState<Memory>, 'guests' | 'unseenHosts'> & {
+    readonly guests: readonly GuestState<Memory>[];
+    /** Records from before there was such a thing do not have it. */
+    readonly unseenHosts?: UnseenHosts;
+  };
+  return { ...state, unseenHosts: state.unseenHosts ?? {}, guests: Roster.of(state.guests) };
 }
 
 export interface Difference {

@@ -11,7 +11,7 @@ export type PoolId = string;
 /** One look at a host's own memory. */
 export interface HostReading {
   readonly pool: PoolId;
-  /** When the look was finished. */
+  /** When the look was begun: what it saw was true then or later. */
   readonly at: Millis;
   /** What the host has in all. */
   readonly total: Signal<Pages>;
@@ -19,6 +19,8 @@ export interface HostReading {
   readonly free: Signal<Pages>;
   /** What must stay free whatever guests want. */
   readonly reserve: Pages;
+  /** What a person can do when looks take too long: a sentence. Left out where nobody knows. */
+  readonly ifSlow?: string;
 }
 
 /** What was free longer ago than this may be taken by now. */

@@ -21,6 +21,7 @@ import type { GuestId } from './reading.js';
 import { Roster } from './roster.js';
 import { NOT_REPORTED, refuseStale } from './signal.js';
 import { formatTunable, writeTunable, type TunableName, type Tunables } from './tunables.js';
+import { afterFailedLook, afterHostReading, type UnseenHosts, type UnseenNews } from './unseen-host.js';
 
 export interface ControlState<Memory> {
   readonly tunables: Tunables;
@@ -33,6 +34,8 @@ export interface ControlState<Memory> {
   readonly guests: Roster<Memory>;
   /** The hosts' own memory as last read, by pool. */
   readonly pools: Readonly<Record<PoolId, HostReading>>;
+  /** Hosts of which it was told that nobody knows what they have free. */
+  readonly unseenHosts: UnseenHosts;
   readonly nextId: ActionId;
 }
 
@@ -46,11 +49,11 @@ export interface StepResult<Memory> {
 
 export type Step<Memory> = (state: ControlState<Memory>, events: readonly Event[], now: Millis) => StepResult<Memory>;
 
-export type ControlSettings = Omit<ControlState<never>, 'guests' | 'pools' | 'nextId'>;
+export type ControlSettings = Omit<ControlState<never>, 'guests' | 'pools' | 'unseenHosts' | 'nextId'>;
 
 /** The state before any guest has come. */
 export function initialState<Memory>(settings: ControlSettings): ControlState<Memory> {
-  return { ...settings, guests: Roster.of<Memory>([]), pools: {}, nextId: 1 };
+  return { ...settings, guests: Roster.of<Memory>([]), pools: {}, unseenHosts: {}, nextId: 1 };
 }
 
 /** The step with `policy` as the rule for every guest. */
@@ -82,6 +85,7 @@ class StepRun<Memory> implements StepContext {
   #nextId: ActionId;
   tunables: Tunables;
   #pools: Readonly<Record<PoolId, HostReading>>;
+  #unseenHosts: UnseenHosts;
   /** What part of its want each guest of a pool gets, while all of them want everything. */
   readonly #shares = new Map<PoolId, number>();
   /** Of which there is a look in this step. */
@@ -97,6 +101,7 @@ class StepRun<Memory> implements StepContext {
     this.#nextId = before.nextId;
     this.tunables = before.tunables;
     this.#pools = before.pools;
+    this.#unseenHosts = before.unseenHosts;
   }
 
   readonly nextId = (): ActionId => this.#nextId++;
@@ -135,6 +140,7 @@ class StepRun<Memory> implements StepContext {
       tunables: this.tunables,
       guests: this.#roster.withStates(states),
       pools: this.#pools,
+      unseenHosts: this.#unseenHosts,
       nextId: this.#nextId,
     };
     return {
@@ -150,7 +156,18 @@ class StepRun<Memory> implements StepContext {
     const place = this.#roster.places.get(event.guest);
     const guest = place === undefined ? undefined : this.#states[place];
     if (place === undefined || guest === undefined) return;
+    if (event.kind === 'reading-failed') this.#noteFailedLook(guest.guest, event.message);
     this.#states[place] = this.#safely(guest, event);
+  }
+
+  #noteFailedLook({ pool }: GuestDescription, message: string): void {
+    if (pool === undefined) return;
+    this.#noteHost(afterFailedLook(this.#unseenHosts, { pool, host: this.#hostOf(pool), message }, this.now));
+  }
+
+  #noteHost({ hosts, tell }: UnseenNews): void {
+    this.#unseenHosts = hosts;
+    if (tell !== null) this.emit(tell);
   }
 
   /** A bug that one guest's numbers bring to light costs that guest its step, and nobody else theirs. */
@@ -241,6 +258,7 @@ class StepRun<Memory> implements StepContext {
     const host = believableHost(raw, this.now, HOST_READING_AGE_MAX);
     this.#pools = { ...this.#pools, [host.pool]: host };
     this.#seenPools.add(host.pool);
+    this.#noteHost(afterHostReading(this.#unseenHosts, host, this.now));
   }
 
   /** What a guest's growth must fit in: what is free, less what other guests were promised and have not taken. */
@@ -248,8 +266,12 @@ class StepRun<Memory> implements StepContext {
     return pool === undefined ? null : this.#viewOf(pool, ({ guest }) => guest.id !== id);
   };
 
+  #hostOf(pool: PoolId): HostReading | undefined {
+    return Object.hasOwn(this.#pools, pool) ? this.#pools[pool] : undefined;
+  }
+
   #viewOf(pool: PoolId, isOther: (state: GuestState<Memory>) => boolean): PoolView {
-    const host = Object.hasOwn(this.#pools, pool) ? this.#pools[pool] : undefined;
+    const host = this.#hostOf(pool);
     const free = refuseStale(host?.free ?? NOT_REPORTED, this.now, HOST_READING_AGE_MAX);
     let promised = NO_PAGES;
     for (const state of this.#states) {

@@ -156,6 +156,12 @@ describe('selfballoon replay', () => {
     assert.notEqual(line.replace(from, to), line);
     return line.replace(from, to);
   };
+
+  it('takes a start from before the state had hosts that nobody sees', async () => {
+    const { said } = await replayLines([replaced(START, '"unseenHosts":{},', ''), ...STEPS]);
+    assert.match(said, /^7 steps, \d+ decisions: identical$/);
+  });
+
   const bad: readonly (readonly [string, readonly string[], RegExp])[] = [
     [
       'a step without decisions',

@@ -50,6 +50,8 @@ export class SharedHost {
   readonly #step;
   readonly #options: SharedHostOptions;
   readonly told: string[] = [];
+  /** The sentences of what was told about the host as a whole. */
+  readonly toldOfHost: string[] = [];
   readonly targets: { readonly at: number; readonly guest: string; readonly target: number }[] = [];
   /** How often each guest was looked at. */
   readonly looks = new Map<string, number>();
@@ -57,6 +59,10 @@ export class SharedHost {
   seconds = 0;
   /** Whether anybody could read the host's own memory. */
   isSeen = true;
+  /** Whether looks succeed at all. */
+  isReadable = true;
+  /** How long a look takes, in milliseconds: what it brings is as old. */
+  lookMs = 0;
 
   constructor(options: SharedHostOptions) {
     this.#options = options;
@@ -131,6 +137,7 @@ export class SharedHost {
     const looks = actions.flatMap((action) => (action.kind === 'look' ? [action.guest] : []));
     for (const action of actions) {
       if (action.kind === 'tell') this.told.push(`${action.guest ?? ''} ${action.code}`);
+      if (action.kind === 'tell' && action.guest === null) this.toldOfHost.push(`${this.seconds} s ${action.text}`);
       if (action.kind !== 'set-target') continue;
       const { guest, target } = action;
       this.targets.push({ at: this.seconds, guest, target });
@@ -139,16 +146,21 @@ export class SharedHost {
     }
     for (const id of looks) this.looks.set(id, (this.looks.get(id) ?? 0) + 1);
     if (looks.length === 0) return;
+    if (!this.isReadable) {
+      const failure = { kind: 'reading-failed', code: 'ETIMEDOUT', message: 'the look took too long' } as const;
+      this.tell(...looks.map((guest) => ({ ...failure, guest })));
+      return;
+    }
     this.tell(...(this.isSeen ? [this.#hostReading()] : []), ...looks.map((id) => this.#reading(id)));
   }
 
   #hostReading(): Event {
-    const at = millis(this.seconds * 1000);
+    const at = millis(this.seconds * 1000 - this.lookMs);
     const { total, reserve = 0 } = this.#options;
     const free = knownAt(pages(this.free), at);
     return {
       kind: 'host-reading',
-      host: { pool: POOL, at, total: knownAt(pages(total), at), free, reserve: pages(reserve) },
+      host: { pool: POOL, at, total: knownAt(pages(total), at), free, reserve: pages(reserve), ifSlow: 'Be quick' },
     };
   }
 

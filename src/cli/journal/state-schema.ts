@@ -67,6 +67,7 @@ export const hostReadingSchema = v.looseObject({
   total: count,
   free: count,
   reserve: v.number(),
+  ifSlow: v.optional(v.string()),
 } satisfies FieldsOf<HostReading>);
 
 const limits = v.looseObject({ floor: v.number(), ceiling: numberOrNull });
@@ -113,5 +114,6 @@ export const stateSchema = v.looseObject({
   limits: v.record(v.string(), limits),
   guests: v.array(guest),
   pools: v.record(v.string(), hostReadingSchema),
+  unseenHosts: v.optional(v.record(v.string(), v.looseObject({ since: v.number(), lastAt: v.number() }))),
   nextId: v.number(),
 } satisfies FieldsOf<ControlState<unknown>>);

@@ -139,6 +139,7 @@ class XenHost implements Hypervisor {
         total: knownAt(kibToPagesDown(sight.total), at),
         free: knownAt(free, at),
         reserve: this.#options.reserve,
+        ifSlow: this.#options.sight.ifSlow,
       },
     });
     if ('store' in this.#keeper.state) this.#roster.tellSilence(this.#options.clock.now());

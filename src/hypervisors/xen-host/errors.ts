@@ -1,12 +1,13 @@
 /** What can go wrong with domains seen from dom0, in words and with what to do. */
 import { errorText, HypervisorError, SelfballoonError } from '../../errors.js';
+import type { SightSource } from './sight.js';
 
 /** A look at the host's memory did not end in time. */
-export const lookTooSlow = (through: string): HypervisorError =>
+export const lookTooSlow = ({ description, ifSlow }: Pick<SightSource, 'description' | 'ifSlow'>): HypervisorError =>
   new HypervisorError({
     code: 'ETIMEDOUT',
-    message: `the look at the host's memory through ${through} was not finished in time`,
-    advice: 'Is xenstored alive, and dom0 not short of memory itself? It is tried again in the next round',
+    message: `the look at the host's memory through ${description} was not finished in time`,
+    advice: ifSlow,
   });
 
 /** The domain is not there, or not any more. */

@@ -30,7 +30,7 @@ export class SharedLook {
 
   /** Rejects with `HypervisorError`, when `signal` is aborted first with `ETIMEDOUT`. */
   async look(signal: AbortSignal): Promise<Seen> {
-    const tooSlow = (): Error => lookTooSlow(this.#source.description);
+    const tooSlow = (): Error => lookTooSlow(this.#source);
     if (signal.aborted) throw tooSlow();
     const { at, result } = this.#underWay ?? this.#begin(signal);
     return { at, sight: await unlessAborted(result, signal, tooSlow) };

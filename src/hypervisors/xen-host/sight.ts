@@ -22,6 +22,8 @@ export interface HostSight {
 export interface SightSource {
   /** For people: through what it looks. */
   readonly description: string;
+  /** For people: what can be done when looks take too long. */
+  readonly ifSlow: string;
   /** Looks once. Rejects with `HypervisorError`; when `signal` is aborted first, with `ETIMEDOUT`. */
   look(signal: AbortSignal): Promise<HostSight>;
   close(): Promise<void>;

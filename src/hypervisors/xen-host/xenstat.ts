@@ -78,6 +78,7 @@ const loadXenstat = (path: string): Promise<Xenstat> =>
 
 class XenstatSource implements SightSource {
   readonly description: string;
+  readonly ifSlow = 'Is xenstored alive, and dom0 not short of memory or of processor time itself?';
   readonly #library: Xenstat;
   #handle: Pointer;
   /** The library is not made for two calls at a time; one that hangs is waited for by all. */
@@ -92,7 +93,7 @@ class XenstatSource implements SightSource {
 
   look(signal: AbortSignal): Promise<HostSight> {
     this.#looking ??= this.#look().finally(() => (this.#looking = null));
-    return unlessAborted(this.#looking, signal, () => lookTooSlow(this.description));
+    return unlessAborted(this.#looking, signal, () => lookTooSlow(this));
   }
 
   close(): Promise<void> {

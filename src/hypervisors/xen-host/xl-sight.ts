@@ -8,7 +8,12 @@ import { parseSight } from './xl-text.js';
 
 const run = promisify(execFile);
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
-const DESCRIPTION = 'the tools xl and xentop';
+const WORDS = {
+  description: 'the tools xl and xentop',
+  ifSlow:
+    'Each look starts three processes: install libxenstat and set xen_host.sight to "libxenstat", which starts none; ' +
+    'or see what keeps dom0 busy',
+};
 
 /** How a tool is run; it resolves to what it printed. Given by tests only. */
 export type RunTool = (command: string, args: readonly string[], signal: AbortSignal) => Promise<string>;
@@ -24,7 +29,7 @@ const PLAIN = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C
 /** Nothing is run before the first look. */
 export function openXlSight(tool: RunTool = runTool): SightSource {
   return {
-    description: DESCRIPTION,
+    ...WORDS,
     look: (signal) => look(tool, signal),
     close: () => Promise.resolve(),
   };
@@ -40,7 +45,7 @@ async function look(tool: RunTool, signal: AbortSignal): Promise<HostSight> {
     // After it: what a guest takes meanwhile must be missing from what is free, and not count twice.
     texts = [await tool('xl', ['info'], signal), list, top];
   } catch (error) {
-    if (signal.aborted) throw lookTooSlow(DESCRIPTION);
+    if (signal.aborted) throw lookTooSlow(WORDS);
     throw failed(errorText(error), error);
   }
   const [info, list, top] = texts;
@@ -52,7 +57,7 @@ async function look(tool: RunTool, signal: AbortSignal): Promise<HostSight> {
 const failed = (why: string, cause?: unknown): HypervisorError =>
   new HypervisorError({
     code: 'EIO',
-    message: `${DESCRIPTION} did not say what the host holds: ${why}`,
+    message: `${WORDS.description} did not say what the host holds: ${why}`,
     advice: 'Run `xl info`, `xl list` and `xentop -b -i 1` by hand, as root in dom0',
     ...(cause === undefined ? {} : { cause }),
   });

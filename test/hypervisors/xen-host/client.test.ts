@@ -76,6 +76,7 @@ describe('reading domains', () => {
         total: { known: true, value: 1_048_320, at: 3_000 },
         free: { known: true, value: free, at: 3_000 },
         reserve: RESERVE,
+        ifSlow: rig.xen.ifSlow,
       },
     });
     assert.equal(rig.xen.looks, 1);

@@ -4,8 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { untilAborted } from '../../../src/control/abort.js';
 import { createStep, initialState } from '../../../src/control/step.js';
 import { DEFAULT_TUNABLES } from '../../../src/control/tunables.js';
+import { lookTooSlow } from '../../../src/hypervisors/xen-host/errors.js';
 import { hostPolicy, type SelfshrinkMemory } from '../../../src/policies/index.js';
 import { Loop } from '../../../src/runtime/loop.js';
 import { addMillis, millis } from '../../../src/units.js';
@@ -25,6 +27,7 @@ interface Life {
 class Host {
   readonly lives = new Map<number, Life>();
   readonly told: string[] = [];
+  readonly texts: string[] = [];
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   readonly #moving: Promise<void>;
@@ -39,7 +42,8 @@ class Host {
       clock: rig.clock,
       hypervisors: [rig.host],
       journal: null,
-      tell: ({ code, guest, level }) => {
+      tell: ({ code, guest, level, text }) => {
+        this.texts.push(text);
         if (level !== 'debug') this.told.push(`${Math.round(rig.clock.now() / 1_000)} s ${guest ?? ''} ${code}`);
       },
     });
@@ -238,6 +242,27 @@ describe('a Xen host that is driven', () => {
     host.rig.xen.put(`/local/domain/1/${REPORT}`, reportText(1_000));
     await host.to(55);
     for (const { why } of host.loop.readModel.snapshot().guests) assert.doesNotMatch(why, /understood/);
+  });
+
+  it('says once that looks are too slow to promise memory on them, and what to do; and once that they are not', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      guest(xen, lives, 1, 100, 300);
+    });
+    const { xen, clock } = host.rig;
+    xen.beforeLook = () => clock.sleepUntil(addMillis(clock.now(), millis(2_000)), NEVER);
+    await host.to(60);
+    assert.equal(host.mib(1), 100);
+    assert.equal(host.heard('host-unseen').length, 1);
+    assert.match(host.texts.join('\n'), /true 2000 ms ago.*No guest gets more memory.*Make the test faster/);
+    // Given up after 5 s: the same trouble goes on.
+    xen.beforeLook = (signal) => untilAborted(signal).then(() => Promise.reject(lookTooSlow(xen)));
+    await host.to(120);
+    assert.equal(host.heard('host-unseen').length, 1);
+    xen.beforeLook = () => Promise.resolve();
+    await host.to(200);
+    assert.ok(host.mib(1) > 300, `${host.mib(1)} MiB`);
+    assert.equal(host.heard('host-seen-again').length, 1);
+    assert.equal(host.heard('host-unseen').length, 1);
   });
 
   // What the host had free when it was last looked at is old by then, but in one of these.

@@ -25,6 +25,7 @@ export interface NewDomain {
 
 export class FakeXen implements SightSource {
   readonly description = 'a Xen made up by a test';
+  readonly ifSlow = 'Make the test faster';
   readonly domains = new Map<number, FakeDomain>();
   /** What was set, in order. */
   readonly limitsSet: { readonly domid: number; readonly limit: number }[] = [];
