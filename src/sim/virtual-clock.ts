@@ -2,6 +2,7 @@
  * A clock that stands still until it is moved. Moving it fires the timers on the way in their order, and after each one lets
  * everything that was waiting for it run, until nothing more can; so what happens does not depend on how fast the machine is.
  */
+import { setMaxListeners } from 'node:events';
 import type { Clock, Timer } from '../control/ports.js';
 import { addMillis, millis, type Millis } from '../units.js';
 import { TimerQueue, type QueuedTimer } from './timer-queue.js';
@@ -51,6 +52,8 @@ export class VirtualClock implements Clock {
     const shared = this.#limits.get(at);
     if (shared !== undefined) return shared;
     const controller = new AbortController();
+    // As with the real clock: from the eleventh call on Node.js would warn of a leak that is none.
+    setMaxListeners(0, controller.signal);
     this.#limits.set(at, controller.signal);
     this.#timers.add(at, () => {
       this.#limits.delete(at);

@@ -83,6 +83,17 @@ describe('the virtual clock', () => {
     await clock.sleepUntil(millis(0), NEVER);
   });
 
+  it('gives a time limit that all calls of a round may share, without a warning of a leak', async () => {
+    const warnings: string[] = [];
+    const onWarning = ({ name }: Error): void => void warnings.push(name);
+    process.on('warning', onWarning);
+    const limit = new VirtualClock().timeLimit(millis(5_000));
+    for (let call = 0; call < 200; call += 1) limit.addEventListener('abort', () => call, { once: true });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    assert.deepEqual(warnings, []);
+  });
+
   it('ends time limits in virtual time, and shares those that end together', async () => {
     const clock = new VirtualClock();
     const limit = clock.timeLimit(millis(5_000));
