@@ -1,4 +1,5 @@
 /** What the core asks the shell to do, as plain data. The shell answers those with an id by an event that names it. */
+import type { ErrorCode } from '../errors.js';
 import type { GuestSize, Pages } from '../units.js';
 import type { ActionId } from './events.js';
 import type { GuestId } from './reading.js';
@@ -27,6 +28,9 @@ export type TellCode =
   | 'host-unseen'
   | 'host-seen-again';
 
+/** What can fail of what is done with a guest. */
+export type FailedPart = 'look' | 'target' | 'shrinking';
+
 /** Something that a person should hear of. Not answered. */
 export interface Tell {
   readonly kind: 'tell';
@@ -34,6 +38,8 @@ export interface Tell {
   readonly code: TellCode;
   readonly guest: GuestId | null;
   readonly text: string;
+  /** Of `action-failed`, where something failed at one guest: what, and with which code. */
+  readonly failure?: { readonly part: FailedPart; readonly code: ErrorCode };
 }
 
 export type Answer =

@@ -64,7 +64,10 @@ export function finishAction<Memory>(
   note: string | null,
   context: StepContext,
 ): void {
-  if (failure !== null) tell(context, state, 'warning', 'action-failed', failure.message);
+  if (failure !== null) {
+    const part = state.shrinking === id ? 'shrinking' : 'target';
+    tellFailure(context, state, { part, code: failure.code }, failure.message);
+  }
   if (state.shrinking !== id) {
     state.pursuit = answerPursuit(state.pursuit, id, failure?.message ?? null);
     if (failure !== null && state.pursuit?.id === id && !MAY_HAVE_LANDED.has(failure.code))
@@ -96,6 +99,16 @@ function describeStuck<Memory>(state: GuestState<Memory>, { target }: Pursuit): 
   return held !== null && held < target
     ? `does not get the memory it asks for (${target} pages); its host may have none left`
     : `does not give memory up (down to ${target} pages); is its balloon driver loaded?`;
+}
+
+/** Each failure is told, however often: who shows it to people says it less often. */
+export function tellFailure<Memory>(
+  { emit }: StepContext,
+  state: GuestState<Memory>,
+  failure: NonNullable<Tell['failure']>,
+  text: string,
+): void {
+  emit({ kind: 'tell', level: 'warning', code: 'action-failed', guest: state.guest.id, text, failure });
 }
 
 export function tell<Memory>(

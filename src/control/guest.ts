@@ -6,7 +6,14 @@ import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis }
 import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
 import { isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
-import { carryOut, finishAction, tell, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
+import {
+  carryOut,
+  finishAction,
+  tellFailure,
+  tellProgress,
+  withdrawPromise,
+  type StepContext,
+} from './guest-requests.js';
 import { draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
 import type { GuestLimits } from './limits.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
@@ -123,7 +130,7 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
       lookAgainIfShort(state, context);
       break;
     case 'reading-failed':
-      failLook(state, event.message, context);
+      failLook(state, event, context);
       break;
     case 'action-done':
       finishAction(state, event.id, null, event.note, context);
@@ -170,8 +177,12 @@ function nextLook<Memory>(state: GuestState<Memory>, { now, tunables }: StepCont
   return policyDueAt !== null && policyDueAt > now ? minMillis(policyDueAt, byInterval) : byInterval;
 }
 
-function failLook<Memory>(state: Draft<Memory>, message: string, context: StepContext): void {
-  if (state.readFailure === null) tell(context, state, 'warning', 'action-failed', `could not be read: ${message}`);
+function failLook<Memory>(
+  state: Draft<Memory>,
+  { code, message }: Extract<GuestEvent, { kind: 'reading-failed' }>,
+  context: StepContext,
+): void {
+  if (state.readFailure === null) tellFailure(context, state, { part: 'look', code }, `could not be read: ${message}`);
   state.readFailure = message;
   state.lookingSince = null;
   state.lookDueAt = addMillis(context.now, lookInterval(context.tunables));

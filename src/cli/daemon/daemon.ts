@@ -11,7 +11,8 @@ import { openJournalFile } from '../../runtime/journal-file.js';
 import { Loop } from '../../runtime/loop.js';
 import { defaultSocketPath, startAttributeFiles, startServer, type AttributeFiles } from '../../server/index.js';
 import { mibToPages, pagesToBytes } from '../../units.js';
-import { logTell, sayWarning } from './log.js';
+import { FailureLog } from './failure-log.js';
+import { logLine, sayWarning } from './log.js';
 import type { Place } from './place.js';
 
 export interface DaemonParts {
@@ -37,6 +38,12 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
   const warn = sayWarning(logger);
   const journal = openJournal(config, warn);
   const inlets = new Inlets(warn);
+  const failures = new FailureLog({
+    say: (line) => {
+      logLine(logger, line);
+    },
+    now: () => place.clock.now(),
+  });
   const loop = new Loop<SelfshrinkMemory>({
     step: createStep(policy),
     policyName: policy.name,
@@ -51,12 +58,13 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
     hypervisors: place.hypervisors,
     journal,
     tell: (tell) => {
-      logTell(logger, tell);
+      failures.take(tell);
     },
     showTunable: (name, text) => {
       inlets.showTunable(name, text);
     },
-    afterStep: ({ decisions }) => {
+    afterStep: ({ state, decisions }) => {
+      failures.afterStep((guest) => state.guests.get(guest));
       parts.afterStep(decisions);
     },
   });
@@ -64,7 +72,10 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
   return {
     loop,
     socketPath,
-    run: (signal) => runInTime(place, () => (config.isDryRun ? runDry(loop, signal) : runAndGiveBack(loop, signal))),
+    run: (signal) =>
+      runInTime(place, () => (config.isDryRun ? runDry(loop, signal) : runAndGiveBack(loop, signal))).finally(() => {
+        failures.close();
+      }),
     async close() {
       try {
         await inlets.close();

@@ -2,7 +2,7 @@
 import { configure, getAnsiColorFormatter, getJsonLinesFormatter, getLogger, getTextFormatter } from '@logtape/logtape';
 import type { LogRecord, Logger, Sink, TextFormatterOptions } from '@logtape/logtape';
 import type { Config } from '../../config/index.js';
-import type { Tell } from '../../control/actions.js';
+import type { GuestLine } from './failure-lines.js';
 
 export const CATEGORY = 'selfballoon';
 
@@ -49,8 +49,8 @@ export const sayWarning = (logger: Logger): Say => {
   };
 };
 
-/** Logs what the core wants told. */
-export function logTell(logger: Logger, { level, code, guest, text }: Tell): void {
+/** Logs a line about guests. */
+export function logLine(logger: Logger, { level, code, guest, text }: GuestLine): void {
   const message = literal(guest === null ? text : `${guest}: ${text}`);
   switch (level) {
     case 'debug':
