@@ -13,10 +13,15 @@ const DIGITS_MAX = 16;
 const CODE_0 = 48;
 const CODE_SPACE = 32;
 
+/** DEL and what terminals may take for the beginning of a command besides ESC; JSON leaves both as they are. */
+const C1_CONTROLS = /[\u007f-\u009f]/g;
+const escapeCode = (character: string): string => `\\u00${character.charCodeAt(0).toString(16)}`;
+
 /** A piece of foreign text, cut to a readable length and escaped, for a message. */
 export function quote(text: string): string {
   const isLong = text.length > QUOTED_LENGTH_MAX;
-  return JSON.stringify(isLong ? text.slice(0, QUOTED_LENGTH_MAX) : text) + (isLong ? '…' : '');
+  const quoted = JSON.stringify(isLong ? text.slice(0, QUOTED_LENGTH_MAX) : text).replace(C1_CONTROLS, escapeCode);
+  return quoted + (isLong ? '…' : '');
 }
 
 /** A refusal that names the file. */

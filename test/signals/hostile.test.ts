@@ -134,6 +134,8 @@ describe('hostile texts', () => {
 describe('the words of a refusal', () => {
   it('quotes are short and have no control characters', () => {
     assert.equal(quote('a\0b\n'), '"a\\u0000b\\n"');
+    // A terminal may take U+009B for the beginning of a command, as it does ESC and a bracket.
+    assert.equal(quote('\u007f\u009b2J'), '"\\u007f\\u009b2J"');
     assert.ok(quote('x'.repeat(1e6)).length < 60);
   });
 
