@@ -2,10 +2,10 @@
  * Giving a guest back what was taken from it: at once and wholly, when it is under pressure or when we leave. It does not know
  * whether its host has the memory; that is asked of the step.
  */
-import { maxPages, minMillis, NO_PAGES, type Pages } from '../units.js';
+import { maxPages, minMillis, minPages, NO_PAGES, type Pages } from '../units.js';
 import type { Alarm } from './alarm.js';
 import { askFor, tell, type StepContext } from './guest-requests.js';
-import { heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
+import { boundFor, heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
 import type { Decision, Wish } from './policy.js';
 import { isLeftOut } from './pursuit.js';
 import { isReported } from './reading.js';
@@ -32,7 +32,7 @@ export function relieve<Memory>(
   state.relief = relief;
   if (hasOrGets(state, most)) return;
   if (!isRelieved(before, now)) tell(context, state, 'info', 'under-pressure', describePressure(alarm));
-  giveBack(safeguards, state, underPressure(most, alarm), context);
+  giveBack(safeguards, state, { reason: underPressure(most, alarm), bound: boundFor(state) }, context);
 }
 
 /** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
@@ -68,7 +68,7 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
   const reason = underPressure(most, null);
   // A guest above its ceiling is brought down to it at another time.
   const wish: Wish =
-    most > (heldBy(state) ?? NO_PAGES)
+    most > minPages(heldBy(state) ?? NO_PAGES, boundFor(state) ?? NO_PAGES)
       ? { kind: 'resize', goal: most, target: most, floor: NO_PAGES, reason }
       : { kind: 'hold', reason };
   return { ...decided, wish, shrinkOverflowTo: null };
@@ -88,9 +88,10 @@ export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, co
   state.isReleased = true;
   if (isFirst && state.guest.pool !== undefined) state.lookDueAt = minMillis(state.lookDueAt, context.now);
   if (!isOurs(state)) return;
+  const bound = boundFor(state);
   // A request of its own: a guest that was stuck must answer this one too before it counts as released.
   if (isFirst) state.pursuit = null;
-  giveBack(safeguards, state, { code: 'released', numbers: { ceiling } }, context);
+  giveBack(safeguards, state, { reason: { code: 'released', numbers: { ceiling } }, bound }, context);
 }
 
 /** Whether we, or one of us before, may have taken something from it: a guest of shared memory that never reported has its own. */
@@ -103,27 +104,41 @@ export function isOwed<Memory>(state: GuestState<Memory>): boolean {
   return maxPages(heldBy(state) ?? NO_PAGES, liveTarget(state)) < (mostFor(state) ?? NO_PAGES);
 }
 
-function giveBack<Memory>(safeguards: Safeguards, state: Draft<Memory>, reason: Reason, context: StepContext): void {
+interface Return {
+  readonly reason: Reason;
+  /** Where it was on its way to before. */
+  readonly bound: Pages | null;
+}
+
+function giveBack<Memory>(
+  safeguards: Safeguards,
+  state: Draft<Memory>,
+  { reason, bound }: Return,
+  context: StepContext,
+): void {
   const most = mostFor(state);
   if (most === null) return;
-  const target = granted(safeguards, state, most, context);
+  const target = granted(safeguards, state, { most, bound }, context);
   state.decision = { guest: state.guest.id, goal: most, wished: most, target, shrinkOverflowTo: null, reason };
   context.note(state.decision);
   if (state.isDriven && target !== null) askFor(state, target, context);
 }
 
-/** Null: there is nothing to ask for now. What a guest was told that it may take is never taken back here. */
+/**
+ * Null: there is nothing to ask for now. What a guest was told that it may take is never taken back here. One that was told to give
+ * something up, and by the last look has not yet, must be told otherwise; what it still held then was not free, and needs no room.
+ */
 function granted<Memory>(
   safeguards: Safeguards,
   state: GuestState<Memory>,
-  most: Pages,
+  { most, bound }: { readonly most: Pages; readonly bound: Pages | null },
   { poolFor, now }: StepContext,
 ): Pages | null {
   const held = heldBy(state);
   const view = poolFor(state.guest);
   if (view === null) return maxPages(most, held ?? NO_PAGES);
   if (held === null || isLeftOut(state.pursuit, now)) return null;
-  const live = maxPages(held, liveTarget(state));
+  const live = bound !== null && bound < held ? bound : maxPages(held, liveTarget(state));
   const target = safeguards.grant(most, held, view);
   return target > live ? target : null;
 }

@@ -91,3 +91,6 @@ export const wantOf = <Memory>(state: GuestState<Memory>): Pages =>
 /** What it may take already, by what we told it last; 0 where that was refused, or never. */
 export const liveTarget = <Memory>({ pursuit }: GuestState<Memory>): Pages =>
   pursuit === null || pursuit.phase === 'failed' ? NO_PAGES : pursuit.target;
+
+/** Where it is on its way to, by what it was told last: it may stand elsewhere yet. Null = it was told nothing, and is not known. */
+export const boundFor = <Memory>(state: GuestState<Memory>): Pages | null => state.pursuit?.target ?? heldBy(state);

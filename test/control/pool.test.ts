@@ -263,6 +263,30 @@ describe('giving everything back on a host', () => {
   });
 });
 
+describe('a guest that was told to give something up, and has not been seen to do so', () => {
+  const toldJustNow = (): { readonly host: SharedHost; readonly guest: SharedGuest } => {
+    const guest = sharedGuest({ held: 200_000, target: 200_000 });
+    const host = new SharedHost({ total: 400_000, guests: { guest } });
+    while (guest.target === 200_000) host.liveUntil(host.seconds + 1);
+    assert.equal(guest.held, 200_000);
+    return { host, guest };
+  };
+
+  it('is told otherwise when everything is given back, though it seemed to have it', () => {
+    const { host, guest } = toldJustNow();
+    host.tell({ kind: 'release', id: 1 });
+    assert.equal(guest.target, 200_000);
+    host.liveUntil(host.seconds + 20);
+    assert.equal(guest.held, 200_000);
+  });
+
+  it('is told otherwise at an alarm, at once', () => {
+    const { host, guest } = toldJustNow();
+    host.alarm('guest');
+    assert.equal(guest.target, 200_000);
+  });
+});
+
 describe('giving back when the last look at the host is old', () => {
   for (const second of [200, 201, 202, 203, 204]) {
     it(`waits for a look, and then gives everything (${second} s)`, () => {
