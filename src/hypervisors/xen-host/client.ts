@@ -2,6 +2,7 @@
  * All domains of a Xen host, seen and driven from dom0: their real memory by Xen's own word, their need by what they report in
  * xenstore, their targets through xenstore. Does the I/O; texts are the codec's, decisions are control's.
  */
+import { ConnectionKeeper } from '../../connection/keeper.js';
 import { unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
 import type {
@@ -44,7 +45,6 @@ import { NoticeQueue } from './notices.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
 import { SharedLook } from './shared-look.js';
 import type { DomainSight, SightSource } from './sight.js';
-import { StoreKeeper } from './store-keeper.js';
 import { TakenBack, type Standing } from './taken-back.js';
 import type { LimitSetter } from './xenctrl.js';
 
@@ -74,7 +74,7 @@ class XenHost implements Hypervisor {
   readonly #options: XenHostOptions;
   readonly #notices = new NoticeQueue();
   readonly #roster: Roster;
-  readonly #keeper: StoreKeeper;
+  readonly #keeper: ConnectionKeeper<Xenstore>;
   readonly #dom0: Dom0Reader;
   readonly #looks: SharedLook;
   readonly #takenBack = new TakenBack();
@@ -94,7 +94,8 @@ class XenHost implements Hypervisor {
       },
       describe: (record) => this.#describe(record),
     });
-    this.#keeper = new StoreKeeper({
+    this.#keeper = new ConnectionKeeper({
+      to: 'xenstored',
       connect: options.connect,
       clock: options.clock,
       onConnected: (store) => this.#roster.follow(store),
@@ -142,7 +143,7 @@ class XenHost implements Hypervisor {
         ifSlow: this.#options.sight.ifSlow,
       },
     });
-    if ('store' in this.#keeper.state) this.#roster.tellSilence(this.#options.clock.now());
+    if ('connection' in this.#keeper.state) this.#roster.tellSilence(this.#options.clock.now());
     for (const guest of guests) report(this.#readOne(guest, domains, at));
   }
 
@@ -185,11 +186,11 @@ class XenHost implements Hypervisor {
   async #ask(guest: GuestId, domid: number, { target, text, signal }: Asked): Promise<void> {
     // Whoever has given up while it waited may have asked for something else since.
     if (signal.aborted) throw targetTooSlow(guest, target);
-    const connection = this.#keeper.state;
-    if ('why' in connection) throw noStore(guest, connection.why);
+    const kept = this.#keeper.state;
+    if ('why' in kept) throw noStore(guest, kept.why);
     const path = `${homeOf(domid)}/${NODES.target}`;
     try {
-      await connection.store.transaction(
+      await kept.connection.transaction(
         async (store) => {
           // dom0 has no such node before somebody sets it.
           if (domid !== DOM0) await store.read(path);

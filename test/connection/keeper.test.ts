@@ -1,12 +1,12 @@
-/** Protects the connection to xenstored: it is made again for ever, never in haste, and a person hears of it once. */
+/** Protects a connection that is to be kept: it is made again for ever, never in haste, and a person hears of it once. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { StoreKeeper } from '../../../src/hypervisors/xen-host/store-keeper.js';
-import { VirtualClock } from '../../../src/sim/index.js';
-import { addMillis, millis } from '../../../src/units.js';
-import type { Xenstore } from '../../../src/xenstore/index.js';
-import { FakeXenstored } from '../../xenstore/support/fake-xenstored.js';
-import { connectTo, until } from '../../xenstore/support/opened.js';
+import { ConnectionKeeper } from '../../src/connection/keeper.js';
+import { VirtualClock } from '../../src/sim/index.js';
+import { addMillis, millis } from '../../src/units.js';
+import type { Xenstore } from '../../src/xenstore/index.js';
+import { FakeXenstored } from '../xenstore/support/fake-xenstored.js';
+import { connectTo, until } from '../xenstore/support/opened.js';
 
 /** A connection whose making a test decides on. It is ended after the test. */
 class Rig {
@@ -16,12 +16,13 @@ class Rig {
   readonly tries: number[] = [];
   connect: (signal: AbortSignal) => Promise<Xenstore> = () => Promise.reject(new Error('no socket'));
   onConnected: () => Promise<void> = () => Promise.resolve();
-  readonly keeper: StoreKeeper;
+  readonly keeper: ConnectionKeeper<Xenstore>;
   readonly #ending = new AbortController();
   readonly #keeping: Promise<void>;
 
   constructor(test: TestContext) {
-    this.keeper = new StoreKeeper({
+    this.keeper = new ConnectionKeeper({
+      to: 'xenstored',
       clock: this.clock,
       connect: (signal) => {
         this.tries.push(this.clock.now());
@@ -45,7 +46,7 @@ class Rig {
   }
 
   get isUsable(): boolean {
-    return 'store' in this.keeper.state;
+    return 'connection' in this.keeper.state;
   }
 
   get why(): string {
@@ -61,7 +62,7 @@ async function cut(fake: FakeXenstored, rig: Rig): Promise<void> {
   await until('the loss is noticed', () => !rig.isUsable);
 }
 
-describe('the connection to xenstored', () => {
+describe('a connection, here to xenstored,', () => {
   it('that is not to be had is tried for after pauses that double up to 5 s, and told of once', async (test) => {
     const rig = new Rig(test);
     await rig.to(25_000);

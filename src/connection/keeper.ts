@@ -1,40 +1,55 @@
 /**
- * Keeps a connection to xenstored: connects, and when it is lost connects again, after pauses that grow. It does not know what is
- * done over the connection; whoever uses it is told of each new one.
+ * Keeps a connection: makes it, and when it is lost makes it again, after pauses that grow. It does not know what it leads to nor
+ * what is done over it; whoever uses it is told of each new one.
  */
-import type { Clock } from '../../control/ports.js';
-import { errorText } from '../../errors.js';
-import { addMillis, millis, minMillis, type Millis } from '../../units.js';
-import type { Xenstore } from '../../xenstore/index.js';
+import type { Clock } from '../control/ports.js';
+import { errorText } from '../errors.js';
+import { addMillis, millis, minMillis, type Millis } from '../units.js';
 
-export interface StoreKeeperOptions {
-  readonly connect: (signal: AbortSignal) => Promise<Xenstore>;
+/** Why a connection ended: by our own hand, or not. */
+export type ConnectionEnd = { readonly kind: 'closed' } | { readonly kind: 'lost'; readonly error: Error };
+
+/** What can be kept. */
+export interface Connection {
+  /** Resolves when it has ended. Never rejects. */
+  readonly closed: Promise<ConnectionEnd>;
+  /** Ends it. It may be called again. */
+  readonly close: () => Promise<void>;
+}
+
+/** What is kept, and who is told. */
+export interface KeeperOptions<Kept extends Connection> {
+  /** What it leads to, for messages: `xenstored`. */
+  readonly to: string;
   readonly clock: Clock;
+  /** Makes a connection. Rejects when `signal` is aborted, which it is after 5 s. */
+  readonly connect: (signal: AbortSignal) => Promise<Kept>;
   /** Begins to use a new connection. What it rejects with counts as the connection's end. */
-  readonly onConnected: (store: Xenstore) => Promise<void>;
-  /** Told when the connection is lost and when it is there again. */
+  readonly onConnected: (connection: Kept) => Promise<void>;
+  /** Told when the connection is lost and when it is there again: once each. */
   readonly tell: (message: string) => void;
 }
 
 const PAUSE_FIRST = millis(200);
 const PAUSE_MAX = millis(5_000);
-/** xenstored answers in microseconds, or does not answer at all. */
+/** Those to whom we connect are on this machine: they answer in microseconds, or not at all. */
 const CONNECT_LIMIT = millis(5_000);
 
-export class StoreKeeper {
-  readonly #options: StoreKeeperOptions;
-  #store: Xenstore | null = null;
+/** Keeps one connection; see the header. */
+export class ConnectionKeeper<Kept extends Connection> {
+  readonly #options: KeeperOptions<Kept>;
+  #connection: Kept | null = null;
   #why = 'it has not been made yet';
   /** Whether the last that was told is that it is lost. */
   #isToldLost = false;
 
-  constructor(options: StoreKeeperOptions) {
+  constructor(options: KeeperOptions<Kept>) {
     this.#options = options;
   }
 
   /** The connection, or why there is none. */
-  get state(): { readonly store: Xenstore } | { readonly why: string } {
-    return this.#store === null ? { why: this.#why } : { store: this.#store };
+  get state(): { readonly connection: Kept } | { readonly why: string } {
+    return this.#connection === null ? { why: this.#why } : { connection: this.#connection };
   }
 
   /** Keeps it until `signal` is aborted. Never rejects. */
@@ -57,31 +72,31 @@ export class StoreKeeper {
   /** One connection from its beginning to its end. */
   async #useOnce(signal: AbortSignal): Promise<Use> {
     const { clock, onConnected } = this.#options;
-    let store: Xenstore | null = null;
+    let connection: Kept | null = null;
     let usedFrom: Millis | null = null;
     const ended = (why: string): Use => ({ usedFor: usedFrom === null ? 0 : clock.now() - usedFrom, why });
-    const onAbort = (): void => void store?.close();
+    const onAbort = (): void => void connection?.close();
     try {
-      store = await this.#connect(signal);
+      connection = await this.#connect(signal);
       signal.addEventListener('abort', onAbort, { once: true });
       if (signal.aborted) onAbort();
-      this.#store = store;
-      await onConnected(store);
+      this.#connection = connection;
+      await onConnected(connection);
       usedFrom = clock.now();
       this.#tellFound();
-      const end = await store.closed;
+      const end = await connection.closed;
       return ended(end.kind === 'lost' ? end.error.message : 'it was closed');
     } catch (error) {
       return ended(errorText(error));
     } finally {
-      this.#store = null;
+      this.#connection = null;
       signal.removeEventListener('abort', onAbort);
-      await store?.close();
+      await connection?.close();
     }
   }
 
-  /** Ends early when `signal` is aborted: whoever ends the program does not wait for xenstored. */
-  async #connect(signal: AbortSignal): Promise<Xenstore> {
+  /** Ends early when `signal` is aborted: whoever ends the program does not wait for the other side. */
+  async #connect(signal: AbortSignal): Promise<Kept> {
     const { clock, connect } = this.#options;
     const ends = new AbortController();
     // Not `AbortSignal.any`: it has kept what it made alive for as long as the signal that never ends.
@@ -102,13 +117,13 @@ export class StoreKeeper {
   #tellLost(why: string): void {
     if (this.#isToldLost) return;
     this.#isToldLost = true;
-    this.#options.tell(`the connection to xenstored is lost: ${why}; connecting again`);
+    this.#options.tell(`the connection to ${this.#options.to} is lost: ${why}; connecting again`);
   }
 
   #tellFound(): void {
     if (!this.#isToldLost) return;
     this.#isToldLost = false;
-    this.#options.tell('xenstored is connected to again');
+    this.#options.tell(`${this.#options.to} is connected to again`);
   }
 }
 
