@@ -1,0 +1,143 @@
+/**
+ * Commands and their answers on one connection. Several may be under way at once; each answer finds its command by its id, in
+ * whatever order they come. It does not know what a command means.
+ *
+ * A command that its caller has given up on keeps its place until the answer comes, and then the answer is dropped. So a stopped QEMU
+ * is not sent ever more, and most of what is asked of it meanwhile is known not to have happened.
+ */
+import type { Clock } from '../control/ports.js';
+import type { Millis } from '../units.js';
+import { startDeadline } from './deadline.js';
+import { connectionGone, gaveUp, notTaken, refused, tooMany, type QmpError, type Subject } from './errors.js';
+import { encodeCommand, type Message, type QmpArguments } from './message.js';
+import type { Transport } from './transport.js';
+
+export interface ExecuteOptions {
+  /** Gives up when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /** Gives up when so much time has passed. Default: the client's own limit. */
+  readonly limit?: Millis | undefined;
+}
+
+export interface ExchangeOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  /** How many commands may be unanswered; further ones wait. 1 or more. */
+  readonly inFlightMax: number;
+  /** How many may wait; further ones are refused with EBUSY. */
+  readonly waitingMax: number;
+  /** The time limit of commands that have none of their own. */
+  readonly limit: Millis;
+}
+
+export type Answer = Extract<Message, { readonly kind: 'return' | 'error' }>;
+
+interface Call extends Subject {
+  readonly id: number;
+  readonly line: Buffer;
+  /** Null when nobody waits for the answer any more. */
+  waiter: Waiter | null;
+}
+
+interface Waiter {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (why: QmpError) => void;
+  readonly stopClock: () => void;
+}
+
+export class Exchange {
+  readonly #options: ExchangeOptions;
+  /** In the order in which they were sent. */
+  readonly #sent = new Map<number, Call>();
+  readonly #waiting = new Set<Call>();
+  #lastId = 0;
+  /** Undefined while the connection is there; then why it is not, null when we ended it ourselves. */
+  #ended: QmpError | null | undefined;
+  /** Answers that came after their callers had given up. */
+  lateAnswers = 0;
+  /** Answers to nothing that was asked. */
+  strayAnswers = 0;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends a command and gives what QEMU returns. Rejects with `QmpError`: EREFUSED, ETIMEDOUT, EUNAVAILABLE, EINVAL for what cannot be
+   * sent, EBUSY when too many wait.
+   */
+  execute(command: string, args?: QmpArguments, options: ExecuteOptions = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const { clock, transport, limit: usual } = this.#options;
+      const { signal, limit = usual } = options;
+      const subject = { command, at: transport.description };
+      // What this throws rejects.
+      const line = encodeCommand(command, args, this.#lastId + 1);
+      const why = this.#whyNot(subject, signal);
+      if (why !== null) throw why;
+      const call: Call = { ...subject, id: (this.#lastId += 1), line, waiter: null };
+      const stopClock = startDeadline({ clock, limit, signal }, (cause) => {
+        this.#giveUp(call, cause);
+      });
+      call.waiter = { resolve, reject, stopClock };
+      this.#waiting.add(call);
+      this.#sendMore();
+    });
+  }
+
+  /** Takes an answer. One that nobody waits for is counted and dropped, as the protocol asks for. */
+  take(answer: Answer): void {
+    const { id } = answer;
+    const call = typeof id === 'number' ? this.#sent.get(id) : undefined;
+    if (call === undefined) {
+      this.strayAnswers += 1;
+      return;
+    }
+    this.#sent.delete(call.id);
+    const waiter = release(call);
+    if (waiter === null) this.lateAnswers += 1;
+    else if (answer.kind === 'return') waiter.resolve(answer.value);
+    else waiter.reject(refused(call, answer.errorClass, answer.description));
+    this.#sendMore();
+  }
+
+  /** The connection is gone: whatever waits is rejected with EUNAVAILABLE, and so is whatever comes. */
+  end(why: QmpError | null): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = why;
+    const sent = [...this.#sent.values()];
+    const waiting = [...this.#waiting];
+    this.#sent.clear();
+    this.#waiting.clear();
+    for (const call of sent) release(call)?.reject(connectionGone(call, true, why));
+    for (const call of waiting) release(call)?.reject(connectionGone(call, false, why));
+  }
+
+  #whyNot(subject: Subject, signal: AbortSignal | undefined): QmpError | null {
+    if (this.#ended !== undefined) return connectionGone(subject, false, this.#ended);
+    if (signal?.aborted === true) return gaveUp(subject, false, signal.reason);
+    return this.#waiting.size < this.#options.waitingMax ? null : tooMany(subject, this.#waiting.size);
+  }
+
+  #giveUp(call: Call, cause: unknown): void {
+    const wasSent = !this.#waiting.delete(call);
+    release(call)?.reject(gaveUp(call, wasSent, cause));
+  }
+
+  #sendMore(): void {
+    for (const call of this.#waiting) {
+      if (this.#sent.size >= this.#options.inFlightMax) return;
+      this.#waiting.delete(call);
+      if (this.#options.transport.send(call.line)) this.#sent.set(call.id, call);
+      else release(call)?.reject(notTaken(call));
+    }
+  }
+}
+
+/** Takes the waiter from a call, so that it is answered once. */
+function release(call: Call): Waiter | null {
+  const { waiter } = call;
+  call.waiter = null;
+  waiter?.stopClock();
+  return waiter;
+}
