@@ -1,0 +1,10 @@
+export * from './answers.js';
+export * from './client.js';
+export { connectQmp } from './connect.js';
+export { QmpError, type QmpClass, type QmpCode } from './errors.js';
+export { decodeEvent, type MachineNews } from './events.js';
+export type { ExecuteOptions } from './exchange.js';
+export { decodeGuestStats, type GuestStats } from './guest-stats.js';
+export type { Json, QmpArguments, QmpEvent } from './message.js';
+export type { Transport, TransportListener } from './transport.js';
+export { connectUnixSocket } from './unix-socket.js';
