@@ -41,7 +41,7 @@ import {
   superseded,
   targetTooSlow,
 } from './errors.js';
-import { NoticeQueue } from './notices.js';
+import { NoticeQueue } from '../../control/notices.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
 import { SharedLook } from './shared-look.js';
 import type { DomainSight, SightSource } from './sight.js';

@@ -1,6 +1,6 @@
 /** Notices that wait for the loop. Bounded: of one guest's alarms, and of its changes, only the newest waits. It decides nothing. */
-import type { GuestDescription, GuestNotice } from '../../control/ports.js';
-import type { GuestId } from '../../control/reading.js';
+import type { GuestDescription, GuestNotice } from './ports.js';
+import type { GuestId } from './reading.js';
 
 export class NoticeQueue {
   #waiting: GuestNotice[] = [];
