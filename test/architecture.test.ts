@@ -27,6 +27,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   overflow: ['control', 'signals', 'units.ts', 'errors.ts'],
   'hypervisors/xen-guest': ['control', 'signals', 'units.ts', 'errors.ts'],
   'hypervisors/xen-host': ['control', 'connection', 'signals', 'xenstore', 'units.ts', 'errors.ts'],
+  'hypervisors/qmp': ['connection', 'control', 'qmp', 'signals', 'units.ts', 'errors.ts'],
   'hypervisors/this-machine': ['control', 'signals', 'units.ts', 'errors.ts'],
   'hypervisors/embedded': ['control', 'sim', 'units.ts', 'errors.ts'],
   runtime: ['control', 'units.ts', 'errors.ts'],

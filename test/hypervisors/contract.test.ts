@@ -10,6 +10,7 @@ import { addMillis, mib, mibToPages, millis, secondsToMillis } from '../../src/u
 import { temporaryFolder } from '../signals/proc-roots.js';
 import { fixture } from '../support/paths.js';
 import { describeContract, type Subject } from './contract.js';
+import { openRig } from './qmp/support/rig.js';
 import { ONE, openTwo, TARGET } from './xen-host/support/two-domains.js';
 
 const SIZES = [40_000, 50_000] as const;
@@ -74,6 +75,20 @@ async function xenHost(test: TestContext): Promise<Subject> {
   };
 }
 
+async function qmpHost(test: TestContext): Promise<Subject> {
+  const rig = await openRig(test, 'one', 'two');
+  rig.stopWatching();
+  const machine = rig.qemus[0]?.machine;
+  return {
+    hypervisor: rig.host,
+    guest: 'qmp/one',
+    sizes: SIZES,
+    now: () => rig.clock.now(),
+    told: () => (typeof machine?.target === 'number' ? machine.target / 4_096 : null),
+    settle: () => rig.pass(1),
+  };
+}
+
 function thisMachine(test: TestContext): Promise<Subject> {
   const root = temporaryFolder(test);
   cpSync(fixture('xen-guest'), root, { recursive: true });
@@ -109,6 +124,8 @@ describeContract('the inside of a Xen guest', {
 });
 
 describeContract('a Xen host', { open: xenHost, skip: [CAN_SET] });
+
+describeContract('machines behind QEMU monitors', { open: qmpHost, skip: [CAN_SET] });
 
 describeContract('this machine', {
   open: thisMachine,

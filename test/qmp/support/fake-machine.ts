@@ -76,6 +76,7 @@ export class FakeMachine {
 
   #list(path: unknown): unknown {
     const type = { name: 'type', type: 'string' };
+    if (path === '/machine') return [type, { name: 'peripheral', type: 'child<container>' }];
     if (path === '/machine/peripheral') {
       return this.actual === null ? [type] : [type, { name: 'balloon0', type: 'child<virtio-balloon-pci>' }];
     }

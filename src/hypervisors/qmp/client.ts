@@ -1,0 +1,189 @@
+/**
+ * The virtual machines of a host whose QEMUs listen on monitors of their own: seen through what QEMU and the guests' balloon drivers
+ * say, driven through their balloons. Does the I/O; what answers mean is the codec's, decisions are control's.
+ */
+import { unlessAborted } from '../../control/abort.js';
+import { Lanes } from '../../control/lanes.js';
+import { NoticeQueue } from '../../control/notices.js';
+import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
+import type { HostReading } from '../../control/pool.js';
+import type { GuestId } from '../../control/reading.js';
+import { stamp, mapField } from '../../control/signal.js';
+import type { EventListener, Qmp } from '../../qmp/index.js';
+import { openMemoryGlancer, type MemoryGlancer } from '../../signals/memory-glance.js';
+import { millis, type Bytes, type GuestSize, type Millis, type Pages } from '../../units.js';
+import { formatTarget, readingOf } from './codec.js';
+import {
+  asHypervisorError,
+  closed,
+  goneMachine,
+  impossibleTarget,
+  lookTooSlow,
+  noBalloon,
+  noOverflow,
+  stillAsking,
+  superseded,
+  targetTooSlow,
+} from './errors.js';
+import type { Machine } from './machine.js';
+import { KIND, Roster } from './roster.js';
+
+export interface QmpHostOptions {
+  readonly clock: Clock;
+  /** The time of day, which QEMU's times are of. */
+  readonly wall: () => Millis;
+  /** The monitors' sockets that are there now. Must not throw. */
+  readonly findSockets: () => Promise<readonly string[]>;
+  readonly connect: (path: string, events: EventListener, signal: AbortSignal) => Promise<Qmp>;
+  /** The folder that has the host's `proc` in it: `/`, unless someone tests. */
+  readonly root: string;
+  /** What must stay free on the host. */
+  readonly reserve: Pages;
+  /** Told what a person should know of: connections lost and found. */
+  readonly tell: (message: string) => void;
+}
+
+/** Opens the host. Nothing is asked of anybody before `watchGuests` is called. */
+export function openQmpHost(options: QmpHostOptions): Hypervisor {
+  return new QmpHost(options);
+}
+
+class QmpHost implements Hypervisor {
+  readonly kind = KIND;
+  readonly description = 'the virtual machines of this host, through their QEMU monitors (QMP)';
+  readonly #options: QmpHostOptions;
+  readonly #notices = new NoticeQueue();
+  readonly #roster: Roster;
+  readonly #memory: MemoryGlancer;
+  readonly #targets = new Lanes(superseded);
+  readonly #asked = new WeakMap<Machine, Pages>();
+  readonly #ending = new AbortController();
+  #keeping: Promise<void> | null = null;
+
+  constructor(options: QmpHostOptions) {
+    this.#options = options;
+    this.#memory = openMemoryGlancer(options.root);
+    const { clock, findSockets, connect, tell } = options;
+    this.#roster = new Roster({
+      clock,
+      findSockets,
+      connect,
+      tell,
+      put: (notice) => {
+        this.#notices.put(notice);
+      },
+    });
+  }
+
+  /** Ends when `signal` is aborted or the port is closed. May be called once at a time. */
+  async *watchGuests(signal: AbortSignal): AsyncGenerator<GuestNotice> {
+    const ends = new AbortController();
+    const end = (): void => {
+      ends.abort();
+    };
+    const sources = [signal, this.#ending.signal];
+    for (const source of sources) source.addEventListener('abort', end, { once: true });
+    if (sources.some(({ aborted }) => aborted)) end();
+    else this.#keeping ??= this.#roster.keep(this.#ending.signal);
+    this.#notices.restart(this.#roster.guests);
+    try {
+      yield* this.#notices.take(ends.signal);
+    } finally {
+      for (const source of sources) source.removeEventListener('abort', end);
+    }
+  }
+
+  async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
+    if (this.#ending.signal.aborted) throw closed();
+    report({ kind: 'host-reading', host: this.#hostReading() });
+    const readAndReport = async (guest: GuestId): Promise<void> => {
+      report(await this.#readOne(guest, signal));
+    };
+    await Promise.all(guests.map(readAndReport));
+  }
+
+  #hostReading(): HostReading {
+    const at = this.#options.clock.now();
+    const seen = this.#memory.read();
+    return {
+      pool: KIND,
+      at,
+      total: stamp(
+        mapField(seen, ({ total }) => total),
+        at,
+      ),
+      // What the host's kernel could hand out without swapping: page cache is not lost to guests.
+      free: stamp(
+        mapField(seen, ({ available }) => available),
+        at,
+      ),
+      reserve: this.#options.reserve,
+    };
+  }
+
+  async #readOne(guest: GuestId, signal: AbortSignal): Promise<ReadOutcome> {
+    const { clock, wall } = this.#options;
+    const machine = this.#roster.find(guest);
+    if (machine === null) return { kind: 'reading-failed', guest, error: goneMachine(guest) };
+    try {
+      const look = await unlessAborted(machine.look(signal), signal, () => lookTooSlow(guest));
+      const { base, balloon } = machine;
+      const asked = this.#asked.get(machine) ?? null;
+      const seen = { ...look, base, deflatesOnOom: balloon?.deflatesOnOom ?? false, asked };
+      return { kind: 'reading', guest, reading: readingOf(seen, { at: clock.now(), wall: wall() }) };
+    } catch (error) {
+      return { kind: 'reading-failed', guest, error: asHypervisorError(guest, 'looking at it', error) };
+    }
+  }
+
+  async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {
+    const machine = this.#roster.find(guest);
+    if (machine === null) throw goneMachine(guest);
+    if (machine.balloon === null) throw noBalloon(guest);
+    const size = formatTarget(target);
+    if (size === null) throw impossibleTarget(guest, target);
+    const work = this.#targets.run(guest, () => this.#ask(guest, { machine, target, size, signal }));
+    await unlessAborted(work, signal, () => targetTooSlow(guest, target));
+  }
+
+  async #ask(guest: GuestId, { machine, target, size, signal }: Asked): Promise<void> {
+    // Whoever has given up while it waited may have asked for something else since.
+    if (signal.aborted) throw targetTooSlow(guest, target);
+    try {
+      await machine.resize(size);
+      this.#asked.set(machine, target);
+    } catch (error) {
+      throw asHypervisorError(guest, `asking for ${size} bytes`, error);
+    }
+  }
+
+  shrinkOverflow(guest: GuestId): Promise<string> {
+    return Promise.reject(noOverflow(guest));
+  }
+
+  /**
+   * Waits up to 5 s for targets on their way, puts back the polling of statistics and lets go of everything. Targets stay as they
+   * are. Rejects with `ETIMEDOUT` when a request does not end: then nobody knows which target it leaves.
+   */
+  async close(): Promise<void> {
+    const { clock } = this.#options;
+    try {
+      if (this.#targets.isBusy) await unlessAborted(this.#targets.settled(), clock.timeLimit(CLOSE_WAIT), stillAsking);
+    } finally {
+      this.#ending.abort();
+      await this.#keeping;
+      this.#memory.close();
+    }
+  }
+}
+
+interface Asked {
+  readonly machine: Machine;
+  readonly target: GuestSize;
+  /** The same, as QEMU takes it. */
+  readonly size: Bytes;
+  readonly signal: AbortSignal;
+}
+
+/** How long closing waits for targets on their way: as long as the executor waits for an answer to any call. */
+const CLOSE_WAIT = millis(5_000);

@@ -1,0 +1,128 @@
+/**
+ * One virtual machine behind its monitor: who it is, what it has, what it says of itself, and the one thing that is asked of it.
+ * It keeps what does not change from look to look, and decides nothing.
+ */
+import { basename, extname } from 'node:path';
+import { millis, type Bytes } from '../../units.js';
+import {
+  balloonArguments,
+  decodeBalloon,
+  decodeDeflateOnOom,
+  decodeGuestStats,
+  decodeMemorySizeSummary,
+  decodeName,
+  decodePollingInterval,
+  decodeUuid,
+  QmpError,
+  type GuestStats,
+  type Qmp,
+} from '../../qmp/index.js';
+import { findBalloon } from './balloon-device.js';
+
+/** The guest is asked for its statistics this often, in seconds: the shortest that QEMU can, which counts in whole ones. */
+const POLLING_INTERVAL_S = 1;
+/** A target is waited for until QEMU answers or ends: it must not land after a newer one. */
+const FOREVER = millis(86_400_000);
+
+export interface Balloon {
+  readonly path: string;
+  /** QEMU offers the guest to deflate it itself when it runs out of memory; Linux then goes on counting it as its own memory. */
+  readonly deflatesOnOom: boolean;
+  /** The polling interval that was found, to be put back in the end. */
+  readonly intervalFound: number | null;
+}
+
+/** What one look brings. Null: QEMU did not say, or there is nothing to say. */
+export interface Look {
+  readonly actual: Bytes | null;
+  readonly stats: GuestStats | null;
+}
+
+export class Machine {
+  readonly #qmp: Qmp;
+  /** Clean of nothing: as QEMU or the file system says it. */
+  readonly name: string;
+  /** What it was started with; null where this QEMU does not say. */
+  readonly base: Bytes | null;
+  #balloon: Balloon | null;
+
+  private constructor(qmp: Qmp, name: string, base: Bytes | null, balloon: Balloon | null) {
+    this.#qmp = qmp;
+    this.name = name;
+    this.base = base;
+    this.#balloon = balloon;
+  }
+
+  /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
+  static async meet(qmp: Qmp, socket: string, signal: AbortSignal): Promise<Machine> {
+    const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
+    const [name, uuid, summary] = await Promise.all([
+      ask('query-name'),
+      ask('query-uuid'),
+      ask('query-memory-size-summary'),
+    ]);
+    const ownName = decodeName(name) ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
+    const base = decodeMemorySizeSummary(summary)?.base ?? null;
+    return new Machine(qmp, ownName, base, await meetBalloon(qmp, signal));
+  }
+
+  get balloon(): Balloon | null {
+    return this.#balloon;
+  }
+
+  /** Rejects with `QmpError` when QEMU does not answer. */
+  async look(signal: AbortSignal): Promise<Look> {
+    if (this.#balloon === null) return { actual: null, stats: null };
+    const property = { path: this.#balloon.path, property: 'guest-stats' };
+    const [actual, stats] = await Promise.all([
+      answerOrNull(this.#qmp.execute('query-balloon', {}, { signal })),
+      answerOrNull(this.#qmp.execute('qom-get', property, { signal })),
+    ]);
+    return { actual: decodeBalloon(actual), stats: decodeGuestStats(stats) };
+  }
+
+  /** Asks the guest to keep `size`. Settles only when it can have no more effect. Rejects with `QmpError`. */
+  async resize(size: Bytes): Promise<void> {
+    await this.#qmp.execute('balloon', balloonArguments(size), { limit: FOREVER });
+  }
+
+  /** The balloon was unplugged. */
+  forgetBalloon(path: string): void {
+    if (this.#balloon?.path === path) this.#balloon = null;
+  }
+
+  /** Puts back what was changed at the beginning, as far as QEMU still answers, and ends the connection. */
+  async leave(signal: AbortSignal): Promise<void> {
+    const { path, intervalFound } = this.#balloon ?? { path: '', intervalFound: null };
+    if (intervalFound !== null && intervalFound !== POLLING_INTERVAL_S) {
+      await setInterval(this.#qmp, path, intervalFound, signal).catch(() => undefined);
+    }
+    await this.#qmp.close();
+  }
+}
+
+async function meetBalloon(qmp: Qmp, signal: AbortSignal): Promise<Balloon | null> {
+  const path = await findBalloon(qmp, signal);
+  if (path === null) return null;
+  const get = (property: string): Promise<unknown> =>
+    answerOrNull(qmp.execute('qom-get', { path, property }, { signal }));
+  const [deflates, interval] = await Promise.all([get('deflate-on-oom'), get('guest-stats-polling-interval')]);
+  const intervalFound = decodePollingInterval(interval);
+  if (intervalFound !== POLLING_INTERVAL_S) await answerOrNull(setInterval(qmp, path, POLLING_INTERVAL_S, signal));
+  return { path, deflatesOnOom: decodeDeflateOnOom(deflates) ?? false, intervalFound };
+}
+
+function setInterval(qmp: Qmp, path: string, seconds: number, signal: AbortSignal): Promise<unknown> {
+  const property = 'guest-stats-polling-interval';
+  return qmp.execute('qom-set', { path, property, value: seconds }, { signal });
+}
+
+/** What QEMU refuses it does not know or does not have, and that is an answer; everything else is trouble. */
+async function answerOrNull(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof QmpError && error.qmpCode === 'EREFUSED') return null;
+    throw error;
+  }
+}

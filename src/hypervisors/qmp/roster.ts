@@ -1,0 +1,189 @@
+/**
+ * Which machines there are: looks again and again which of the sockets exist, keeps a connection to each, and tells of machines that
+ * came, changed and left. It does not know what is asked of them.
+ */
+import { ConnectionKeeper } from '../../connection/keeper.js';
+import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
+import { NO_LIMITS } from '../../control/limits.js';
+import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
+import type { GuestId } from '../../control/reading.js';
+import { decodeEvent, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
+import { addMillis, millis } from '../../units.js';
+import { Machine } from './machine.js';
+
+export const KIND = 'qmp';
+
+export interface RosterOptions {
+  readonly clock: Clock;
+  /** The sockets that are there now. Must not throw. */
+  readonly findSockets: () => Promise<readonly string[]>;
+  readonly connect: (path: string, events: EventListener, signal: AbortSignal) => Promise<Qmp>;
+  readonly put: (notice: GuestNotice) => void;
+  /** Told, in words for the log, what a person should know of. */
+  readonly tell: (message: string) => void;
+}
+
+/** A machine that answers. */
+interface Present {
+  readonly machine: Machine;
+  told: GuestDescription;
+}
+
+/** One socket, for as long as it is there. */
+interface Place {
+  readonly ending: AbortController;
+  readonly work: Promise<void>;
+  present: Present | null;
+  /** QEMU has said that it ends: that its connection ends too is no news. */
+  isShuttingDown: boolean;
+}
+
+/** New machines are found within this. */
+const SCAN_PAUSE = millis(2_000);
+/** For all that is asked of a machine at the beginning. */
+const MEETING_LIMIT = millis(10_000);
+/** For putting back what was changed, at the end. */
+const LEAVING_LIMIT = millis(1_000);
+
+export class Roster {
+  readonly #options: RosterOptions;
+  readonly #places = new Map<string, Place>();
+  readonly #ids = new Map<GuestId, Place>();
+
+  constructor(options: RosterOptions) {
+    this.#options = options;
+  }
+
+  /** The machine of that id; null when it is gone. */
+  find(guest: GuestId): Machine | null {
+    return this.#ids.get(guest)?.present?.machine ?? null;
+  }
+
+  /** All that are known now, as they were last told. */
+  get guests(): readonly GuestDescription[] {
+    return [...this.#places.values()].flatMap(({ present }) => (present === null ? [] : [present.told]));
+  }
+
+  /** Looks for machines until `signal` is aborted, and then lets go of all of them. Never rejects. */
+  async keep(signal: AbortSignal): Promise<void> {
+    const { clock, findSockets } = this.#options;
+    while (!signal.aborted) {
+      this.#compare(await findSockets());
+      await clock.sleepUntil(addMillis(clock.now(), SCAN_PAUSE), signal);
+    }
+    await Promise.all([...this.#places.keys()].map((path) => this.#drop(path)));
+  }
+
+  #compare(sockets: readonly string[]): void {
+    const there = new Set(sockets);
+    for (const path of this.#places.keys()) if (!there.has(path)) void this.#dropIfLost(path);
+    for (const path of there) if (!this.#places.has(path)) this.#begin(path);
+  }
+
+  /** A socket's path may be removed while the connection through it goes on. */
+  async #dropIfLost(path: string): Promise<void> {
+    if (this.#places.get(path)?.present === null) await this.#drop(path);
+  }
+
+  async #drop(path: string): Promise<void> {
+    const place = this.#places.get(path);
+    if (place === undefined) return;
+    const limit = this.#options.clock.timeLimit(LEAVING_LIMIT);
+    await place.present?.machine.leave(limit);
+    place.ending.abort();
+    await place.work;
+    this.#places.delete(path);
+  }
+
+  #begin(path: string): void {
+    const ending = new AbortController();
+    const { clock, tell } = this.#options;
+    const keeper = new ConnectionKeeper<Qmp>({
+      to: `the QEMU at ${path}`,
+      clock,
+      connect: (signal) => this.#options.connect(path, this.#listenerOf(path), signal),
+      onConnected: (qmp) => this.#meet(path, qmp),
+      tell: (message) => {
+        if (this.#places.get(path)?.isShuttingDown !== true) tell(message);
+      },
+    });
+    // The map has it before anything can come over the connection.
+    const place: Place = {
+      ending,
+      work: Promise.resolve().then(() => keeper.keep(ending.signal)),
+      present: null,
+      isShuttingDown: false,
+    };
+    this.#places.set(path, place);
+  }
+
+  async #meet(path: string, qmp: Qmp): Promise<void> {
+    const machine = await Machine.meet(qmp, path, this.#options.clock.timeLimit(MEETING_LIMIT));
+    const place = this.#places.get(path);
+    if (place === undefined) return;
+    const id = this.#freeId(machine.name, path);
+    const told = describe(id, machine);
+    place.present = { machine, told };
+    place.isShuttingDown = false;
+    this.#ids.set(id, place);
+    this.#options.put({ kind: 'guest-came', guest: told });
+    void qmp.closed.then(() => {
+      this.#left(place, id);
+    });
+  }
+
+  #left(place: Place, id: GuestId): void {
+    if (place.present?.told.id !== id) return;
+    place.present = null;
+    this.#ids.delete(id);
+    this.#options.put({ kind: 'guest-left', guest: id });
+  }
+
+  /** By its name; where another machine has that, with its socket. So a machine has the same id after a restart of either of us. */
+  #freeId(name: string, path: string): GuestId {
+    const id = guestIdOf(KIND, cleanGuestName(KIND, name));
+    return this.#ids.has(id) ? guestIdOf(KIND, cleanGuestName(KIND, `${name.slice(0, NAME_MAX)}:${path}`)) : id;
+  }
+
+  #listenerOf(path: string): EventListener {
+    return {
+      onEvent: (event) => {
+        this.#hear(path, event);
+      },
+      onError: (error) => {
+        this.#options.tell(`an event of the QEMU at ${path} was not understood: ${String(error)}`);
+      },
+    };
+  }
+
+  #hear(path: string, event: QmpEvent): void {
+    const place = this.#places.get(path);
+    const news = decodeEvent(event);
+    if (place === undefined || news === null) return;
+    if (news.kind === 'shutdown') place.isShuttingDown = true;
+    if (news.kind === 'device-deleted' && place.present !== null) {
+      place.present.machine.forgetBalloon(news.path);
+      this.#tellChange(place.present);
+    }
+  }
+
+  #tellChange(present: Present): void {
+    const guest = describe(present.told.id, present.machine);
+    if (guest.capabilities.canSetTarget === present.told.capabilities.canSetTarget) return;
+    present.told = guest;
+    this.#options.put({ kind: 'guest-changed', guest });
+  }
+}
+
+const describe = (id: GuestId, { name, balloon }: Machine): GuestDescription => ({
+  id,
+  name: cleanGuestName(KIND, name),
+  capabilities: balloon === null ? WATCHED : DRIVEN,
+  pool: KIND,
+  limits: NO_LIMITS,
+});
+
+const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
+const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
+/** An id has at most 255 characters. */
+const NAME_MAX = 100;

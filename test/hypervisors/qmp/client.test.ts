@@ -1,0 +1,200 @@
+/** Protects what is seen of QEMU's machines and asked of them: by their monitors alone, one not hurting the others. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { HypervisorError } from '../../../src/errors.js';
+import { guestSize, mib, mibToPages, pages } from '../../../src/units.js';
+import { until } from '../../qmp/support/opened.js';
+import { MIB, openRig, Rig } from './support/rig.js';
+
+const NEVER = new AbortController().signal;
+const failsWith =
+  (code: string, message = /./) =>
+  (error: unknown): boolean =>
+    error instanceof HypervisorError && error.code === code && message.test(error.message);
+
+describe('machines behind monitors', () => {
+  it('are named by QEMU, by their UUID, or by their sockets', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    await rig.addQemu(test, 'web 1');
+    const byUuid = await rig.addQemu(test, undefined);
+    byUuid.machine.uuid = '0B5C8C55-97F3-4AB9-AD63-4A1C7A0A2F8E';
+    await rig.addQemu(test, undefined);
+    rig.watch();
+    await rig.untilCame(3);
+    const names = rig.notices.flatMap((notice) => (notice.kind === 'guest-came' ? [notice.guest.name] : []));
+    assert.deepEqual(names.sort(), ['0b5c8c55-97f3-4ab9-ad63-4a1c7a0a2f8e', 'qmp', 'web_1']);
+  });
+
+  it('of one name are told apart by their sockets', async (test) => {
+    const rig = await openRig(test, 'twin', 'twin');
+    const ids = rig.notices.flatMap((notice) => (notice.kind === 'guest-came' ? [notice.guest.id] : []));
+    assert.equal(new Set(ids).size, 2);
+    assert.ok(ids.includes('qmp/twin'));
+  });
+
+  it('are found when their sockets come, and dropped when their QEMUs end', async (test) => {
+    const rig = await openRig(test, 'one');
+    const two = await rig.addQemu(test, 'two');
+    await rig.pass(2_001);
+    await rig.untilCame(2);
+    await two.end();
+    rig.sockets.pop();
+    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
+    assert.deepEqual(rig.notices.at(-1), { kind: 'guest-left', guest: 'qmp/two' });
+    const [failed] = (await rig.look(['qmp/two'])).filter(({ kind }) => kind === 'reading-failed');
+    assert.ok(failed?.kind === 'reading-failed' && failed.error.code === 'EGONE');
+  });
+
+  it('come again under the same ids when a QEMU begins anew on the same socket', async (test) => {
+    const rig = await openRig(test, 'one');
+    const [qemu] = rig.qemus;
+    assert.ok(qemu !== undefined);
+    await qemu.end();
+    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
+    await qemu.listen();
+    for (let waited = 0; waited < 20 && rig.notices.length < 3; waited += 1) await rig.pass(500);
+    await rig.untilCame(2);
+    const ids = rig.notices.map((notice) => (typeof notice.guest === 'string' ? notice.guest : notice.guest.id));
+    assert.deepEqual(ids, ['qmp/one', 'qmp/one', 'qmp/one']);
+  });
+
+  it('go on although another one sends no greeting, garbage, or nothing any more', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const mute = await rig.addQemu(test, 'mute');
+    mute.greeting = [];
+    const mad = await rig.addQemu(test, 'mad');
+    mad.greeting = ['{"QMP": ', 'x'.repeat(5_000), '\n'];
+    await rig.addQemu(test, 'good');
+    rig.watch();
+    await rig.untilCame(1);
+    const reading = await rig.reading('qmp/good');
+    assert.ok(reading.current.known);
+    await rig.host.setTarget('qmp/good', guestSize(pages(100_000)), NEVER);
+    assert.equal(rig.qemus[2]?.machine.target, 100_000 * 4_096);
+    await rig.pass(6_000);
+    await until('both were told of', () => rig.told.length >= 2);
+    assert.match(rig.told.join('\n'), /the QEMU at .* is lost/);
+  });
+});
+
+describe('a machine without a balloon', () => {
+  it('is told of as one that is only watched, and is not an error', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    (await rig.addQemu(test, 'bare')).machine.actual = null;
+    rig.watch();
+    await rig.untilCame(1);
+    const [came] = rig.notices;
+    assert.ok(came?.kind === 'guest-came' && !came.guest.capabilities.canSetTarget);
+    const { current, maximum } = await rig.reading('qmp/bare');
+    assert.ok(!current.known && current.reason === 'not-reported');
+    assert.ok(maximum.known && maximum.value === 262_144);
+    await assert.rejects(rig.host.setTarget('qmp/bare', guestSize(pages(1_000)), NEVER), failsWith('EPERM', /balloon/));
+  });
+
+  it('is one from then on when the balloon is unplugged', async (test) => {
+    const rig = await openRig(test, 'one');
+    rig.qemus[0]?.emit('DEVICE_DELETED', { device: 'balloon0', path: '/machine/peripheral/balloon0' });
+    await rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
+    const changed = rig.notices.at(-1);
+    assert.ok(changed?.kind === 'guest-changed' && !changed.guest.capabilities.canSetTarget);
+  });
+});
+
+describe('statistics of a balloon', () => {
+  it('are switched on, and put back as they were at the end', async (test) => {
+    const rig = await openRig(test, 'one');
+    const machine = rig.qemus[0]?.machine;
+    assert.equal(machine?.pollingInterval, 1);
+    await rig.host.close();
+    assert.equal(machine.pollingInterval, 0);
+  });
+
+  it('are what the guest said, in pages, at the time at which it said so', async (test) => {
+    const rig = await openRig(test, 'one');
+    const machine = rig.qemus[0]?.machine;
+    assert.ok(machine !== undefined);
+    await rig.pass(10_000);
+    machine.lastUpdate = rig.seconds - 3;
+    machine.stats = {
+      'stat-total-memory': 1_000 * MIB,
+      'stat-available-memory': 600 * MIB,
+      'stat-free-memory': 100 * MIB,
+      'stat-disk-caches': 400 * MIB,
+    };
+    const { total, available, used, cached } = await rig.reading('qmp/one');
+    assert.deepEqual(total, { known: true, value: 256_000, at: 7_000 });
+    assert.ok(available.known && available.value === 153_600);
+    assert.ok(used.known && used.value === 102_400);
+    assert.ok(cached.known && cached.value === 102_400);
+  });
+
+  it('that were never reported are unknown, and do not stop the target', async (test) => {
+    const rig = await openRig(test, 'one');
+    const { total, used } = await rig.reading('qmp/one');
+    assert.ok(!total.known && total.reason === 'not-reported');
+    assert.ok(!used.known);
+  });
+});
+
+describe('a target', () => {
+  it('goes to QEMU in bytes, as what the guest is to keep', async (test) => {
+    const rig = await openRig(test, 'one');
+    await rig.host.setTarget('qmp/one', guestSize(mibToPages(mib(700))), NEVER);
+    const asked = rig.qemus[0]?.requests.filter(({ execute }) => execute === 'balloon');
+    assert.deepEqual(
+      asked?.map(({ arguments: args }) => args),
+      [{ value: 734_003_200 }],
+    );
+    const { current, asked: remembered } = await rig.reading('qmp/one');
+    assert.ok(current.known && current.value === 179_200);
+    assert.ok(remembered.known && remembered.value === 179_200);
+  });
+
+  it('of nothing is never asked for', async (test) => {
+    const rig = await openRig(test, 'one');
+    await assert.rejects(rig.host.setTarget('qmp/one', guestSize(pages(0)), NEVER), failsWith('EINVAL'));
+    assert.ok(!rig.qemus[0]?.asked.includes('balloon'));
+  });
+
+  it('that has no answer ends at its limit, and others are set meanwhile', async (test) => {
+    const rig = await openRig(test, 'one', 'two');
+    const [one] = rig.qemus;
+    assert.ok(one !== undefined);
+    one.isHolding = true;
+    const limit = new AbortController();
+    const slow = rig.host.setTarget('qmp/one', guestSize(pages(1_000)), limit.signal);
+    await rig.host.setTarget('qmp/two', guestSize(pages(2_000)), NEVER);
+    limit.abort();
+    await assert.rejects(slow, failsWith('ETIMEDOUT', /stopped/));
+    one.isHolding = false;
+    one.release();
+  });
+
+  it('that QEMU refuses fails with its words', async (test) => {
+    const rig = await openRig(test, 'one');
+    rig.qemus[0]?.machine.commands.delete('balloon');
+    await assert.rejects(rig.host.setTarget('qmp/one', guestSize(pages(1_000)), NEVER), failsWith('ENODEV', /balloon/));
+  });
+});
+
+describe('a QEMU that is stopped', () => {
+  it('is not read within the limit, while the others are', async (test) => {
+    const rig = await openRig(test, 'one', 'two');
+    const [one] = rig.qemus;
+    assert.ok(one !== undefined);
+    one.isHolding = true;
+    const limit = new AbortController();
+    const looking = rig.look(['qmp/one', 'qmp/two'], limit.signal);
+    await until('both were asked', () => rig.qemus.every(({ asked }) => asked.includes('query-balloon')));
+    limit.abort();
+    const outcomes = await looking;
+    const failed = outcomes.filter(({ kind }) => kind === 'reading-failed');
+    assert.ok(failed[0]?.kind === 'reading-failed' && failed[0].guest === 'qmp/one');
+    assert.equal(failed[0].error.code, 'ETIMEDOUT');
+    one.isHolding = false;
+    one.release();
+  });
+});
