@@ -15,7 +15,7 @@ const exitWith = (isGood: boolean): void => {
   process.exitCode = isGood ? 0 : 1;
 };
 
-const HYPERVISOR_WORDS = ['auto', 'embedded', 'xen-guest', 'xen-host'];
+const HYPERVISOR_WORDS = ['auto', 'embedded', 'xen-guest', 'xen-host', 'qmp'];
 
 const CONFIG: readonly [string, string] = [
   '--config <file>',
@@ -127,14 +127,7 @@ function addChecks(program: Command): void {
   program
     .command('doctor')
     .description('check what self-ballooning needs here, and say what to do')
-    .addOption(
-      new Option('--hypervisor <kind>', 'what is going to be driven').choices([
-        'auto',
-        'embedded',
-        'xen-guest',
-        'xen-host',
-      ]),
-    )
+    .addOption(new Option('--hypervisor <kind>', 'what is going to be driven').choices(HYPERVISOR_WORDS))
     .option(...CONFIG)
     .option(...SOCKET)
     .option('--json', 'as JSON, for programs')

@@ -62,6 +62,12 @@ export interface Config {
     /** Least that dom0 is ever set to. */
     readonly dom0Min: Pages;
   };
+  readonly qmp: {
+    /** Paths, folders or patterns of monitors' sockets. */
+    readonly sockets: readonly string[];
+    /** Never promised to a guest. */
+    readonly reserve: Pages;
+  };
   /** By the guests' names or ids. The object has no prototype: any name can be looked up. */
   readonly guestLimits: Readonly<Record<string, GuestLimits>>;
 }
@@ -84,9 +90,9 @@ export function makeConfig(written: Written, guestLimits: ReadonlyMap<string, Gu
   });
 }
 
-type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest' | 'xenHost'>;
+type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest' | 'xenHost' | 'qmp'>;
 
-function partsOf({ embedded, overflow, pressure, xen_guest, xen_host }: WrittenConfig): Parts {
+function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp }: WrittenConfig): Parts {
   return {
     embedded: {
       speed: embedded.speed,
@@ -101,6 +107,7 @@ function partsOf({ embedded, overflow, pressure, xen_guest, xen_host }: WrittenC
     },
     xenGuest: xen_guest,
     xenHost: xenHostOf(xen_host),
+    qmp: { sockets: qmp.sockets, reserve: mibToPages(mib(qmp.reserve_mib)) },
   };
 }
 

@@ -22,9 +22,11 @@ const MIB_MAX = 2 ** 32;
 const UINT32_MAX = 2 ** 32 - 1;
 /** The kernel itself takes fewer than 32 swap devices (`MAX_SWAPFILES`, swapon(2)). */
 const OVERFLOW_DEVICES_MAX = 32;
+/** A host has its monitors in one folder or a few. */
+const QMP_SOCKETS_MAX = 256;
 
 /** Which hypervisor is driven. `auto` looks which of them is there. */
-export const HYPERVISORS = ['auto', 'embedded', 'xen-guest', 'xen-host'] as const;
+export const HYPERVISORS = ['auto', 'embedded', 'xen-guest', 'xen-host', 'qmp'] as const;
 /** Through what dom0 sees the host's memory. */
 export const XEN_SIGHTS = ['auto', 'libxenstat', 'xl'] as const;
 export const LOG_FORMATS = ['text', 'json'] as const;
@@ -66,7 +68,7 @@ const TOP_KEYS = {
   hypervisor: choiceKey(HYPERVISORS, {
     fallback: 'auto',
     description:
-      'Which hypervisor to drive. auto takes the guest that this is, if it is one; xen-host (all domains, from dom0) must be named; embedded is a simulated host.',
+      'Which hypervisor to drive. auto takes the guest that this is, if it is one; xen-host (all domains, from dom0) and qmp (the QEMU machines of this host) must be named; embedded is a simulated host.',
   }),
   dry_run: switchKey({ fallback: false, description: 'Decide and show, but change nothing.' }),
   socket: optionalPathKey({
@@ -177,6 +179,19 @@ export const CONFIG_SCHEMA = v.strictObject({
       dom0_min_mib: wholeKey(MIB_LIMIT, {
         fallback: 1024,
         description: 'Least memory that dom0 is ever set to, where it is driven. Unit: MiB.',
+      }),
+    }),
+    {},
+  ),
+  qmp: v.optional(
+    section('The QEMU machines of this host, each driven through its monitor (QMP).', {
+      sockets: pathListKey(
+        QMP_SOCKETS_MAX,
+        'The monitors\' unix sockets: paths, folders, or patterns with * and ?, for example ["/run/qemu/*.qmp"].',
+      ),
+      reserve_mib: wholeKey(MIB_LIMIT, {
+        fallback: 1024,
+        description: 'Memory of the host that is never promised to a guest. Unit: MiB.',
       }),
     }),
     {},

@@ -29,6 +29,7 @@ describe('the configuration when nothing is given', () => {
         isDom0Driven: false,
         dom0Min: mibToPages(mib(1024)),
       },
+      qmp: { sockets: [], reserve: mibToPages(mib(1024)) },
     };
     const { guestLimits, ...rest } = config;
     assert.deepEqual(rest, expected);
@@ -81,6 +82,9 @@ sight = "xl"
 reserve_mib = 1
 drive_dom0 = true
 dom0_min_mib = 2
+[qmp]
+sockets = ["/run/vms/*.qmp"]
+reserve_mib = 3
 [guest."xen-guest/self"]
 min_mib = 64
 max_mib = 64
@@ -101,6 +105,7 @@ max_mib = 128
       pressure: { isWatched: false, trigger: { stall: 500, window: 500 } },
       xenGuest: { root: '/sysroot' },
       xenHost: { socket: '/run/xs', sight: 'xl', reserve: 256, isDom0Driven: true, dom0Min: 512 },
+      qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768 },
     });
     assert.deepEqual(
       { ...guestLimits },

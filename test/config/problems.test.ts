@@ -15,7 +15,7 @@ const NOWHERE = '/nonexistent/selfballoon.toml';
 const noFile = { file: null, env: {}, flags: {}, defaultFile: NOWHERE };
 const AT = 'selfballoon.toml';
 const TOP =
-  'hypervisor, dry_run, socket, tunables, journal, log, embedded, overflow, pressure, xen_guest, xen_host, guest';
+  'hypervisor, dry_run, socket, tunables, journal, log, embedded, overflow, pressure, xen_guest, xen_host, qmp, guest';
 
 /** Text of a file, and the one problem that it has. */
 const PROBLEMS: readonly (readonly [what: string, text: string, problem: string])[] = [
@@ -46,7 +46,7 @@ const PROBLEMS: readonly (readonly [what: string, text: string, problem: string]
   [
     'a word that is not one of those possible',
     'hypervisor = "vmware"',
-    `${AT}:1:1: hypervisor is "vmware"; allowed: "auto", "embedded", "xen-guest", "xen-host"`,
+    `${AT}:1:1: hypervisor is "vmware"; allowed: "auto", "embedded", "xen-guest", "xen-host", "qmp"`,
   ],
   ['a path that is not absolute', 'socket = "x.sock"', `${AT}:1:1: socket is "x.sock"; allowed: an absolute path`],
   ['a path with a NUL', 'socket = "/x\\u0000"', `${AT}:1:1: socket is "/x\\u0000"; allowed: an absolute path`],
@@ -199,7 +199,7 @@ describe('what is wrong in the environment and in flags', () => {
   it('is said even where something else counts', async () => {
     const env = { SELFBALLOON_HYPERVISOR: 'x' };
     const problem = await problemIn(loadConfig({ ...noFile, env, flags: { hypervisor: 'auto' } }));
-    const allowed = '"auto", "embedded", "xen-guest", "xen-host"';
+    const allowed = '"auto", "embedded", "xen-guest", "xen-host", "qmp"';
     assert.equal(problem, `environment variable SELFBALLOON_HYPERVISOR: hypervisor is "x"; allowed: ${allowed}`);
   });
 });

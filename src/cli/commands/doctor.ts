@@ -43,6 +43,10 @@ async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
     const { checkHost } = await import('../doctor/host.js');
     return [...common, ...(await checkHost(xen, config)), await checkControl(flags.socket ?? config.socketPath)];
   }
+  if (config.hypervisor === 'qmp') {
+    const { checkMonitors } = await import('../doctor/monitors.js');
+    return [...common, ...(await checkMonitors(config)), await checkControl(flags.socket ?? config.socketPath)];
+  }
   return [
     ...common,
     checkDomain(xen, config.hypervisor),

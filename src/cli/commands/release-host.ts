@@ -1,25 +1,22 @@
 /**
- * Gives memory back to all domains of a Xen host where no daemon runs: after one was killed, or when it is being removed. It takes
- * the daemon's own way out: looks at everybody first, and promises nothing that is not free.
+ * Gives memory back to all guests of a host where no daemon runs: after one was killed, or when it is being removed. It takes the
+ * daemon's own way out: looks at everybody first, and promises nothing that is not free.
  */
 import type { Config } from '../../config/index.js';
 import { createStep, initialState } from '../../control/step.js';
-import { detectXen } from '../../hypervisors/xen-guest/detect.js';
 import { hostPolicy, type SelfshrinkMemory } from '../../policies/index.js';
 import { Loop } from '../../runtime/loop.js';
 import type { ReadModel } from '../../runtime/read-model.js';
 import { addMillis, millis } from '../../units.js';
 import type { Place } from '../daemon/place.js';
-import { openXenHostPlace } from '../daemon/xen-host-place.js';
 
-/** Domains are there within this, or xenstored has a problem. */
+/** Guests are there within this, or whoever tells of them has a problem. */
 const LOOK_MAX = millis(10_000);
 /** As long nothing new must have come: then all are known. */
 const QUIET = millis(1_500);
 
-/** Returns a sentence that says what was done. Throws `SelfballoonError` as `run` does. */
-export async function releaseHost(config: Config, print: (text: string) => void): Promise<string> {
-  const place = await openXenHostPlace({ config, bootOptions: [], warn: print }, detectXen(config.xenGuest.root));
+/** Returns a sentence that says what was done. `place` is that of a host, and is closed here. */
+export async function releaseHost(place: Place, config: Config, print: (text: string) => void): Promise<string> {
   const loop = new Loop<SelfshrinkMemory>({
     step: createStep(hostPolicy),
     policyName: hostPolicy.name,
@@ -59,7 +56,7 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): 
   const unreleased = await loop.giveBack();
   const told = loop.readModel.snapshot().guests.filter(({ reason }) => reason?.code === 'released').length;
   const failed = unreleased.length === 0 ? '' : `; not taken by ${unreleased.join(', ')}`;
-  return `no daemon answers; ${told} domains were told to take back what they may have and their host has free${failed}`;
+  return `no daemon answers; ${told} guests were told to take back what they may have and their host has free${failed}`;
 }
 
 function countSeen(model: ReadModel): { readonly all: number; readonly read: number } {

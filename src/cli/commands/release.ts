@@ -1,6 +1,6 @@
 /**
  * `selfballoon release`: gives all memory back. A running daemon does it; where none runs (it was killed, or is being removed),
- * a Xen guest's balloon is emptied directly, and a host's domains are given back what they may have.
+ * a Xen guest's balloon is emptied directly, and a host's guests are given back what they may have.
  */
 import { loadConfig } from '../../config/index.js';
 import { errorText, SelfballoonError } from '../../errors.js';
@@ -34,16 +34,20 @@ async function releaseDirectly(flags: ReleaseFlags, noDaemon: SelfballoonError):
     flags: flags.hypervisor === undefined ? {} : { hypervisor: flags.hypervisor },
   });
   const { root } = config.xenGuest;
-  if (config.hypervisor === 'xen-host') {
-    const { releaseHost } = await import('./release-host.js');
-    return releaseHost(config, console.error);
+  if (config.hypervisor === 'xen-host' || config.hypervisor === 'qmp') {
+    const [{ openPlace }, { releaseHost }] = await Promise.all([
+      import('../daemon/find-place.js'),
+      import('./release-host.js'),
+    ]);
+    const place = await openPlace({ config, bootOptions: [], warn: console.error });
+    return releaseHost(place, config, console.error);
   }
   if (detectXen(root).kind !== 'guest') {
     throw new SelfballoonError({
       code: 'EUNAVAILABLE',
       message: 'no daemon answers, and this is not a Xen guest whose balloon could be emptied directly',
       advice:
-        'In dom0 say --hypervisor xen-host. Elsewhere start the daemon and stop it again: on its way out it gives everything back',
+        'In dom0 say --hypervisor xen-host, on a host of QEMU machines --hypervisor qmp. Elsewhere start the daemon and stop it again: on its way out it gives everything back',
       cause: noDaemon,
     });
   }

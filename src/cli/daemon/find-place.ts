@@ -11,6 +11,10 @@ import type { Place, PlaceOptions } from './place.js';
 export async function openPlace(options: PlaceOptions): Promise<Place> {
   const { hypervisor, xenGuest } = options.config;
   if (hypervisor === 'embedded') return openEmbedded(options);
+  if (hypervisor === 'qmp') {
+    const { openQmpPlace } = await import('./qmp-place.js');
+    return openQmpPlace(options);
+  }
   const xen = detectXen(xenGuest.root);
   if (hypervisor === 'xen-host') {
     const { openXenHostPlace } = await import('./xen-host-place.js');

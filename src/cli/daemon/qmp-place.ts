@@ -1,0 +1,47 @@
+/**
+ * The QEMU machines of this host as the place to run in: each through its own monitor, the host's memory through `/proc`. Nothing
+ * is asked of any machine while it is opened.
+ */
+import { SelfballoonError } from '../../errors.js';
+import { openQmpHost } from '../../hypervisors/qmp/client.js';
+import { findSockets } from '../../hypervisors/qmp/socket-patterns.js';
+import { hostPolicy } from '../../policies/index.js';
+import { connectQmp } from '../../qmp/index.js';
+import { RealClock } from '../../runtime/real-clock.js';
+import { millis } from '../../units.js';
+import type { Place, PlaceOptions } from './place.js';
+
+/** Opens this host. Throws `SelfballoonError`: `ECONFIG` where no sockets are configured. */
+export function openQmpPlace({ config, warn }: PlaceOptions): Place {
+  const { sockets, reserve } = config.qmp;
+  if (sockets.length === 0) throw noSockets();
+  const clock = new RealClock();
+  const host = openQmpHost({
+    clock,
+    wall: () => millis(Date.now()),
+    findSockets: () => findSockets(sockets),
+    connect: (path, events, signal) => connectQmp(path, { clock, events }, signal),
+    root: config.xenGuest.root,
+    reserve,
+    tell: warn,
+  });
+  return {
+    clock,
+    hypervisors: [host],
+    // Guests' swap is their own: nothing of it can be shrunk from here.
+    hasFrontswap: false,
+    tunables: { ...config.tunables, frontswap_selfshrinking: 0 },
+    policy: hostPolicy,
+    isSimulated: false,
+    keepTime: null,
+    close: () => host.close(),
+  };
+}
+
+const noSockets = (): SelfballoonError =>
+  new SelfballoonError({
+    code: 'ECONFIG',
+    message: 'not started: the configuration names no monitors of QEMU',
+    advice:
+      'Set qmp.sockets, for example to ["/run/qemu/*.qmp"], and start each QEMU with -qmp unix:PATH,server=on,wait=off',
+  });

@@ -1,0 +1,60 @@
+/** Can the QEMU machines of this host be seen and driven? Nothing is changed in any of them. */
+import type { Config } from '../../config/index.js';
+import { errorText } from '../../errors.js';
+import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
+import { findSockets } from '../../hypervisors/qmp/socket-patterns.js';
+import { connectQmp, decodeDeflateOnOom, decodeName, type Qmp } from '../../qmp/index.js';
+import { RealClock } from '../../runtime/real-clock.js';
+import { millis } from '../../units.js';
+import { fail, ok, warn, type Finding } from './finding.js';
+
+/** For all that is asked of one machine. */
+const LIMIT = millis(3_000);
+
+export async function checkMonitors({ qmp }: Config): Promise<readonly Finding[]> {
+  if (qmp.sockets.length === 0) {
+    return [fail('qmp.sockets names no monitors of QEMU', 'Set it, for example to ["/run/qemu/*.qmp"]')];
+  }
+  const found = await findSockets(qmp.sockets);
+  if (found.length === 0) {
+    const where = qmp.sockets.join(', ');
+    return [
+      warn(`no socket is there at ${where}`, 'Start QEMU with -qmp unix:PATH,server=on,wait=off, or look at the paths'),
+    ];
+  }
+  return Promise.all(found.map(checkMonitor));
+}
+
+async function checkMonitor(path: string): Promise<Finding> {
+  const clock = new RealClock();
+  const limit = clock.timeLimit(LIMIT);
+  let machine: Qmp;
+  try {
+    machine = await connectQmp(path, { clock, greetingLimit: LIMIT }, limit);
+  } catch (error) {
+    return fail(
+      errorText(error),
+      `Nobody else may hold the monitor at ${path}: give QEMU one of its own for selfballoon`,
+    );
+  }
+  try {
+    const name = decodeName(await machine.execute('query-name', {}, { signal: limit })) ?? 'a machine without a name';
+    return await checkBalloon(machine, `${name} answers at ${path}`, limit);
+  } catch (error) {
+    return fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped');
+  } finally {
+    await machine.close();
+  }
+}
+
+async function checkBalloon(machine: Qmp, answers: string, signal: AbortSignal): Promise<Finding> {
+  const balloon = await findBalloon(machine, signal);
+  if (balloon === null) return warn(`${answers}, and has no balloon`, 'Give QEMU -device virtio-balloon-pci');
+  const asked = { path: balloon, property: 'deflate-on-oom' };
+  const deflates = decodeDeflateOnOom(await machine.execute('qom-get', asked, { signal }));
+  if (deflates === true) return ok(`${answers}, with a balloon at ${balloon}`);
+  return warn(
+    `${answers}, with a balloon at ${balloon} that does not deflate when the guest runs out of memory`,
+    'Set deflate-on-oom=on for it; otherwise the guest is left alone until it has swapped something out',
+  );
+}

@@ -1,0 +1,116 @@
+/** End to end: the built program drives machines behind monitors, gives everything back, and says what it needs. */
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { FakeQemu } from '../qmp/support/fake-qemu.js';
+
+const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const MIB = 2 ** 20;
+const LOOKS_MAX = 600;
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function selfballoon(...args: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [PROGRAM, ...args], (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err });
+    });
+  });
+}
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let look = 0; look < LOOKS_MAX; look += 1) {
+    if (await isSo()) return;
+    await sleep(50);
+  }
+  assert.fail(`still not: ${what}`);
+}
+
+interface World {
+  readonly qemu: FakeQemu;
+  readonly config: string;
+  readonly socket: string;
+}
+
+/** A machine of 1 GiB that uses 200 MiB and says so whenever it is asked. */
+async function openWorld(test: TestContext): Promise<World> {
+  const qemu = await FakeQemu.start(test);
+  const folder = mkdtempSync(join(tmpdir(), 'selfballoon-qmp-place-'));
+  test.after(() => {
+    rmSync(folder, { recursive: true });
+  });
+  qemu.machine.name = 'web';
+  qemu.tamper = (answer) => [`${JSON.stringify(freshened(answer))}\r\n`];
+  qemu.machine.stats = {
+    'stat-total-memory': 1_000 * MIB,
+    'stat-available-memory': 800 * MIB,
+    'stat-swap-out': MIB,
+  };
+  qemu.machine.lastUpdate = 1;
+  const config = join(folder, 'selfballoon.toml');
+  const socket = join(folder, 'selfballoon.sock');
+  const tunables = '[tunables]\nselfballoon_interval = 1\nselfballoon_downhysteresis = 1\n';
+  writeFileSync(
+    config,
+    `hypervisor = "qmp"\nsocket = "${socket}"\n${tunables}[qmp]\nsockets = ["${qemu.path}"]\nreserve_mib = 0\n`,
+  );
+  return { qemu, config, socket };
+}
+
+/** Statistics are always of this second, as QEMU's are. */
+function freshened(answer: object): object {
+  const { return: returned } = answer as { readonly return?: unknown };
+  if (typeof returned !== 'object' || returned === null || !('last-update' in returned)) return answer;
+  return { ...answer, return: { ...returned, 'last-update': Math.floor(Date.now() / 1_000) } };
+}
+
+describe('the daemon on a host of QEMU machines', () => {
+  it('takes what a machine does not use, shows why, and gives everything back when it ends', async (test) => {
+    const { qemu, config, socket } = await openWorld(test);
+    const daemon = spawn(process.execPath, [PROGRAM, 'run', '--no-table', '--config', config], { stdio: 'ignore' });
+    const ended = once(daemon, 'exit');
+    // 1.3 times what it uses (policies/used-memory.ts).
+    await until('the machine is small', () => qemu.machine.target === 260 * MIB);
+    const status = await selfballoon('status', '--socket', socket);
+    assert.match(status.out, /qmp\/web|web/);
+    assert.match(status.out, /260/);
+    daemon.kill('SIGTERM');
+    await ended;
+    assert.equal(qemu.machine.target, 1_024 * MIB);
+    assert.equal(qemu.machine.pollingInterval, 0);
+  });
+
+  it('that is killed leaves a machine which release without a daemon makes whole', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    qemu.machine.resize(300 * MIB);
+    const { code, out, err } = await selfballoon('release', '--config', config);
+    assert.equal(code, 0, err);
+    assert.match(out, /1 guests were told to take back/);
+    assert.equal(qemu.machine.target, 1_024 * MIB);
+  });
+
+  it('does not start without a monitor to look at, and says what to set', async () => {
+    const { code, err } = await selfballoon('run', '--hypervisor', 'qmp', '--no-table');
+    assert.equal(code, 1);
+    assert.match(err, /names no monitors of QEMU.*qmp\.sockets/);
+  });
+
+  it('is told by doctor which machines answer and have a balloon, and nothing in them is changed', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    const { out } = await selfballoon('doctor', '--config', config);
+    assert.match(out, /web answers at .*, with a balloon at \/machine\/peripheral\/balloon0 that does not deflate/);
+    assert.ok(!qemu.asked.includes('qom-set') && !qemu.asked.includes('balloon'));
+    qemu.machine.actual = null;
+    assert.match((await selfballoon('doctor', '--config', config)).out, /web answers at .*, and has no balloon/);
+  });
+});
