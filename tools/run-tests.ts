@@ -20,8 +20,9 @@ const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
   .sort();
 if (files.length === 0) throw new Error(`no test file has ${wanted.join(' or ')} in its path`);
 
+const MACHINES = [join('lab', 'qemu.test.js'), join('lab', 'xen.test.js')];
 /** What boots an emulated machine, which needs both processors of a small one for itself; nothing where the lab is left out. */
-const bootsMachine = (file: string): boolean => file === join('lab', 'xen.test.js') && labMode(process.env) !== 'off';
+const bootsMachine = (file: string): boolean => MACHINES.includes(file) && labMode(process.env) !== 'off';
 
 /** Runs the files, two at a time, and returns the runner's exit code; null when a signal has ended it. */
 async function runFiles(group: readonly string[]): Promise<number | null> {
@@ -38,7 +39,8 @@ async function runFiles(group: readonly string[]): Promise<number | null> {
   return code;
 }
 
-const groups = [files.filter((file) => !bootsMachine(file)), files.filter(bootsMachine)];
+const alone = files.filter(bootsMachine).map((file) => [file]);
+const groups = [files.filter((file) => !bootsMachine(file)), ...alone];
 for (const group of groups.filter(({ length }) => length > 0)) {
   const code = await runFiles(group);
   if (code !== 0) process.exitCode = code ?? 1;

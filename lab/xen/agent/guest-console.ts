@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { ReadStream } from 'node:tty';
 import { gunzipSync } from 'node:zlib';
 import { CODE_OUT_OF_TIME, CODE_UNREACHABLE, type ConsolePlace, type LabRequest, type Ran } from '../protocol.js';
+import { escapeForPrintf } from './escape.js';
 
 type GuestRequest = LabRequest & { readonly console: ConsolePlace };
 
@@ -67,13 +68,6 @@ class Console {
     this.#current = null;
     ended?.finish(decode(code, ended));
   }
-}
-
-/** What the guest's shell turns back into the text by its own means: letters, digits and a few signs stay, the rest is octal. */
-function escapeForPrintf(text: string): string {
-  const octal = (byte: number): string => `\\0${byte.toString(8).padStart(3, '0')}`;
-  const escape = (found: string): string => Array.from(Buffer.from(found), octal).join('');
-  return text.replace(/[^\w/.,:=@+-]+/gu, escape);
 }
 
 function decode(code: number, { lines, isPacked }: Pending): Ran {

@@ -1,0 +1,134 @@
+/**
+ * The program on a host of real QEMU guests, under emulation. Protects that a guest which does nothing gives memory to its host, that one
+ * which needs memory gets it, and that a QEMU that stops or a daemon that dies leaves nobody small.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { labMode, requireReady, skipReason } from '../../lab/mode.js';
+import { QemuGuest } from '../../lab/qemu/guest.js';
+import { makeQemuImage } from '../../lab/qemu/image.js';
+import { findXenLab } from '../../lab/xen/marker.js';
+import { connectQmp, decodeBalloon } from '../../src/qmp/index.js';
+import { RealClock } from '../../src/runtime/real-clock.js';
+import { Host } from './qemu/host.js';
+
+const MIB = 2 ** 20;
+const PAGES_PER_MIB = 256;
+const MEMORY_MIB = 512;
+/** Used once and free again before anything is taken, so that the emulator holds it. */
+const TOUCHED_MIB = 250;
+const NEED_MIB = 300;
+/** The rule leaves every guest so much (policies/used-memory.ts). */
+const LEAST_MIB = 200;
+const TEST_LIMIT_MS = 300_000;
+
+const state = findXenLab();
+const skip = skipReason(labMode(process.env), state);
+
+describe('on a host of real QEMU guests', { concurrency: 1 }, () => {
+  let folder: string;
+  let guest: QemuGuest;
+  let host: Host;
+
+  before(async () => {
+    if (skip !== false) return;
+    folder = mkdtempSync(join(tmpdir(), 'selfballoon-qemu-'));
+    const image = await makeQemuImage(requireReady(state).kernel, folder);
+    guest = await QemuGuest.boot(image, { name: 'one', memoryMib: MEMORY_MIB, folder });
+    await fill('touched', TOUCHED_MIB);
+    await guest.run('umount /touched');
+    host = new Host([join(folder, '*.qmp')]);
+  });
+
+  after(async () => {
+    if (skip !== false) return;
+    await host.close();
+    await guest.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const test = (name: string, body: (t: TestContext) => Promise<void>): void => {
+    void it(name, { skip, timeout: TEST_LIMIT_MS }, body);
+  };
+  const oomKills = async (): Promise<number> =>
+    Number(/^oom_kill (\d+)/m.exec(await guest.run('cat /proc/vmstat'))?.[1]);
+
+  test('an idle guest goes down to what the rule leaves it, and its host has the memory', async (t) => {
+    const before = guest.residentMib;
+    host.start();
+    await host.until(
+      'one',
+      'a small guest',
+      ({ currentPages }) => (currentPages ?? Infinity) <= (LEAST_MIB + 2) * PAGES_PER_MIB,
+    );
+    const after = guest.residentMib;
+    t.diagnostic(`the emulator holds ${Math.round(before)} MiB before and ${Math.round(after)} MiB after`);
+    assert.ok(before - after > 50);
+    assert.equal(await oomKills(), 0);
+  });
+
+  test('a demand of more than is left is met, and nobody is killed', async () => {
+    await fill('need', NEED_MIB);
+    assert.equal((await guest.run('wc -c < /need/file')).trim(), String(NEED_MIB * MIB));
+    assert.equal(await oomKills(), 0);
+    await host.until(
+      'one',
+      'a large guest',
+      ({ currentPages }) => (currentPages ?? 0) >= NEED_MIB * 1.2 * PAGES_PER_MIB,
+    );
+    await guest.run('umount /need');
+    await host.until(
+      'one',
+      'a small guest again',
+      ({ currentPages }) => (currentPages ?? Infinity) <= 210 * PAGES_PER_MIB,
+    );
+  });
+
+  test('a QEMU that is stopped is shown as one that cannot be read, and read again when it goes on', async () => {
+    guest.signal('SIGSTOP');
+    await host.until('one', 'a guest that cannot be read', ({ phase }) => phase === 'unreadable');
+    guest.signal('SIGCONT');
+    await host.until('one', 'a guest that can be read', ({ phase }) => phase !== 'unreadable');
+  });
+
+  test('a daemon that is killed leaves a guest that release makes whole without one', async () => {
+    await host.end('SIGKILL');
+    assert.ok((await heldMib()) < MEMORY_MIB / 2);
+    const { code, output } = await host.ask('release');
+    assert.equal(code, 0, output);
+    assert.match(output, /1 guests were told to take back/);
+    for (let tries = 0; (await heldMib()) < MEMORY_MIB; tries += 1) assert.ok(tries < 1_000, 'it is not whole');
+  });
+
+  test('a daemon that is told to end gives everything back', async () => {
+    host.start();
+    await host.until(
+      'one',
+      'a small guest',
+      ({ currentPages }) => (currentPages ?? Infinity) < (MEMORY_MIB - 100) * PAGES_PER_MIB,
+    );
+    await host.end('SIGTERM');
+    assert.match(host.log, /gave everything back/);
+    for (let tries = 0; (await heldMib()) < MEMORY_MIB; tries += 1) assert.ok(tries < 1_000, 'it is not whole');
+  });
+
+  /** Makes a file of that size in memory. */
+  async function fill(name: string, mib: number): Promise<void> {
+    await guest.run(`mkdir -p /${name} && mount -t tmpfs -o size=${mib + 10}m ${name} /${name}`);
+    await guest.run(`dd if=/dev/zero of=/${name}/file bs=1M count=${mib}`);
+  }
+
+  /** By QEMU's own word, while no daemon holds its monitor. */
+  async function heldMib(): Promise<number> {
+    const limit = AbortSignal.timeout(30_000);
+    const qmp = await connectQmp(guest.monitor, { clock: new RealClock() }, limit);
+    try {
+      return (decodeBalloon(await qmp.execute('query-balloon', {}, { signal: limit })) ?? NaN) / MIB;
+    } finally {
+      await qmp.close();
+    }
+  }
+});
