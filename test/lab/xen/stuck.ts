@@ -30,6 +30,8 @@ export function stuckTellsOf(run: Run, guest: string): readonly Stuck[] {
   let way: Way = { target: null, size: 0, distance: 0, since: 0, looks: [0, 0] };
   const told: Stuck[] = [];
   for (const step of run.steps) {
+    // One that failed was never asked: the guest has its time from the next request on.
+    if (hasFailed(step, guest)) way = { ...way, target: null, distance: 0 };
     way = sizesIn(step, guest).reduce((before, size) => looked(before, size, step.at), way);
     if (step.actions.some((action) => action.kind === 'tell' && action.code === 'stuck' && action.guest === guest))
       told.push({ afterMs: way.looks[1] - way.since, lookBeforeMs: way.looks[0] - way.since });
@@ -39,6 +41,9 @@ export function stuckTellsOf(run: Run, guest: string): readonly Stuck[] {
   }
   return told;
 }
+
+const hasFailed = ({ events }: StepRecord, guest: string): boolean =>
+  events.some((event) => event.kind === 'action-failed' && event.guest === guest);
 
 const sizesIn = (step: StepRecord, guest: string): readonly number[] =>
   step.events.flatMap((event) =>
