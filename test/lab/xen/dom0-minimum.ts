@@ -60,7 +60,10 @@ export function dom0Minimum(world: XenWorld): void {
     }
 
     after(async () => {
-      if (world.isBooted()) await world.dom0().run('swapoff $(losetup -n -O NAME -j /run/dom0.swap)');
+      // What was swapped would stay in dom0's memory, for its files in /run are there.
+      const device = '$(losetup -n -O NAME -j /run/dom0.swap)';
+      if (!world.isBooted()) return;
+      await world.dom0().run(`swapoff ${device} && losetup -d ${device} && rm /run/dom0.swap`);
     });
 
     /** Waits until dom0 is at its minimum and was left there by a decision more. */
