@@ -47,14 +47,15 @@ export const UNCOOPERATIVE_AFTER = millis(60_000);
 const distanceTo = (target: Pages, current: Pages): Pages => pages(Math.abs(target - current));
 
 /**
- * A new request. It inherits the patience of the one before: asking again does not make a stuck guest lively. One that was left
- * out has new patience, and is still known to be uncooperative.
+ * A new request. It inherits the patience of the one before, as long as that has not reached its end: neither asking again nor a
+ * hypervisor that is slow to answer makes a stuck guest lively. One that was left out has new patience, and is still known to be
+ * uncooperative.
  */
 export function beginPursuit(
   before: Pursuit | null,
   ask: { readonly id: ActionId; readonly target: Pages; readonly current: Pages | null; readonly now: Millis },
 ): Pursuit {
-  const inherits = before !== null && (before.phase === 'stuck' || before.phase === 'accepted');
+  const inherits = before !== null && isPending(before, ask.current);
   const distance = ask.current === null ? null : distanceTo(ask.target, ask.current);
   return {
     id: ask.id,
@@ -67,6 +68,12 @@ export function beginPursuit(
     isWithdrawn: false,
     failure: null,
   };
+}
+
+/** Whether the guest may still be on its way. A request that failed may have got through, and then its promise stands. */
+function isPending({ phase, target }: Pursuit, current: Pages | null): boolean {
+  if (phase === 'failed') return current !== null && target > current;
+  return phase !== 'reached';
 }
 
 /** The promise to a stuck guest is taken back: it is asked to stay at `held`, and stays stuck until it moves. */

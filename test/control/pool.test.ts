@@ -184,6 +184,29 @@ describe('a guest that does not take what it was promised', () => {
     assert.ok(host.guest('busy').held > 150_000, `${host.guest('busy').held}`);
   });
 
+  // Where nobody answers, taking a promise back has no answer either, and it is asked again after that.
+  for (const [what, answerAfter, secondsMax] of [
+    ['answers come later than the next request', 2, 40],
+    ['no answer comes at all', null, 60],
+  ] as const) {
+    it(`loses its promise also where ${what}`, () => {
+      const guests = {
+        greedy: sharedGuest({ held: 50_000, target: 50_000, committed: 150_000, behaviour: 'ignores' }),
+        busy: sharedGuest({ held: 50_000, target: 50_000, committed: 20_000 }),
+      };
+      const host = new SharedHost({ total: 230_000, guests, tunables: { selfballoon_interval: 1 } });
+      host.answerAfter = answerAfter;
+      host.liveUntil(20);
+      assert.ok(host.told.includes('greedy stuck'), host.told.join());
+      let promised = 0;
+      for (let second = 21; second <= 140; second += 1) {
+        host.liveUntil(second);
+        if (guests.greedy.target > guests.greedy.held) promised += 1;
+      }
+      assert.ok(promised <= secondsMax, `it kept a promise for ${promised} of 120 s`);
+    });
+  }
+
   it('is tried again after half a minute, told of once, and known as uncooperative after a minute', () => {
     const host = new SharedHost({ total: 400_000, guests: guests() });
     host.liveUntil(120);

@@ -63,6 +63,9 @@ export class SharedHost {
   isReadable = true;
   /** How long a look takes, in milliseconds: what it brings is as old. */
   lookMs = 0;
+  /** How long the answer to a request takes, in seconds; null: it never comes, and the request fails after 5 s. */
+  answerAfter: number | null = 0;
+  readonly #answers: { readonly at: number; readonly event: Event }[] = [];
 
   constructor(options: SharedHostOptions) {
     this.#options = options;
@@ -93,7 +96,7 @@ export class SharedHost {
     while (this.seconds < seconds) {
       this.seconds += 1;
       this.#moveGuests();
-      this.tell({ kind: 'time-passed' });
+      this.tell(...this.#dueAnswers(), { kind: 'time-passed' });
       this.checkPromises();
     }
   }
@@ -142,7 +145,9 @@ export class SharedHost {
       const { guest, target } = action;
       this.targets.push({ at: this.seconds, guest, target });
       this.guest(guest).target = target;
-      this.tell({ kind: 'action-done', guest, id: action.id, note: null });
+      const { id } = action;
+      if (this.answerAfter === 0) this.tell({ kind: 'action-done', guest, id, note: null });
+      else this.#answers.push(this.#lateAnswer(guest, id));
     }
     for (const id of looks) this.looks.set(id, (this.looks.get(id) ?? 0) + 1);
     if (looks.length === 0) return;
@@ -152,6 +157,20 @@ export class SharedHost {
       return;
     }
     this.tell(...(this.isSeen ? [this.#hostReading()] : []), ...looks.map((id) => this.#reading(id)));
+  }
+
+  #lateAnswer(guest: string, id: number): { readonly at: number; readonly event: Event } {
+    if (this.answerAfter !== null) {
+      return { at: this.seconds + this.answerAfter, event: { kind: 'action-done', guest, id, note: null } };
+    }
+    const failure = { kind: 'action-failed', code: 'ETIMEDOUT', message: 'no answer' } as const;
+    return { at: this.seconds + 5, event: { ...failure, guest, id } };
+  }
+
+  #dueAnswers(): readonly Event[] {
+    const due = this.#answers.filter(({ at }) => at <= this.seconds);
+    this.#answers.splice(0, this.#answers.length, ...this.#answers.filter(({ at }) => at > this.seconds));
+    return due.map(({ event }) => event);
   }
 
   #hostReading(): Event {
