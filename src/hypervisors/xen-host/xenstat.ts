@@ -81,7 +81,7 @@ class XenstatSource implements SightSource {
   readonly ifSlow = 'Is xenstored alive, and dom0 not short of memory or of processor time itself?';
   readonly #library: Xenstat;
   #handle: Pointer;
-  /** The library is not made for two calls at a time; one that hangs is waited for by all. */
+  /** The library is not made for two calls at a time. */
   #looking: Promise<HostSight> | null = null;
   #isClosed = false;
 
@@ -92,7 +92,9 @@ class XenstatSource implements SightSource {
   }
 
   look(signal: AbortSignal): Promise<HostSight> {
-    this.#looking ??= this.#look().finally(() => (this.#looking = null));
+    // What one that hangs brings in the end is as old as its beginning: nobody else may take it for a look of his own.
+    if (this.#looking !== null) return Promise.reject(lookTooSlow(this));
+    this.#looking = this.#look().finally(() => (this.#looking = null));
     return unlessAborted(this.#looking, signal, () => lookTooSlow(this));
   }
 

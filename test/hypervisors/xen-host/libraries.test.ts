@@ -66,19 +66,22 @@ describe('libxenstat', () => {
     assert.deepEqual(fake.calls, ['get', 'free']);
   });
 
-  it('is called once at a time; one that hangs is waited for by all, each to its own limit', async () => {
+  it('is called once at a time; while one hangs nobody is given what it brings, which is as old as its beginning', async () => {
     const fake = new FakeXenstat();
     const slow = gate();
     fake.before = slow.opened;
     const sight = xenstatOver(fake.ofXen, 'lib');
     const limit = new AbortController();
     const given = assert.rejects(sight.look(limit.signal), failsWith('ETIMEDOUT', /through lib was not finished/));
-    const looks = [sight.look(NEVER), sight.look(NEVER)];
     limit.abort();
     await given;
+    await assert.rejects(sight.look(NEVER), failsWith('ETIMEDOUT', /through lib was not finished/));
     slow.open();
-    await Promise.all(looks);
+    await slow.opened;
+    await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(fake.calls, ['get', 'free']);
+    assert.equal((await sight.look(NEVER)).domains.length, 2);
+    assert.deepEqual(fake.calls, ['get', 'free', 'get', 'free']);
   });
 
   it('that finds nothing says so, and is asked again', async () => {
