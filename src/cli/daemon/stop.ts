@@ -4,6 +4,7 @@
  */
 
 import { errorText } from '../../errors.js';
+import { exitNow } from '../../posix/exit.js';
 
 /** Aborted when it is time to go. */
 export interface Stop {
@@ -24,7 +25,8 @@ export function listenForStop(): Stop {
   let isArmed = false;
   let failure: Error | null = null;
   const onSignal = (): void => {
-    if (!isArmed || stopping.signal.aborted) process.exit(EXIT_AT_ONCE);
+    if (!isArmed) process.exit(EXIT_AT_ONCE);
+    if (stopping.signal.aborted) void exitNow(EXIT_AT_ONCE);
     stopping.abort();
   };
   const onFailure = (error: unknown): void => {
