@@ -1,0 +1,90 @@
+/** Protects that guests of a shared host get back what was taken, as far as the host has it, and at once. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isOwed } from '../../src/control/guest-give-back.js';
+import { sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
+
+describe('giving everything back on a host', () => {
+  it('gives each guest the same part of what it lacks, when the host has not enough for all', () => {
+    const guests = { first: sharedGuest({}), second: sharedGuest({}) };
+    const host = new SharedHost({ total: 250_000, guests });
+    host.liveUntil(200);
+    assert.ok(guests.first.held < 60_000);
+    host.tell({ kind: 'release', id: 1 });
+    host.checkPromises();
+    host.liveUntil(205);
+    assert.ok(Math.abs(guests.first.held - guests.second.held) < 10 && guests.first.held > 120_000);
+    for (const state of host.state.guests.list) assert.ok(isOwed(state), 'what is still missing is not known');
+  });
+
+  it('leaves alone whoever never reported and was never asked', () => {
+    const host = new SharedHost({ total: 400_000, guests: { silent: sharedGuest({ isSilent: true }) } });
+    host.liveUntil(30);
+    host.tell({ kind: 'release', id: 1 });
+    assert.deepEqual(host.targets, []);
+  });
+});
+
+describe('a guest that was told to give something up, and has not been seen to do so', () => {
+  const toldJustNow = (): { readonly host: SharedHost; readonly guest: SharedGuest } => {
+    const guest = sharedGuest({ held: 200_000, target: 200_000 });
+    const host = new SharedHost({ total: 400_000, guests: { guest } });
+    while (guest.target === 200_000) host.liveUntil(host.seconds + 1);
+    assert.equal(guest.held, 200_000);
+    return { host, guest };
+  };
+
+  it('is told otherwise when everything is given back, though it seemed to have it', () => {
+    const { host, guest } = toldJustNow();
+    host.tell({ kind: 'release', id: 1 });
+    assert.equal(guest.target, 200_000);
+    host.liveUntil(host.seconds + 20);
+    assert.equal(guest.held, 200_000);
+  });
+
+  it('is told otherwise at an alarm, at once', () => {
+    const { host, guest } = toldJustNow();
+    host.alarm('guest');
+    assert.equal(guest.target, 200_000);
+  });
+});
+
+describe('giving back when the last look at the host is old', () => {
+  for (const second of [200, 201, 202, 203, 204]) {
+    it(`waits for a look, and then gives everything (${second} s)`, () => {
+      const guests = { first: sharedGuest({}), second: sharedGuest({}) };
+      const host = new SharedHost({ total: 500_000, guests });
+      host.liveUntil(second);
+      assert.ok(guests.first.held < 60_000);
+      host.tell({ kind: 'release', id: 1 });
+      host.liveUntil(second + 3);
+      assert.deepEqual([guests.first.held, guests.second.held], [200_000, 200_000]);
+    });
+  }
+
+  it('goes on until the host has the memory', () => {
+    const guests = { first: sharedGuest({}), other: sharedGuest({ isSilent: true, held: 150_000, target: 150_000 }) };
+    const host = new SharedHost({ total: 250_000, guests });
+    host.liveUntil(200);
+    host.tell({ kind: 'release', id: 1 });
+    host.liveUntil(210);
+    assert.equal(guests.first.held, 100_000);
+    guests.other.held = 20_000;
+    guests.other.target = 20_000;
+    host.liveUntil(215);
+    assert.equal(guests.first.held, 200_000);
+  });
+
+  it('asks a guest again that did not take it at first', () => {
+    const guests = { late: sharedGuest({}) };
+    const host = new SharedHost({ total: 500_000, guests });
+    host.liveUntil(200);
+    guests.late.behaviour = 'late';
+    host.tell({ kind: 'release', id: 1 });
+    host.liveUntil(215);
+    assert.ok(guests.late.held < 60_000);
+    guests.late.behaviour = 'obeys';
+    host.liveUntil(250);
+    assert.equal(guests.late.held, 200_000);
+  });
+});
