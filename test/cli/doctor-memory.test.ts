@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { checkSwap, checkTier, type SwapSeen } from '../../src/cli/doctor/memory.js';
+import { checkSwap, checkTier, plannedSwap, type SwapSeen } from '../../src/cli/doctor/memory.js';
 import { known, unknown } from '../../src/control/signal.js';
 import { mib, mibToPages } from '../../src/units.js';
 import { writeRoot } from '../signals/proc-roots.js';
@@ -24,6 +24,20 @@ describe('the doctor on swap stripes', () => {
     assert.deepEqual(checkTier([link], root), [
       { level: 'ok', what: `swap stripe ${link}: 0 MiB of 64 MiB used, priority 5`, advice: null },
     ]);
+  });
+});
+
+describe('the swap that run is going to switch on', () => {
+  it('is that of the configured devices that are not on yet, as far as their sizes are known', (test) => {
+    const root = writeRoot(test, {
+      'proc/swaps': `${HEADING}/dev/zram1 partition 131068 0 5\n`,
+      'sys/class/block/zram0/size': '262144\n',
+      'sys/class/block/zram1/size': '262144\n',
+      'sys/class/block/zram2/size': 'large\n',
+    });
+    const devices = [0, 1, 2, 3].map((n) => `/dev/zram${n}`);
+    assert.equal(plannedSwap(devices, root), mibToPages(mib(128)));
+    assert.equal(plannedSwap([], root), 0);
   });
 });
 

@@ -1,14 +1,17 @@
 /** `selfballoon doctor`: checks what self-ballooning needs here, and says what to do about each thing that is missing. */
 import { describeSource, loadConfig, type LoadedConfig } from '../../config/index.js';
+import { mapField } from '../../control/signal.js';
 import { errorText } from '../../errors.js';
+import { openBalloonFiles } from '../../hypervisors/xen-guest/balloon-files.js';
 import { detectXen } from '../../hypervisors/xen-guest/detect.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { defaultSocketPath } from '../../server/index.js';
 import { openGuestReader } from '../../signals/guest-reader.js';
+import { addPages } from '../../units.js';
 import { checkSocket } from '../doctor/control.js';
 import { checkBalloon, checkDomain } from '../doctor/domain.js';
 import { fail, ok, type Finding } from '../doctor/finding.js';
-import { checkReadings, checkSwap, checkTier } from '../doctor/memory.js';
+import { checkReadings, checkSwap, checkTier, plannedSwap } from '../doctor/memory.js';
 import { checkAlarms } from '../doctor/pressure.js';
 import type { AskFlags } from './ask.js';
 
@@ -52,7 +55,7 @@ async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
     checkDomain(xen, config.hypervisor),
     ...checkBalloon(xen, root),
     ...(xen.kind === 'not-xen' && config.hypervisor !== 'xen-guest' ? [] : checkTier(config.overflow.devices, root)),
-    ...checkMemory(root, xen.kind === 'guest'),
+    ...checkMemory(root, xen.kind === 'guest', config.overflow.devices),
     ...(xen.kind === 'guest' ? checkAlarms(root, config.pressure) : []),
     await checkControl(flags.socket ?? config.socketPath),
   ];
@@ -65,12 +68,17 @@ function configFindings({ sources }: LoadedConfig): readonly Finding[] {
 }
 
 /** Swap matters where memory would really be taken. */
-function checkMemory(root: string, isDriven: boolean): readonly Finding[] {
+function checkMemory(root: string, isDriven: boolean, devices: readonly string[]): readonly Finding[] {
   const clock = new RealClock();
   const reader = openGuestReader({ root, now: () => clock.now() });
   const signals = reader.read();
   reader.close();
-  return [...(isDriven ? [checkSwap(signals)] : []), ...checkReadings(signals)];
+  if (!isDriven) return checkReadings(signals);
+  const balloon = openBalloonFiles(root);
+  const sizes = balloon.read();
+  balloon.close();
+  const swapTotal = mapField(signals.swapTotal, (on) => addPages(on, plannedSwap(devices, root)));
+  return [checkSwap({ total: signals.total, swapTotal, ...sizes }), ...checkReadings(signals)];
 }
 
 async function checkControl(given: string | null): Promise<Finding> {

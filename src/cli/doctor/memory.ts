@@ -1,11 +1,12 @@
 /** Does the guest have what a shrinking guest needs: swap as large as its memory, a tier that catches it, and readings. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Signals } from '../../control/reading.js';
 import type { Field } from '../../control/signal.js';
 import { kernelName } from '../../overflow/index.js';
 import { openProcFile } from '../../signals/proc-file.js';
 import { parseSwaps, type SwapArea } from '../../signals/swaps.js';
-import { addPages, pagesToMibDown, subtractToZero, type Pages } from '../../units.js';
+import { parseWhole } from '../../signals/text.js';
+import { addPages, NO_PAGES, pages, pagesToMibDown, subtractToZero, type Pages } from '../../units.js';
 import { fail, ok, warn, type Finding } from './finding.js';
 
 const sizeText = (count: Pages): string => `${pagesToMibDown(count)} MiB`;
@@ -38,6 +39,41 @@ export function checkSwap(seen: SwapSeen): Finding {
   return swapTotal.value === 0 ? fail(what, advice) : warn(what, advice);
 }
 
+/**
+ * What the swap devices that `run` is going to switch on will add: those that are configured and not on yet. One whose size cannot be
+ * read adds nothing.
+ */
+export function plannedSwap(devices: readonly string[], root: string): Pages {
+  const swaps = readSwaps(root);
+  const isOn = (name: string): boolean => swaps.known && swaps.value.some((area) => area.name === name);
+  return devices
+    .map(kernelName)
+    .filter((name) => !isOn(name))
+    .map((name) => deviceSize(name, root))
+    .reduce(addPages, NO_PAGES);
+}
+
+/** The kernel counts blocks of 512 bytes, whatever the device's own are. */
+const BLOCKS_PER_PAGE = 8;
+
+function deviceSize(name: string, root: string): Pages {
+  const text = readOnce(join(root, 'sys', 'class', 'block', basename(name), 'size'));
+  const blocks = text.known ? parseWhole(text.value.trimEnd()) : null;
+  return blocks === null ? NO_PAGES : pages(Math.floor(blocks / BLOCKS_PER_PAGE));
+}
+
+function readSwaps(root: string): Field<readonly SwapArea[]> {
+  const text = readOnce(join(root, 'proc', 'swaps'));
+  return text.known ? parseSwaps(text.value) : text;
+}
+
+function readOnce(path: string): Field<string> {
+  const file = openProcFile(path);
+  const text = file.read();
+  file.close();
+  return text;
+}
+
 /** What the kernel would manage if its balloon, as far as it is known, gave everything back; null where nothing is known. */
 function wholeMemory({ total, current, maximum }: SwapSeen): Pages | null {
   if (!total.known) return null;
@@ -52,10 +88,7 @@ export function checkTier(devices: readonly string[], root: string): readonly Fi
     const advice = 'Set overflow.devices to two or more equal swap devices (zram or block), highest priority first';
     return [fail('no overflow tier is configured; without one self-ballooning refuses to start', advice)];
   }
-  const file = openProcFile(join(root, 'proc', 'swaps'));
-  const text = file.read();
-  file.close();
-  const swaps: Field<readonly SwapArea[]> = text.known ? parseSwaps(text.value) : text;
+  const swaps = readSwaps(root);
   if (!swaps.known) return [fail(`/proc/swaps could not be read (${swaps.detail})`, 'Is /proc mounted?')];
   return devices.map((device) => checkStripe(device, swaps.value));
 }
