@@ -5,6 +5,7 @@
  */
 import type { Decision, GuestPolicy, GuestView, Wish } from '../control/policy.js';
 import { isReported, type Reading } from '../control/reading.js';
+import type { Unknown } from '../control/signal.js';
 import type { Millis } from '../units.js';
 import { selfPolicy } from './self-policy.js';
 import type { SelfshrinkMemory } from './selfshrink.js';
@@ -22,9 +23,16 @@ function decide(view: GuestView, memory: SelfshrinkMemory, now: Millis): Decisio
 function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
   if (!isReported(reading)) return { kind: 'hold', reason: { code: 'no-report', numbers: {} } };
   const { committed, used, current } = reading;
+  // Whoever tells what it uses and nothing else is not asked for what the rule would need.
+  if (!committed.known && committed.reason === 'not-reported' && !used.known) return unknownUse(used);
   if (committed.known || !used.known || !current.known) return byLaw;
   return usedMemoryWish(used.value, current.value, tunables);
 }
+
+const unknownUse = ({ reason, detail }: Unknown): Wish => ({
+  kind: 'hold',
+  reason: { code: 'signal-unknown', numbers: {}, detail: `used: ${reason}, ${detail}` },
+});
 
 /** A guest that has no swap may grow, and is never asked to give anything up. One that tells a single number is trusted to have some. */
 function withSwap({ swapTotal, committed, current }: Reading, wish: Wish): Wish {

@@ -60,6 +60,16 @@ describe('the rule for guests seen from outside', () => {
     assert.deepEqual([wish.goal, wish.target, wish.reason.code], [130_000, 191_250, 'above-goal']);
   });
 
+  it('says what is wrong with the one number of a guest that tells no other', () => {
+    const used = unknown('malformed', 'memory/meminfo is no number');
+    const wish = wishOf({ ...SILENT, used });
+    assert.deepEqual(wish.reason, {
+      code: 'signal-unknown',
+      numbers: {},
+      detail: 'used: malformed, memory/meminfo is no number',
+    });
+  });
+
   it('does nothing while self-ballooning is off', () => {
     assert.equal(wishOf({}, { selfballooning: 0 }).reason.code, 'switched-off');
   });
