@@ -95,7 +95,7 @@ describe('the daemon on a host of QEMU machines', () => {
     qemu.machine.resize(300 * MIB);
     const { code, out, err } = await selfballoon('release', '--config', config);
     assert.equal(code, 0, err);
-    assert.match(out, /1 guests were told to take back/);
+    assert.match(out, /1 guest was told to take back/);
     assert.equal(qemu.machine.target, 1_024 * MIB);
   });
 

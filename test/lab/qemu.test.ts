@@ -99,7 +99,7 @@ describe('on a host of real QEMU guests', { concurrency: 1 }, () => {
     assert.ok((await heldMib()) < MEMORY_MIB / 2);
     const { code, output } = await host.ask('release');
     assert.equal(code, 0, output);
-    assert.match(output, /1 guests were told to take back/);
+    assert.match(output, /1 guest was told to take back/);
     for (let tries = 0; (await heldMib()) < MEMORY_MIB; tries += 1) assert.ok(tries < 1_000, 'it is not whole');
   });
 

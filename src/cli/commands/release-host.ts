@@ -56,7 +56,8 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): 
   const unreleased = await loop.giveBack();
   const told = loop.readModel.snapshot().guests.filter(({ reason }) => reason?.code === 'released').length;
   const failed = unreleased.length === 0 ? '' : `; not taken by ${unreleased.join(', ')}`;
-  return `no daemon answers; ${told} guests were told to take back what they may have and their host has free${failed}`;
+  const who = told === 1 ? '1 guest was' : `${told} guests were`;
+  return `no daemon answers; ${who} told to take back what they may have and their host has free${failed}`;
 }
 
 function countSeen(model: ReadModel): { readonly all: number; readonly read: number } {
