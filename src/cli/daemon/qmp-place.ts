@@ -5,10 +5,10 @@
 import { SelfballoonError } from '../../errors.js';
 import { openQmpHost } from '../../hypervisors/qmp/client.js';
 import { findSockets } from '../../hypervisors/qmp/socket-patterns.js';
-import { hostPolicy } from '../../policies/index.js';
 import { connectQmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { millis } from '../../units.js';
+import { hostPlace } from './host-place.js';
 import type { Place, PlaceOptions } from './place.js';
 
 /** Opens this host. Throws `SelfballoonError`: `ECONFIG` where no sockets are configured. */
@@ -25,17 +25,7 @@ export function openQmpPlace({ config, warn }: PlaceOptions): Place {
     reserve,
     tell: warn,
   });
-  return {
-    clock,
-    hypervisors: [host],
-    // Guests' swap is their own: nothing of it can be shrunk from here.
-    hasFrontswap: false,
-    tunables: { ...config.tunables, frontswap_selfshrinking: 0 },
-    policy: hostPolicy,
-    isSimulated: false,
-    keepTime: null,
-    close: () => host.close(),
-  };
+  return hostPlace(config, clock, host);
 }
 
 const noSockets = (): SelfballoonError =>

@@ -3,7 +3,6 @@
  * tool. Nothing is asked of any domain while it is opened.
  */
 import type { Config } from '../../config/index.js';
-import type { Clock } from '../../control/ports.js';
 import { errorText, SelfballoonError } from '../../errors.js';
 import { openXenHost } from '../../hypervisors/xen-host/client.js';
 import type { SightSource } from '../../hypervisors/xen-host/sight.js';
@@ -11,10 +10,10 @@ import { openLimitSetter, type LimitSetter } from '../../hypervisors/xen-host/xe
 import { openXlSight } from '../../hypervisors/xen-host/xl-sight.js';
 import { openXenstat } from '../../hypervisors/xen-host/xenstat.js';
 import type { XenSituation } from '../../hypervisors/xen-guest/detect.js';
-import { hostPolicy } from '../../policies/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { millis } from '../../units.js';
 import { connectUnixSocket, openXenstore, type Xenstore } from '../../xenstore/index.js';
+import { hostPlace } from './host-place.js';
 import type { Place, PlaceOptions } from './place.js';
 
 /** Opens this host. Throws `SelfballoonError`: `ENODEV` where this is no dom0 or nothing sees its memory, and xenstored's own. */
@@ -35,24 +34,10 @@ export async function openXenHostPlace({ config, warn }: PlaceOptions, xen: XenS
     dom0: { isDriven: isDom0Driven, floor: dom0Min, root: config.xenGuest.root },
     tell: warn,
   });
-  return placeOf(config, clock, host);
+  return hostPlace(config, clock, host);
 }
 
 const CONNECT_LIMIT = millis(5_000);
-
-function placeOf(config: Config, clock: Clock, host: ReturnType<typeof openXenHost>): Place {
-  return {
-    clock,
-    hypervisors: [host],
-    // Guests' swap is their own: nothing of it can be shrunk from here.
-    hasFrontswap: false,
-    tunables: { ...config.tunables, frontswap_selfshrinking: 0 },
-    policy: hostPolicy,
-    isSimulated: false,
-    keepTime: null,
-    close: () => host.close(),
-  };
-}
 
 function requireDom0(xen: XenSituation): void {
   if (xen.kind === 'initial-domain') return;
