@@ -95,7 +95,7 @@ export class Machine {
   async leave(signal: AbortSignal): Promise<void> {
     const { path, intervalFound } = this.#balloon ?? { path: '', intervalFound: null };
     if (intervalFound !== null && intervalFound !== POLLING_INTERVAL_S) {
-      await setInterval(this.#qmp, path, intervalFound, signal).catch(() => undefined);
+      await setPollingInterval(this.#qmp, path, intervalFound, signal).catch(() => undefined);
     }
     await this.#qmp.close();
   }
@@ -108,11 +108,12 @@ async function meetBalloon(qmp: Qmp, signal: AbortSignal): Promise<Balloon | nul
     answerOrNull(qmp.execute('qom-get', { path, property }, { signal }));
   const [deflates, interval] = await Promise.all([get('deflate-on-oom'), get('guest-stats-polling-interval')]);
   const intervalFound = decodePollingInterval(interval);
-  if (intervalFound !== POLLING_INTERVAL_S) await answerOrNull(setInterval(qmp, path, POLLING_INTERVAL_S, signal));
+  if (intervalFound !== POLLING_INTERVAL_S)
+    await answerOrNull(setPollingInterval(qmp, path, POLLING_INTERVAL_S, signal));
   return { path, deflatesOnOom: decodeDeflateOnOom(deflates) ?? false, intervalFound };
 }
 
-function setInterval(qmp: Qmp, path: string, seconds: number, signal: AbortSignal): Promise<unknown> {
+function setPollingInterval(qmp: Qmp, path: string, seconds: number, signal: AbortSignal): Promise<unknown> {
   const property = 'guest-stats-polling-interval';
   return qmp.execute('qom-set', { path, property, value: seconds }, { signal });
 }

@@ -5,6 +5,7 @@
 import { ConnectionKeeper } from '../../connection/keeper.js';
 import { unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
+import { NoticeQueue } from '../../control/notices.js';
 import type {
   Capabilities,
   Clock,
@@ -41,7 +42,6 @@ import {
   superseded,
   targetTooSlow,
 } from './errors.js';
-import { NoticeQueue } from '../../control/notices.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
 import { SharedLook } from './shared-look.js';
 import type { DomainSight, SightSource } from './sight.js';
