@@ -3,7 +3,8 @@
  * which needs memory gets it, and that a QEMU that stops or a daemon that dies leaves nobody small.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -32,22 +33,24 @@ describe('on a host of real QEMU guests', { concurrency: 1 }, () => {
   let folder: string;
   let guest: QemuGuest;
   let host: Host;
+  /** What is to be ended or removed, the newest first: also where the beginning fails half way. */
+  const ends: (() => Promise<void>)[] = [];
 
   before(async () => {
     if (skip !== false) return;
     folder = mkdtempSync(join(tmpdir(), 'selfballoon-qemu-'));
+    ends.unshift(() => rm(folder, { recursive: true }));
     const image = await makeQemuImage(requireReady(state).kernel, folder);
     guest = await QemuGuest.boot(image, { name: 'one', memoryMib: MEMORY_MIB, folder });
+    ends.unshift(() => guest.close());
     await fill('touched', TOUCHED_MIB);
     await guest.run('umount /touched');
     host = new Host([join(folder, '*.qmp')]);
+    ends.unshift(() => host.close());
   });
 
   after(async () => {
-    if (skip !== false) return;
-    await host.close();
-    await guest.close();
-    rmSync(folder, { recursive: true, force: true });
+    for (const end of ends) await end();
   });
 
   const test = (name: string, body: (t: TestContext) => Promise<void>): void => {
