@@ -3,19 +3,24 @@
  * daemon's own way out: looks at everybody first, and promises nothing that is not free.
  */
 import type { Config } from '../../config/index.js';
+import { heldBy } from '../../control/guest-state.js';
+import type { GuestId } from '../../control/reading.js';
 import { createStep, initialState } from '../../control/step.js';
 import { hostPolicy, type SelfshrinkMemory } from '../../policies/index.js';
 import { Loop } from '../../runtime/loop.js';
-import type { ReadModel } from '../../runtime/read-model.js';
+import { SelfballoonError } from '../../errors.js';
 import { addMillis, millis } from '../../units.js';
 import type { Place } from '../daemon/place.js';
 
-/** Guests are there within this, or whoever tells of them has a problem. */
-const LOOK_MAX = millis(10_000);
+/** Guests are there within this, also on a host that is short of everything, or whoever tells of them has a problem. */
+const LOOK_MAX = millis(30_000);
 /** As long nothing new must have come: then all are known. */
 const QUIET = millis(1_500);
 
-/** Returns a sentence that says what was done. `place` is that of a host, and is closed here. */
+/**
+ * Returns a sentence that says what was done. `place` is that of a host, and is closed here. Rejects with `SelfballoonError`
+ * `ETIMEDOUT` where a guest could not be seen in time: what was done for the others is in the message.
+ */
 export async function releaseHost(place: Place, config: Config, print: (text: string) => void): Promise<string> {
   const loop = new Loop<SelfshrinkMemory>({
     step: createStep(hostPolicy),
@@ -47,9 +52,9 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): 
   const until = addMillis(clock.now(), LOOK_MAX);
   for (let before = -1; clock.now() < until;) {
     await clock.sleepUntil(addMillis(clock.now(), QUIET), ending.signal);
-    const seen = countSeen(loop.readModel);
-    if (seen.all > 0 && seen.read === seen.all && seen.all === before) break;
-    before = seen.all;
+    const { all, unseen } = drivenIn(loop);
+    if (all > 0 && unseen.length === 0 && all === before) break;
+    before = all;
   }
   ending.abort();
   await running;
@@ -57,10 +62,22 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): 
   const told = loop.readModel.snapshot().guests.filter(({ reason }) => reason?.code === 'released').length;
   const failed = unreleased.length === 0 ? '' : `; not taken by ${unreleased.join(', ')}`;
   const who = told === 1 ? '1 guest was' : `${told} guests were`;
-  return `no daemon answers; ${who} told to take back what they may have and their host has free${failed}`;
+  const done = `no daemon answers; ${who} told to take back what they may have and their host has free${failed}`;
+  const { unseen } = drivenIn(loop);
+  if (unseen.length > 0) throw notSeen(unseen, done);
+  return done;
 }
 
-function countSeen(model: ReadModel): { readonly all: number; readonly read: number } {
-  const { guests } = model.snapshot();
-  return { all: guests.length, read: guests.filter(({ currentPages }) => currentPages !== null).length };
+/** Those that something could be given back to, and which of them have not been seen. One without a balloon has nothing of ours. */
+function drivenIn({ state }: Loop<SelfshrinkMemory>): { readonly all: number; readonly unseen: readonly GuestId[] } {
+  const driven = state.guests.list.filter(({ isDriven }) => isDriven);
+  const unseen = driven.filter((guest) => heldBy(guest) === null);
+  return { all: driven.length, unseen: unseen.map(({ guest }) => guest.id) };
 }
+
+const notSeen = (unseen: readonly GuestId[], done: string): SelfballoonError =>
+  new SelfballoonError({
+    code: 'ETIMEDOUT',
+    message: `what ${unseen.join(', ')} ${unseen.length === 1 ? 'holds' : 'hold'} could not be seen within ${LOOK_MAX / 1_000} s, so nothing was given back there; ${done}`,
+    advice: 'See with selfballoon doctor who does not answer, and run release again',
+  });

@@ -46,10 +46,14 @@ export class DomainWatch {
     return this.#record;
   }
 
-  /** Reads what there is and sets the watches up. Rejects with `XenstoreError` when the connection is lost. */
+  /**
+   * Reads what there is and sets the watches up. Rejects with `XenstoreError` when the connection is lost. What the guest itself has
+   * written is read first of all too: whoever hears of the guest must not take it for one that never reported. Where that fails it is
+   * read again with the event that each watch begins with.
+   */
   async begin(): Promise<void> {
-    await this.#readName();
-    await this.#readSizes();
+    const own = [this.#readUsed(), this.#readReport()].map((read) => isDoneOver(read));
+    await Promise.all([this.#readName(), this.#readSizes(), ...own]);
     await this.#watch(NODES.name, () => void this.#name.ask());
     await this.#watch(NODES.memory, (path) => {
       this.#onMemory(path);

@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Frame } from '../../../src/xenstore/codec.js';
+import { emptyRecord } from '../../../src/hypervisors/xen-host/domain-record.js';
+import { DomainWatch } from '../../../src/hypervisors/xen-host/domain-watch.js';
 import { isDoneOver, PacedRead } from '../../../src/hypervisors/xen-host/paced-read.js';
 import { VirtualClock } from '../../../src/sim/index.js';
 import { millis } from '../../../src/units.js';
 import { XenstoreError, type XenstoreCode } from '../../../src/xenstore/errors.js';
+import type { Xenstore } from '../../../src/xenstore/index.js';
 import { REPORT, reportText, Rig } from './support/rig.js';
 import { ONE, openTwo, TWO } from './support/two-domains.js';
 
@@ -25,6 +28,27 @@ describe('a guest’s report', () => {
     await rig.settle();
     const { committed } = await rig.reading(ONE);
     assert.deepEqual(committed, { known: true, value: 10_000, at: 5_000 });
+  });
+
+  it('is known when the guest is told of, before any watch has said a word', async () => {
+    const nodes = new Map([
+      [`${HOME}/name`, 'one'],
+      [`${HOME}/${REPORT}`, reportText(1)],
+      [`${HOME}/memory/meminfo`, '4000'],
+    ]);
+    const store = {
+      readText: (path: string) => Promise.resolve(nodes.get(path) ?? ''),
+      watch: () => Promise.resolve(() => Promise.resolve()),
+    } as unknown as Xenstore;
+    const watch = new DomainWatch({
+      store,
+      clock: new VirtualClock(),
+      record: emptyRecord(1),
+      onRecord: () => undefined,
+    });
+    await watch.begin();
+    assert.equal(watch.record.reported?.report.beat, 1);
+    assert.ok(watch.record.used.known);
   });
 
   it('that is removed, with its folder too, is reported no more', async (test) => {

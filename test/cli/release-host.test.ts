@@ -1,0 +1,105 @@
+/** Protects giving back without a daemon: a guest that nobody could see is named and makes the command fail, and the others get theirs. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { releaseHost } from '../../src/cli/commands/release-host.js';
+import type { Place } from '../../src/cli/daemon/place.js';
+import { NO_LIMITS } from '../../src/control/limits.js';
+import type { Capabilities, GuestNotice, Hypervisor } from '../../src/control/ports.js';
+import { NOTHING_KNOWN } from '../../src/control/reading.js';
+import { knownAt } from '../../src/control/signal.js';
+import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
+import { HypervisorError, SelfballoonError } from '../../src/errors.js';
+import { VirtualClock } from '../../src/sim/index.js';
+import { millis, pages } from '../../src/units.js';
+import { loadText } from '../config/temporary-file.js';
+
+const CAN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
+const GUESTS = { 'test/answers': CAN, 'test/silent': CAN, 'test/bare': { ...CAN, canSetTarget: false } };
+
+class FakeHost implements Hypervisor {
+  readonly kind = 'test';
+  readonly description = 'a host with guests that cannot all be seen';
+  readonly targets: string[] = [];
+  constructor(
+    readonly clock: VirtualClock,
+    readonly guests: readonly (keyof typeof GUESTS)[],
+  ) {}
+
+  async *watchGuests(signal: AbortSignal): AsyncGenerator<GuestNotice> {
+    for (const id of this.guests) {
+      const guest = { id, name: id.slice(5), capabilities: GUESTS[id], pool: 'test', limits: NO_LIMITS };
+      yield { kind: 'guest-came', guest };
+    }
+    await new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
+  }
+
+  read: Hypervisor['read'] = (guests, report) => {
+    const at = this.clock.now();
+    const size = (count: number) => knownAt(pages(count), at);
+    report({
+      kind: 'host-reading',
+      host: { pool: 'test', at, total: size(1e6), free: size(5e5), reserve: pages(0) },
+    });
+    for (const guest of guests) {
+      const { reading } = { reading: { ...NOTHING_KNOWN, at } };
+      if (guest === 'test/bare') report({ kind: 'reading', guest, reading });
+      else if (guest === 'test/silent') {
+        const error = new HypervisorError({ code: 'ETIMEDOUT', guest, message: 'it does not answer' });
+        report({ kind: 'reading-failed', guest, error });
+      } else {
+        const sizes = { current: size(1_000), maximum: size(4_000), committed: size(500) };
+        report({ kind: 'reading', guest, reading: { ...reading, ...sizes } });
+      }
+    }
+    return Promise.resolve();
+  };
+
+  setTarget: Hypervisor['setTarget'] = (guest, target) => {
+    this.targets.push(`${guest} ${target}`);
+    return Promise.resolve();
+  };
+
+  shrinkOverflow: Hypervisor['shrinkOverflow'] = () => Promise.reject(new Error('there is none'));
+  close: Hypervisor['close'] = () => Promise.resolve();
+}
+
+describe('giving back where no daemon runs', () => {
+  const releaseOf = async (
+    test: { readonly after: (end: () => void) => void },
+    guests: readonly (keyof typeof GUESTS)[],
+  ) => {
+    const clock = new VirtualClock();
+    const host = new FakeHost(clock, guests);
+    const { config } = await loadText(test as never, '');
+    const place: Place = {
+      clock,
+      hypervisors: [host],
+      hasFrontswap: false,
+      tunables: { ...DEFAULT_TUNABLES },
+      isSimulated: false,
+      keepTime: null,
+      close: () => host.close(),
+    };
+    const work = releaseHost(place, config, () => undefined).catch((error: unknown) => error);
+    await clock.advanceTo(millis(60_000));
+    return { host, result: await work };
+  };
+
+  it('fails where a guest could not be seen, names it, and gives back to the others', async (test) => {
+    const { host, result } = await releaseOf(test, ['test/answers', 'test/silent']);
+    assert.ok(result instanceof SelfballoonError);
+    assert.equal(result.code, 'ETIMEDOUT');
+    assert.match(result.message, /what test\/silent holds could not be seen.*1 guest was told/);
+    assert.deepEqual(host.targets, ['test/answers 4000']);
+  });
+
+  it('does not wait for one without a balloon, which has nothing of ours', async (test) => {
+    const { host, result } = await releaseOf(test, ['test/answers', 'test/bare']);
+    assert.match(String(result), /^no daemon answers; 1 guest was told/);
+    assert.deepEqual(host.targets, ['test/answers 4000']);
+  });
+});
