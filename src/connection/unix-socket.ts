@@ -1,0 +1,144 @@
+/**
+ * A connection over a unix socket on this machine. It carries bytes, and knows neither who is at the other end nor what is said: the
+ * words for what goes wrong are given by whoever does.
+ */
+import { createConnection, type Socket } from 'node:net';
+
+/** What went wrong, in the words of whoever knows what the socket leads to. */
+export interface SocketErrors<Failure extends Error> {
+  /** No connection came about, because of `cause`. */
+  readonly notConnected: (path: string, cause: unknown) => Failure;
+  /** No connection had come about when `reason` ended the wait. */
+  readonly tooLate: (path: string, reason: unknown) => Failure;
+  /** The other side ended it. `cause` is null where it did so in order. */
+  readonly lost: (path: string, cause: unknown) => Failure;
+}
+
+export interface SocketListener<Failure extends Error> {
+  /** Bytes came, in whatever pieces. Their memory is used again when the call is over. */
+  readonly onBytes: (chunk: Uint8Array) => void;
+  /** The connection has ended, and not because `close` was called. Called at most once. */
+  readonly onLost: (why: Failure) => void;
+}
+
+export interface ByteStream<Failure extends Error> {
+  /** For messages: the path of the socket. */
+  readonly description: string;
+  /** Bytes that were sent and that the kernel has not taken yet. */
+  readonly unsentBytes: number;
+  /** Begins to receive. Called once; until then nothing that comes is lost. */
+  start(listener: SocketListener<Failure>): void;
+  /** Receives nothing more until `resume`; what comes meanwhile waits with whoever sends it. */
+  pause(): void;
+  resume(): void;
+  /** Sends these bytes, after those before them. What is sent in one turn of the event loop goes out in one write. */
+  send(bytes: Buffer): void;
+  /** Ends the connection. It may be called again. */
+  close(): Promise<void>;
+}
+
+/** Connects to the socket at `path`. Rejects with what `errors` makes: also when `signal` is aborted before there is a connection. */
+export async function connectUnixSocket<Failure extends Error>(
+  path: string,
+  signal: AbortSignal,
+  errors: SocketErrors<Failure>,
+): Promise<ByteStream<Failure>> {
+  const socket = createConnection({ path });
+  try {
+    await connected(socket, signal, {
+      tooLate: () => errors.tooLate(path, signal.reason),
+      notConnected: (cause) => errors.notConnected(path, cause),
+    });
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  return new UnixSocket(path, socket, (cause) => errors.lost(path, cause));
+}
+
+interface Refusals {
+  readonly tooLate: () => Error;
+  readonly notConnected: (cause: unknown) => Error;
+}
+
+function connected(socket: Socket, signal: AbortSignal, { tooLate, notConnected }: Refusals): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(tooLate());
+    };
+    const onError = (error: Error): void => {
+      signal.removeEventListener('abort', onAbort);
+      reject(notConnected(error));
+    };
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', onError);
+      resolve();
+    });
+  });
+}
+
+class UnixSocket<Failure extends Error> implements ByteStream<Failure> {
+  readonly description: string;
+  readonly #socket: Socket;
+  readonly #lost: (cause: unknown) => Failure;
+  readonly #gone: Promise<void>;
+  #isClosing = false;
+  #isGathering = false;
+  #error: unknown = null;
+
+  constructor(path: string, socket: Socket, lost: (cause: unknown) => Failure) {
+    this.description = path;
+    this.#socket = socket;
+    this.#lost = lost;
+    // The reason is told with the end that follows it.
+    socket.on('error', (error) => (this.#error = error));
+    // One that says no more may not read any more either, and what is left to send would hold the socket open for ever.
+    socket.on('end', () => socket.destroy());
+    this.#gone = new Promise((resolve) => {
+      socket.once('close', () => {
+        resolve();
+      });
+    });
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  start({ onBytes, onLost }: SocketListener<Failure>): void {
+    this.#socket.on('data', onBytes);
+    void this.#gone.then(() => {
+      if (!this.#isClosing) onLost(this.#lost(this.#error));
+    });
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  send(bytes: Buffer): void {
+    if (!this.#isGathering) {
+      this.#isGathering = true;
+      this.#socket.cork();
+      process.nextTick(() => {
+        this.#isGathering = false;
+        this.#socket.uncork();
+      });
+    }
+    this.#socket.write(bytes);
+  }
+
+  close(): Promise<void> {
+    this.#isClosing = true;
+    this.#socket.destroy();
+    return this.#gone;
+  }
+}
