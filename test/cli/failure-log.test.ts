@@ -15,7 +15,8 @@ import { hostPolicy, selfPolicy, type SelfshrinkMemory } from '../../src/policie
 import { Loop, type LoopParts } from '../../src/runtime/loop.js';
 import { VirtualClock } from '../../src/sim/index.js';
 import { millis } from '../../src/units.js';
-import { REPORT, reportText, Rig as XenRig } from '../hypervisors/xen-host/support/rig.js';
+import { REPORT, Rig as XenRig } from '../hypervisors/xen-host/support/rig.js';
+import { reportText } from '../support/report-text.js';
 import { FakeHypervisor, fakeGuest, type FakeGuest } from '../support/fake-hypervisor.js';
 
 type Behaviour = FakeGuest['behaviour'];

@@ -2,10 +2,9 @@
  * What is known of one domain from its folder in xenstore, and how a reading is made of it and of what Xen says. What the guest
  * wrote is a hint: it changes what this guest is thought to need, and never what it is thought to hold.
  */
-import type { Alarm } from '../../control/alarm.js';
 import { NOTHING_KNOWN, type Reading } from '../../control/reading.js';
 import { NOT_REPORTED, stamp, unknown, type Field, type Signal } from '../../control/signal.js';
-import type { Report } from '../../signals/report.js';
+import { NO_REPORTS, signalsOf, type GuestReports, type Reported } from '../../signals/reported-guest.js';
 import {
   addPages,
   kibToPagesDown,
@@ -18,13 +17,8 @@ import {
 } from '../../units.js';
 import type { DomainSight } from './sight.js';
 
-export interface Reported {
-  readonly at: Millis;
-  readonly report: Report;
-}
-
 /** A domain as its folder says it is. Replaced as a whole when something changes. */
-export interface DomainRecord {
+export interface DomainRecord extends GuestReports {
   readonly domid: number;
   readonly name: string;
   /** What it was last told to hold, by whoever told it. */
@@ -34,10 +28,6 @@ export interface DomainRecord {
   readonly dynamicMax: string | null;
   /** The one number of Qubes' guests. */
   readonly used: Signal<Pages>;
-  /** The last report that was understood; null = none yet. */
-  readonly reported: Reported | null;
-  /** Why the last report was not understood; null = it was. */
-  readonly refusal: string | null;
 }
 
 export const emptyRecord = (domid: number): DomainRecord => ({
@@ -48,46 +38,8 @@ export const emptyRecord = (domid: number): DomainRecord => ({
   dynamicMin: null,
   dynamicMax: null,
   used: NOT_REPORTED,
-  reported: null,
-  refusal: null,
+  ...NO_REPORTS,
 });
-
-/** A report came. One that was seen already stays as old as it was. */
-export function withReport(record: DomainRecord, report: Field<Report>, at: Millis): DomainRecord {
-  if (!report.known) return { ...record, refusal: report.detail };
-  if (record.reported?.report.beat === report.value.beat) return { ...record, refusal: null };
-  return { ...record, reported: { at, report: report.value }, refusal: null };
-}
-
-/** The alarm that `after` tells and `before` did not. Alarms from before we came are old. */
-export function newAlarm(before: DomainRecord, after: DomainRecord): Alarm | null {
-  if (before.reported === null) return null;
-  if (after.reported === null) return silence(before.reported.at);
-  const { alarm, fields, beat } = after.reported.report;
-  const { report: last } = before.reported;
-  // A reporter that was started again counts from the beginning.
-  const toldBefore = beat < last.beat ? 0 : (last.alarm?.count ?? 0);
-  if (alarm === null || alarm.count === toldBefore) return null;
-  const valueOf = (field: Field<Pages>): Pages | null => (field.known ? field.value : null);
-  return {
-    cause: alarm.cause,
-    at: after.reported.at,
-    availablePages: valueOf(fields.available),
-    totalPages: valueOf(fields.total),
-  };
-}
-
-/** Nobody who reports every second is silent for so long, but in a guest that gets no CPU or no memory. */
-const SILENT_AFTER = millis(30_000);
-
-const silence = (at: Millis): Alarm => ({ cause: 'silent', at, availablePages: null, totalPages: null });
-
-/**
- * The alarm of a guest whose last report is from long before `now`; null while it is not. What nobody listened to was no silence:
- * it begins at `listeningFrom` at the earliest.
- */
-export const silenceOf = ({ reported }: DomainRecord, now: Millis, listeningFrom: Millis): Alarm | null =>
-  reported !== null && now - Math.max(reported.at, listeningFrom) > SILENT_AFTER ? silence(now) : null;
 
 /** One reading: what it holds by Xen's word, what it needs by its own. */
 export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis): Reading {
@@ -100,32 +52,8 @@ export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis):
   };
   const { reported, refusal } = record;
   const refused = refusal === null ? {} : { refusal };
-  if (reported === null) {
-    const needed = refusal === null ? NOT_REPORTED : unknown('malformed', refusal);
-    return { ...NOTHING_KNOWN, ...sizes, ...refused, at, total: needed, committed: needed };
-  }
-  const { fields } = reported.report;
-  const told = <T>(field: Field<T>): Signal<T> => stamp(field, reported.at);
-  const total = totalNow(reported, held);
-  return {
-    ...NOTHING_KNOWN,
-    ...sizes,
-    ...refused,
-    at,
-    total,
-    free: within(told(fields.free), total),
-    available: within(told(fields.available), total),
-    cached: told(fields.cached),
-    committed: told(fields.committed),
-    reserve: told(fields.reserve),
-    maxPfn: told(fields.maxPfn),
-    swapTotal: told(fields.swapTotal),
-    swapUsed: told(fields.swapUsed),
-    refaults: told(fields.refaults),
-    majorFaults: told(fields.majorFaults),
-    oomKills: told(fields.oomKills),
-    pressure: told(fields.pressure),
-  };
+  const said = signalsOf(record, reported === null ? undefined : totalNow(reported, held));
+  return { ...NOTHING_KNOWN, ...said, ...sizes, ...refused, at };
 }
 
 /** Qubes' guests write on change only, and a quiet one for hours not at all; after this its size has long settled anyway. */
@@ -142,10 +70,6 @@ function maximumOf({ staticMax }: DomainRecord, { maximum }: DomainSight): Field
   const limit = kibToPagesDown(maximum);
   return { known: true, value: staticMax.known ? minPages(staticMax.value, limit) : limit };
 }
-
-/** What was free in a larger guest a moment ago: no more of it is now than the guest has. */
-const within = (part: Signal<Pages>, total: Signal<Pages>): Signal<Pages> =>
-  part.known && total.known ? { ...part, value: minPages(part.value, total.value) } : part;
 
 /** A kernel keeps some of what its balloon driver counts for itself: its page array and more. Beyond this part it is a lie. */
 const HIDDEN_PART_MAX = 4;

@@ -4,11 +4,11 @@
  */
 import type { Clock } from '../../control/ports.js';
 import { stamp, unknown } from '../../control/signal.js';
-import { parseReport, REPORT_LENGTH_MAX } from '../../signals/report.js';
+import { NO_REPORTS, withReport } from '../../signals/reported-guest.js';
 import type { Millis } from '../../units.js';
 import { XenstoreError, type Unwatch, type WatchEvent, type Xenstore } from '../../xenstore/index.js';
 import { homeOf, NODES, parseSize } from './codec.js';
-import { withReport, type DomainRecord } from './domain-record.js';
+import type { DomainRecord } from './domain-record.js';
 import { isDoneOver, PacedRead } from './paced-read.js';
 
 export interface DomainWatchOptions {
@@ -138,8 +138,7 @@ export class DomainWatch {
   async #readReport(): Promise<void> {
     const at = this.#now();
     const text = await this.#reportText();
-    if (text === null) this.#take({ reported: null, refusal: null });
-    else this.#take(withReport(this.#record, text.length > REPORT_LENGTH_MAX ? TOO_LONG : parseReport(text), at));
+    this.#take(text === null ? NO_REPORTS : withReport(this.#record, text, at));
   }
 
   /** Bytes that are no text are a report that says nothing; the guest has not taken its report away. */
@@ -161,7 +160,6 @@ export class DomainWatch {
 
 /** What xenstored, or our own check of the text, says of a node that says nothing. */
 const NOT_THERE = new Set(['ENOENT', 'EACCES', 'EINVAL']);
-const TOO_LONG = unknown('malformed', `the report is longer than ${REPORT_LENGTH_MAX} characters`);
 
 const sizeIn = (node: string, text: string | null) =>
   text === null ? unknown('not-reported', `there is no ${node}`) : parseSize(node, text);

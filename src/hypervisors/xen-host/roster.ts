@@ -6,11 +6,12 @@ import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
+import { newAlarm, silenceOf } from '../../signals/reported-guest.js';
 import { millis, type Millis } from '../../units.js';
 import type { Xenstore } from '../../xenstore/index.js';
 import { DOMAINS, limitsOf, parseDomid } from './codec.js';
 import { DomainWatch } from './domain-watch.js';
-import { emptyRecord, newAlarm, silenceOf, type DomainRecord } from './domain-record.js';
+import { emptyRecord, type DomainRecord } from './domain-record.js';
 import { isDoneOver, PacedRead } from './paced-read.js';
 
 export const KIND = 'xen-host';

@@ -6,19 +6,13 @@ import { believable } from '../../../src/control/believe.js';
 import type { Reading } from '../../../src/control/reading.js';
 import { known } from '../../../src/control/signal.js';
 import { DEFAULT_TUNABLES } from '../../../src/control/tunables.js';
-import {
-  emptyRecord,
-  newAlarm,
-  readingOf,
-  withReport,
-  type DomainRecord,
-} from '../../../src/hypervisors/xen-host/domain-record.js';
+import { emptyRecord, readingOf, type DomainRecord } from '../../../src/hypervisors/xen-host/domain-record.js';
 import type { DomainSight } from '../../../src/hypervisors/xen-host/sight.js';
 import { hostPolicy, selfballoonStep } from '../../../src/policies/index.js';
-import { parseReport } from '../../../src/signals/report.js';
+import { withReport } from '../../../src/signals/reported-guest.js';
 import { kib, kibToPagesDown, millis, NO_PAGES, pages, type Pages } from '../../../src/units.js';
 import { useSeed } from '../../support/seed.js';
-import { reportText } from './support/rig.js';
+import { reportText } from '../../support/report-text.js';
 
 useSeed();
 
@@ -26,7 +20,7 @@ const AT = millis(10_000);
 const SEEN: DomainSight = { domid: 1, held: kib(262_144), maximum: kib(263_168), isDying: false };
 const RECORD: DomainRecord = { ...emptyRecord(1), name: 'one', staticMax: known(pages(131_072)) };
 
-const reported = (text: string, at = AT, record = RECORD): DomainRecord => withReport(record, parseReport(text), at);
+const reported = (text: string, at = AT, record = RECORD): DomainRecord => withReport(record, text, at);
 const read = (record: DomainRecord, sight: Partial<DomainSight> = {}, at = AT): Reading =>
   readingOf(record, { ...SEEN, ...sight }, at);
 const valueOf = (signal: { readonly known: boolean }): unknown => ('value' in signal ? signal.value : null);
@@ -243,48 +237,5 @@ describe('a lie in a report', () => {
         if (wish.kind === 'resize') assert.ok(wish.target >= 0 && Number.isSafeInteger(wish.target));
       }),
     );
-  });
-});
-
-describe('an alarm', () => {
-  const told = (before: DomainRecord, after: DomainRecord): unknown => newAlarm(before, after)?.cause ?? null;
-
-  it('is told once, when the guest has counted one more', () => {
-    const quiet = reported(reportText(1));
-    const alarmed = reported(reportText(2, { alarms: 1, alarm: 'stalled' }), millis(11_000), quiet);
-    assert.deepEqual(newAlarm(quiet, alarmed), {
-      cause: 'stalled',
-      at: 11_000,
-      availablePages: 40_000,
-      totalPages: 60_000,
-    });
-    const repeated = reported(reportText(3, { alarms: 1, alarm: 'stalled' }), millis(12_000), alarmed);
-    assert.equal(newAlarm(alarmed, repeated), null);
-    const again = reported(reportText(4, { alarms: 2, alarm: 'low' }), millis(13_000), repeated);
-    assert.equal(told(repeated, again), 'low');
-  });
-
-  it('from before anybody listened is old', () => {
-    assert.equal(told(RECORD, reported(reportText(9, { alarms: 5, alarm: 'low' }))), null);
-  });
-
-  it('of a reporter that was started again counts from the beginning', () => {
-    const before = reported(reportText(500, { alarms: 1, alarm: 'low' }));
-    const restarted = reported(reportText(1), AT, before);
-    assert.equal(told(before, restarted), null);
-    assert.equal(told(restarted, reported(reportText(2, { alarms: 1, alarm: 'stalled' }), AT, restarted)), 'stalled');
-    assert.equal(told(before, reported(reportText(2, { alarms: 1, alarm: 'stalled' }), AT, before)), 'stalled');
-  });
-
-  it('without numbers that make sense is an alarm all the same', () => {
-    const quiet = reported(reportText(1));
-    const text = reportText(2, { alarms: 1, alarm: 'low', available: -1, total: 'x' });
-    const alarm = newAlarm(quiet, reported(text, AT, quiet));
-    assert.deepEqual([alarm?.availablePages, alarm?.totalPages], [null, null]);
-  });
-
-  it('of a cause that nobody knows is none', () => {
-    const quiet = reported(reportText(1));
-    assert.equal(told(quiet, reported(reportText(2, { alarms: 1, alarm: 'bored' }), AT, quiet)), null);
   });
 });

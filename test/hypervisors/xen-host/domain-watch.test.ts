@@ -9,7 +9,8 @@ import { VirtualClock } from '../../../src/sim/index.js';
 import { millis } from '../../../src/units.js';
 import { XenstoreError, type XenstoreCode } from '../../../src/xenstore/errors.js';
 import type { Xenstore } from '../../../src/xenstore/index.js';
-import { REPORT, reportText, Rig } from './support/rig.js';
+import { reportText } from '../../support/report-text.js';
+import { REPORT, Rig } from './support/rig.js';
 import { ONE, openTwo, TWO } from './support/two-domains.js';
 
 const HOME = '/local/domain/1';

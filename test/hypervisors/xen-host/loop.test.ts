@@ -12,7 +12,8 @@ import { hostPolicy, type SelfshrinkMemory } from '../../../src/policies/index.j
 import { Loop } from '../../../src/runtime/loop.js';
 import { addMillis, millis } from '../../../src/units.js';
 import type { FakeXen } from './support/fake-xen.js';
-import { NEVER, REPORT, reportText, Rig } from './support/rig.js';
+import { reportText } from '../../support/report-text.js';
+import { NEVER, REPORT, Rig } from './support/rig.js';
 
 const MIB = 1_024;
 const HIDDEN_KIB = 16 * MIB;

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { known, knownAt } from '../../../src/control/signal.js';
-import { emptyRecord, readingOf, silenceOf, withReport } from '../../../src/hypervisors/xen-host/domain-record.js';
-import { parseReport } from '../../../src/signals/report.js';
+import { emptyRecord, readingOf } from '../../../src/hypervisors/xen-host/domain-record.js';
 import { kib, millis, pages } from '../../../src/units.js';
-import { REPORT, reportText, type Rig } from './support/rig.js';
+import { reportText } from '../../support/report-text.js';
+import { REPORT, type Rig } from './support/rig.js';
 import { ONE, openTwo, TWO } from './support/two-domains.js';
 
 const silent = (rig: Rig): readonly string[] =>
@@ -66,18 +66,6 @@ describe('a guest that reports no more', () => {
     assert.equal(silent(rig).length, 1);
     const at = Number(silent(rig)[0]?.split(' ').at(-1));
     assert.ok(at > 130_000 && at <= 140_000, `${at} ms`);
-  });
-});
-
-describe('silence', () => {
-  const record = withReport(emptyRecord(1), parseReport(reportText(1)), millis(10_000));
-
-  it('begins with the last report, or when somebody began to listen', () => {
-    const isSilent = (now: number, listeningFrom: number): boolean =>
-      silenceOf(record, millis(now), millis(listeningFrom)) !== null;
-    assert.deepEqual([isSilent(40_000, 0), isSilent(40_001, 0)], [false, true]);
-    assert.deepEqual([isSilent(80_000, 50_000), isSilent(80_001, 50_000)], [false, true]);
-    assert.equal(silenceOf(emptyRecord(1), millis(1e9), millis(0)), null);
   });
 });
 

@@ -151,24 +151,4 @@ export class Rig {
   }
 }
 
-/** A report as a reporter in a guest writes it: sizes in KiB. */
-export const reportText = (beat: number, more: Readonly<Record<string, unknown>> = {}): string =>
-  JSON.stringify({
-    v: 1,
-    beat,
-    current: 262_144,
-    total: 240_000,
-    free: 100_000,
-    available: 160_000,
-    cached: 60_000,
-    committed: 80_000,
-    reserve: 8_000,
-    maxPfn: 131_072,
-    swapTotal: 524_288,
-    swapUsed: 0,
-    some: 0,
-    full: 0,
-    ...more,
-  });
-
 export const REPORT = 'data/selfballoon/report';
