@@ -20,6 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   control: ['units.ts', 'errors.ts'],
   posix: ['errors.ts'],
   connection: ['control', 'units.ts', 'errors.ts'],
+  'agent-port': ['connection', 'control', 'signals', 'units.ts', 'errors.ts'],
   signals: ['control', 'posix', 'units.ts', 'errors.ts'],
   xenstore: ['connection', 'control', 'posix', 'units.ts', 'errors.ts'],
   qmp: ['connection', 'control/ports.ts', 'units.ts', 'errors.ts'],
@@ -35,6 +36,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   config: ['control', 'units.ts', 'errors.ts'],
   server: ['control', 'runtime/read-model.ts', 'runtime/commands.ts', 'units.ts', 'errors.ts'],
   cli: [
+    'agent-port',
     'config',
     'connection',
     'control',

@@ -15,6 +15,9 @@ export const REPORT_VERSION = 1;
 export const REPORT_LENGTH_MAX = 2_048;
 
 const FILE = 'the report';
+export const TOO_LONG = malformed(FILE, `longer than ${REPORT_LENGTH_MAX} characters`);
+/** What a reporter that ends in order says last, where there is no report that it could take away. To the letter. */
+export const LAST_WORD = `{"v":${REPORT_VERSION},"ends":true}`;
 /** Page counts, written in KiB. */
 export const REPORTED_SIZES = [
   'current',
@@ -74,7 +77,7 @@ export function formatReport({ signals, beat, alarm }: Reportable): string {
 
 /** Reads a report. `malformed` as a whole when it is not one; each field by itself otherwise. Never throws. */
 export function parseReport(text: string): Field<Report> {
-  if (text.length > REPORT_LENGTH_MAX) return malformed(FILE, `longer than ${REPORT_LENGTH_MAX} characters`);
+  if (text.length > REPORT_LENGTH_MAX) return TOO_LONG;
   const found = parseObject(text);
   if (found === null) return malformed(FILE, `${quote(text)} is not an object of JSON`);
   const version = found.get('v');
@@ -84,6 +87,9 @@ export function parseReport(text: string): Field<Report> {
   if (!beat.known) return beat;
   return known({ fields: fieldsIn(found), beat: beat.value, alarm: alarmIn(found) });
 }
+
+/** Whether it is the last word of a reporter. */
+export const isLastWord = (text: string): boolean => text.trim() === LAST_WORD;
 
 /** Foreign JSON, for a message. Not by `String`: an object can bring a `toString` of its own that is no function. */
 const shown = (value: unknown): string => (value === undefined ? quote('nothing') : quote(JSON.stringify(value)));
