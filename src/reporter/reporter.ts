@@ -40,7 +40,9 @@ export class Reporter {
   #told: { readonly at: Millis; readonly signals: Signals } | null = null;
   /** From one look to the next, as long as reports get through. */
   #lookPause = PAUSE_MIN;
-  #failures = 0;
+  /** After a report that did not get through. */
+  #retryPause = PAUSE_MIN;
+  #isStuck = false;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -82,19 +84,21 @@ export class Reporter {
   }
 
   #gotThrough(): void {
-    if (this.#failures > 0) this.#options.tell('reports get through again');
-    this.#failures = 0;
+    if (this.#isStuck) this.#options.tell('reports get through again');
+    this.#isStuck = false;
+    this.#retryPause = PAUSE_MIN;
   }
 
   #gotStuck(why: string): void {
-    if (this.#failures === 0) this.#options.tell(`reports do not get through: ${why}. Trying again`);
-    this.#failures += 1;
+    if (!this.#isStuck) this.#options.tell(`reports do not get through: ${why}. Trying again`);
+    this.#isStuck = true;
+    this.#retryPause = minMillis(millis(this.#retryPause * 2), RETRY_MAX);
     this.#told = null;
   }
 
   /** After a look that began at `startedAt`. A report that got through is repeated in time, however long the pause. */
   #nextLook(startedAt: Millis): Millis {
-    if (this.#told === null) return addMillis(startedAt, minMillis(millis(PAUSE_MIN * 2 ** this.#failures), RETRY_MAX));
+    if (this.#told === null) return addMillis(startedAt, this.#retryPause);
     return minMillis(addMillis(startedAt, this.#lookPause), addMillis(this.#told.at, BEAT));
   }
 

@@ -145,6 +145,17 @@ describe('a guest’s reporter', () => {
     assert.ok(total?.known === true && total.value === 7);
   });
 
+  it('goes on trying after thousands of failures: the pause is a number also then', async () => {
+    const rig = new Rig();
+    rig.isBroken = true;
+    await rig.to(6 * 3_600_000);
+    rig.isBroken = false;
+    await rig.to(6 * 3_600_000 + 10_000);
+    await rig.end();
+    assert.ok(rig.looks.length > 2_000);
+    assert.equal(rig.told.at(-1), 'reports get through again');
+  });
+
   it('ends when it is told to, in the middle of a rest', async () => {
     const rig = new Rig();
     await rig.to(50);
