@@ -1,6 +1,6 @@
 /**
  * Tells the host how a guest is: on change, at once at an alarm, and once a second to show that somebody is there; never more
- * often than ten times a second. It looks as often only while things change, and less and less often, down to once a second,
+ * often than ten times a second, and ten times more for alarms. It looks as often only while things change, and less and less often, down to once a second,
  * while they do not: what cannot wait comes as an alarm. It does not know where its readings come from nor how a report
  * travels, and decides nothing about memory.
  */
@@ -20,9 +20,11 @@ export interface ReporterOptions {
   readonly clock: Clock;
   /** Told when reports do not get through, and when they do again. */
   readonly tell: (message: string) => void;
+  /** The longest pause after a report that did not get through. Default 10 s. */
+  readonly retryMax?: Millis;
 }
 
-/** Ten reports a second at most, and ten looks. */
+/** Ten reports a second at most, and ten looks; an alarm waits for the one before it only, and not for a report that was none. */
 const PAUSE_MIN = millis(100);
 /** A report is repeated after this although nothing has changed: the host must tell silence from quiet. */
 const BEAT = millis(1_000);
@@ -37,6 +39,7 @@ export class Reporter {
   #alarm: Report['alarm'] = null;
   #isAlarmed = false;
   #wake: (() => void) | null = null;
+  #alarmToldAt: Millis | null = null;
   #told: { readonly at: Millis; readonly signals: Signals } | null = null;
   /** From one look to the next, as long as reports get through. */
   #lookPause = PAUSE_MIN;
@@ -71,6 +74,7 @@ export class Reporter {
     const isNews = told === null || this.#isAlarmed || hasChanged(told.signals, signals);
     this.#lookPause = isNews ? PAUSE_MIN : minMillis(millis(this.#lookPause * QUIET_FACTOR), BEAT);
     if (!isNews && now - told.at < BEAT) return;
+    if (this.#isAlarmed) this.#alarmToldAt = now;
     this.#isAlarmed = false;
     this.#beat += 1;
     const text = formatReport({ signals, beat: this.#beat, alarm: this.#alarm });
@@ -92,7 +96,7 @@ export class Reporter {
   #gotStuck(why: string): void {
     if (!this.#isStuck) this.#options.tell(`reports do not get through: ${why}. Trying again`);
     this.#isStuck = true;
-    this.#retryPause = minMillis(millis(this.#retryPause * 2), RETRY_MAX);
+    this.#retryPause = minMillis(millis(this.#retryPause * 2), this.#options.retryMax ?? RETRY_MAX);
     this.#told = null;
   }
 
@@ -102,7 +106,7 @@ export class Reporter {
     return minMillis(addMillis(startedAt, this.#lookPause), addMillis(this.#told.at, BEAT));
   }
 
-  /** An alarm ends a rest, but not the least pause between two reports. */
+  /** An alarm ends a rest, but not the least pause between two alarms. */
   async #rest(until: Millis, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const rest = new AbortController();
@@ -115,7 +119,7 @@ export class Reporter {
     if (!this.#isAlarmed && !signal.aborted) await clock.sleepUntil(until, rest.signal);
     signal.removeEventListener('abort', wake);
     this.#wake = null;
-    const last = this.#told?.at ?? clock.now();
-    if (this.#isAlarmed) await clock.sleepUntil(minMillis(until, addMillis(last, PAUSE_MIN)), signal);
+    if (!this.#isAlarmed || this.#alarmToldAt === null) return;
+    await clock.sleepUntil(minMillis(until, addMillis(this.#alarmToldAt, PAUSE_MIN)), signal);
   }
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NOTHING_KNOWN, type Signals } from '../../src/control/reading.js';
 import { knownAt } from '../../src/control/signal.js';
-import { Reporter } from '../../src/reporter/reporter.js';
+import { Reporter, type ReporterOptions } from '../../src/reporter/reporter.js';
 import { parseReport, type Report } from '../../src/signals/report.js';
 import { VirtualClock } from '../../src/sim/index.js';
 import { millis, pages } from '../../src/units.js';
@@ -19,12 +19,13 @@ class Rig {
   total = 100_000;
   isBroken = false;
 
-  constructor() {
+  constructor(options: Partial<ReporterOptions> = {}) {
     this.reporter = new Reporter({
       clock: this.clock,
       read: () => this.#look(),
       publish: (text) => this.#publish(text),
       tell: (message) => this.told.push(message),
+      ...options,
     });
     this.#running = this.reporter.run(this.#ending.signal);
   }
@@ -96,20 +97,48 @@ describe('a guest’s reporter', () => {
     assert.deepEqual(rig.times(), [0, 300]);
   });
 
-  it('reports at most ten times a second, however fast things change', async () => {
+  it('reports an alarm at once also right behind a report that was none, and the next alarm 100 ms later', async () => {
     const rig = new Rig();
+    await rig.to(3);
+    rig.reporter.alarm('stalled');
+    await rig.to(4);
+    rig.reporter.alarm('low');
+    await rig.to(150);
+    await rig.end();
+    assert.deepEqual(rig.times(), [0, 3, 103]);
+    assert.deepEqual(
+      rig.published.map(({ report }) => report.alarm?.count ?? 0),
+      [0, 1, 2],
+    );
+  });
+
+  it('tries as often with alarms as without when nothing gets through', async () => {
+    const rig = new Rig();
+    rig.isBroken = true;
     for (let at = 0; at <= 5_000; at += 10) {
-      rig.total += 1_000;
       rig.reporter.alarm('low');
       await rig.to(at);
     }
     await rig.end();
-    const pauses = rig.times().map((at, n) => at - (rig.times()[n - 1] ?? -Infinity));
-    assert.ok(
-      pauses.every((pause) => pause >= 100),
-      pauses.join(' '),
-    );
-    assert.ok(rig.published.length >= 40);
+    assert.ok(rig.looks.length <= 52, `${rig.looks.length} tries`);
+  });
+
+  it('reports at most ten times a second, however fast things change, and ten times more for alarms', async () => {
+    for (const isAlarmed of [false, true]) {
+      const rig = new Rig();
+      for (let at = 0; at <= 5_000; at += 10) {
+        rig.total += 1_000;
+        if (isAlarmed) rig.reporter.alarm('low');
+        await rig.to(at);
+      }
+      await rig.end();
+      const times = rig.times();
+      for (const from of times) {
+        const within = times.filter((at) => at >= from && at < from + 1_000).length;
+        assert.ok(within <= (isAlarmed ? 20 : 10), `${within} within a second`);
+      }
+      assert.ok(times.length >= 40);
+    }
   });
 
   it('reports an alarm at once when the last report is long enough ago', async () => {
@@ -143,6 +172,16 @@ describe('a guest’s reporter', () => {
     assert.equal(rig.told.at(-1), 'reports get through again');
     const total = rig.published.at(-1)?.report.fields.total;
     assert.ok(total?.known === true && total.value === 7);
+  });
+
+  it('tries again as soon as somebody asks for, where a host may come at any time', async () => {
+    const rig = new Rig({ retryMax: millis(1_000) });
+    rig.isBroken = true;
+    await rig.to(60_000);
+    rig.isBroken = false;
+    await rig.to(61_000);
+    await rig.end();
+    assert.ok((rig.times()[0] ?? Infinity) <= 61_000);
   });
 
   it('goes on trying after thousands of failures: the pause is a number also then', async () => {
