@@ -20,15 +20,19 @@ export interface RunFlags {
 /** The flags of `report`: those of `run` that it has. */
 export type ReportFlags = Pick<RunFlags, 'config' | 'logFormat' | 'logLevel'>;
 
+/** The flags of `agent`. */
+export type AgentFlags = ReportFlags & { readonly port?: string };
+
 type Tree = Record<string, unknown>;
 
 /** Nested as in the configuration file, without what was not given. */
-export function configFlags(flags: RunFlags): Tree {
+export function configFlags(flags: RunFlags & AgentFlags): Tree {
   return withoutAbsent({
     hypervisor: flags.hypervisor,
     dry_run: flags.dryRun,
     socket: absolute(flags.socket),
     embedded: withoutAbsent({ speed: flags.speed, seed: flags.seed }),
+    agent: withoutAbsent({ port: absolute(flags.port) }),
     journal: withoutAbsent({ path: absolute(flags.journal) }),
     log: withoutAbsent({ format: flags.logFormat, level: flags.logLevel }),
   });

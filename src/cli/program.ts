@@ -4,7 +4,7 @@ import type { BootOption } from '../control/boot-options.js';
 import type { AskFlags } from './commands/ask.js';
 import type { DoctorFlags } from './commands/doctor.js';
 import type { ReleaseFlags } from './commands/release.js';
-import type { ReportFlags, RunFlags } from './flags.js';
+import type { AgentFlags, ReportFlags, RunFlags } from './flags.js';
 
 const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -75,8 +75,23 @@ function addReport(program: Command): void {
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(['text', 'json']))
     .addOption(new Option('--log-level <level>', 'least level shown').choices(['debug', 'info', 'warning', 'error']))
     .action(async (flags: ReportFlags) => {
+      const { keepEngineSmall } = await import('./daemon/engine.js');
+      keepEngineSmall();
       const { runReporter } = await import('./commands/report.js');
       process.exitCode = await runReporter(flags);
+    });
+  program
+    .command('agent')
+    .description('inside a guest of QEMU: tell the host how this guest is, and change nothing')
+    .option('--port <device>', 'the port to write to (default: the one that is called org.selfballoon.0)')
+    .option(...CONFIG)
+    .addOption(new Option('--log-format <format>', 'how log lines look').choices(['text', 'json']))
+    .addOption(new Option('--log-level <level>', 'least level shown').choices(['debug', 'info', 'warning', 'error']))
+    .action(async (flags: AgentFlags) => {
+      const { keepEngineSmall } = await import('./daemon/engine.js');
+      keepEngineSmall();
+      const { runAgent } = await import('./commands/agent.js');
+      process.exitCode = await runAgent(flags);
     });
 }
 

@@ -68,6 +68,11 @@ export interface Config {
     /** Never promised to a guest. */
     readonly reserve: Pages;
   };
+  readonly agent: {
+    /** Null: the port is looked for by its name. */
+    readonly port: string | null;
+    readonly root: string;
+  };
   /** By the guests' names or ids. The object has no prototype: any name can be looked up. */
   readonly guestLimits: Readonly<Record<string, GuestLimits>>;
 }
@@ -90,9 +95,9 @@ export function makeConfig(written: Written, guestLimits: ReadonlyMap<string, Gu
   });
 }
 
-type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest' | 'xenHost' | 'qmp'>;
+type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest' | 'xenHost' | 'qmp' | 'agent'>;
 
-function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp }: WrittenConfig): Parts {
+function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, agent }: WrittenConfig): Parts {
   return {
     embedded: {
       speed: embedded.speed,
@@ -108,6 +113,7 @@ function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp }: Wri
     xenGuest: xen_guest,
     xenHost: xenHostOf(xen_host),
     qmp: { sockets: qmp.sockets, reserve: mibToPages(mib(qmp.reserve_mib)) },
+    agent: { port: agent.port ?? null, root: agent.root },
   };
 }
 

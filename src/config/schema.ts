@@ -196,6 +196,16 @@ export const CONFIG_SCHEMA = v.strictObject({
     }),
     {},
   ),
+  agent: v.optional(
+    section('The agent inside a guest, `selfballoon agent`.', {
+      port: optionalPathKey({
+        fallback: 'the port of virtio-serial that is called org.selfballoon.0',
+        description: 'The device that the agent writes its reports to.',
+      }),
+      root: pathKey({ fallback: '/', description: 'The folder under which proc, dev and sys are found.' }),
+    }),
+    {},
+  ),
   guest: v.optional(
     v.pipe(v.record(v.string(), GUEST_SECTION), v.description('Limits of single guests: [guest."NAME or ID"].')),
     {},

@@ -54,6 +54,26 @@ describe('the daemon inside a guest', () => {
   });
 });
 
+describe('a reporter inside a guest', () => {
+  for (const name of ['report', 'agent'] as const) {
+    it(`${name}: does not load what only the daemon uses`, () => {
+      const loaded = loadedWith('cli/main.js', `cli/commands/${name}.js`);
+      assert.ok(loaded.has('reporter/reporter.js'));
+      assert.deepEqual(
+        among(
+          loaded,
+          /^sim\/|^balloon\/|^policies\/|^server\/|^qmp\/|runtime\/loop|toml-eslint-parser|koffi|node:crypto|node:http$/,
+        ),
+        [],
+      );
+    });
+  }
+
+  it('agent: loads nothing of Xen', () => {
+    assert.deepEqual(among(loadedWith('cli/main.js', 'cli/commands/agent.js'), /xen/), []);
+  });
+});
+
 describe('the places', () => {
   it('are loaded with what they drive, and it is found when it is there', () => {
     const embedded = loadedWith('cli/daemon/embedded-place.js');

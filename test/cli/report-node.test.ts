@@ -1,7 +1,8 @@
 /** Protects a guest's way to tell its host: into the one node that the host looks at, again after a loss, and gone at the end. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { openReportNode, type ReportNode } from '../../src/cli/daemon/report-node.js';
+import { openReportNode } from '../../src/cli/daemon/report-node.js';
+import type { ReportWay } from '../../src/cli/daemon/report-way.js';
 import { FakeXenstored } from '../xenstore/support/fake-xenstored.js';
 import { xenstoreError } from '../xenstore/support/frames.js';
 import { connectTo, until } from '../xenstore/support/opened.js';
@@ -12,7 +13,7 @@ const NEVER = new AbortController().signal;
 
 interface Opened {
   readonly fake: FakeXenstored;
-  readonly node: ReportNode;
+  readonly node: ReportWay;
   readonly text: () => string | null;
 }
 
@@ -40,9 +41,9 @@ describe('the node of a guest’s reports', () => {
 
   it('is removed with its folder, and what was never there may be removed too', async (test) => {
     const { node, text, fake } = await open(test);
-    await node.remove();
+    await node.leave();
     await node.publish('x', NEVER);
-    await node.remove();
+    await node.leave();
     assert.equal(text(), null);
     assert.equal(fake.world.store.nodes.has(`${HOME}/data/selfballoon`), false);
     assert.equal(fake.world.store.nodes.has(`${HOME}/data`), true);
@@ -75,9 +76,9 @@ describe('the node of a guest’s reports', () => {
     const { node, fake } = await open(test);
     await assert.rejects(node.publish('x', AbortSignal.abort()), xenstoreError('ETIMEDOUT'));
     fake.last.socket.destroy();
-    await node.remove();
+    await node.leave();
     await node.close();
-    await node.remove();
+    await node.leave();
     await node.close();
   });
 

@@ -29,6 +29,7 @@ describe('the configuration when nothing is given', () => {
         isDom0Driven: false,
         dom0Min: mibToPages(mib(1024)),
       },
+      agent: { port: null, root: '/' },
       qmp: { sockets: [], reserve: mibToPages(mib(1024)) },
     };
     const { guestLimits, ...rest } = config;
@@ -85,6 +86,9 @@ dom0_min_mib = 2
 [qmp]
 sockets = ["/run/vms/*.qmp"]
 reserve_mib = 3
+[agent]
+port = "/dev/vport0p2"
+root = "/guest"
 [guest."xen-guest/self"]
 min_mib = 64
 max_mib = 64
@@ -106,6 +110,7 @@ max_mib = 128
       xenGuest: { root: '/sysroot' },
       xenHost: { socket: '/run/xs', sight: 'xl', reserve: 256, isDom0Driven: true, dom0Min: 512 },
       qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768 },
+      agent: { port: '/dev/vport0p2', root: '/guest' },
     });
     assert.deepEqual(
       { ...guestLimits },

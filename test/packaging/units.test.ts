@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { releaseAll } from '../../src/cli/commands/release.js';
+import { PORT_NAME } from '../../src/cli/daemon/find-port.js';
 import { createProgram } from '../../src/cli/program.js';
 import { SelfballoonError } from '../../src/errors.js';
 import { XenGuestRoot } from '../cli/xen-guest-root.js';
@@ -17,9 +18,10 @@ import { faultIn, secondsOf, sizeOf, UnitFile, unitNames, unitText } from './uni
 
 const GUEST = UnitFile.read('selfballoon-guest.service');
 const REPORT = UnitFile.read('selfballoon-report.service');
+const AGENT = UnitFile.read('selfballoon-agent.service');
 const HOST = UnitFile.read('selfballoon-host.service');
 const SLICE = UnitFile.read('selfballoon.slice');
-const DAEMONS = { guest: GUEST, report: REPORT, host: HOST };
+const DAEMONS = { guest: GUEST, report: REPORT, agent: AGENT, host: HOST };
 
 /** What `release` finds: no daemon that answers, and the machine in the folder. */
 function withoutDaemon(test: TestContext, root: string): { readonly socket: string; readonly config: string } {
@@ -57,7 +59,7 @@ describe('each service', () => {
     it(`${name}: ends by SIGTERM to the daemon alone, with more time than giving back may take (10 s)`, () => {
       assert.ok([null, 'SIGTERM'].includes(unit.last('KillSignal')));
       assert.equal(unit.last('KillMode'), 'mixed');
-      assert.ok(secondsOf(unit.last('TimeoutStopSec')) >= (unit === REPORT ? 10 : 20));
+      assert.ok(secondsOf(unit.last('TimeoutStopSec')) >= (unit === REPORT || unit === AGENT ? 10 : 20));
     });
 
     it(`${name}: is not waited for to say that it is ready, which it never does`, () => {
@@ -81,7 +83,8 @@ describe('each service', () => {
   }
 
   it('of those that set pressure triggers may set one with a short window', () => {
-    for (const unit of [GUEST, REPORT]) assert.ok(unit.words('CapabilityBoundingSet').includes('CAP_SYS_RESOURCE'));
+    for (const unit of [GUEST, REPORT, AGENT])
+      assert.ok(unit.words('CapabilityBoundingSet').includes('CAP_SYS_RESOURCE'));
   });
 });
 
@@ -117,6 +120,20 @@ describe('the service in a guest', () => {
   it('and the reporter do not run together: a guest is driven from one side', () => {
     assert.ok(GUEST.words('Conflicts').includes('selfballoon-report.service'));
     assert.ok(REPORT.words('Conflicts').includes('selfballoon-guest.service'));
+  });
+});
+
+describe('the agent in a guest of QEMU', () => {
+  const device = 'dev-virtio\\x2dports-org.selfballoon.0.device';
+
+  it('begins and ends with its port, whenever that is plugged in', () => {
+    assert.deepEqual(AGENT.words('BindsTo'), [device]);
+    assert.deepEqual(AGENT.words('WantedBy'), [device]);
+    assert.ok(AGENT.words('After').includes(device));
+  });
+
+  it('means the port that the program looks for', () => {
+    assert.equal(device.replace('\\x2d', '-'), `dev-virtio-ports-${PORT_NAME}.device`);
   });
 });
 
@@ -161,7 +178,7 @@ describe('the commands in the units', () => {
       ours.map((line) => faultIn(program, line)),
       ours.map(() => null),
     );
-    assert.equal(ours.length, 5);
+    assert.equal(ours.length, 6);
   });
 
   it('would be found out if they were not', () => {

@@ -1,20 +1,13 @@
 /** The node of xenstore into which this guest's reports are written, with a connection that is made anew when it is lost. */
 import { unlessAborted } from '../../control/abort.js';
 import { openXenbusDevice, openXenstore, XENBUS_DEVICE, XenstoreError, type Xenstore } from '../../xenstore/index.js';
+import type { ReportWay } from './report-way.js';
 
 /** Below this domain's own folder. The toolstack lets a guest write below `data`. */
 const FOLDER = 'data/selfballoon';
 const NODE = `${FOLDER}/report`;
 
 const GONE = new Set(['EUNAVAILABLE', 'ETIMEDOUT']);
-
-export interface ReportNode {
-  readonly description: string;
-  readonly publish: (text: string, signal: AbortSignal) => Promise<void>;
-  /** Takes the report away, so that the host does not wait for more. Never rejects. */
-  readonly remove: () => Promise<void>;
-  readonly close: () => Promise<void>;
-}
 
 /** How a connection is made: through the kernel's device. Given by tests only. */
 type Connect = () => Promise<Xenstore>;
@@ -25,7 +18,7 @@ const givenUp = (): XenstoreError =>
   new XenstoreError({ xenstoreCode: 'ETIMEDOUT', message: 'a report was given up, for the reporter ends' });
 
 /** Opens the device once, to see that it can be. Rejects with `XenstoreError`. */
-export async function openReportNode(connect: Connect = connectThroughDevice): Promise<ReportNode> {
+export async function openReportNode(connect: Connect = connectThroughDevice): Promise<ReportWay> {
   let store: Xenstore | null = await connect();
   const drop = async (): Promise<void> => {
     const dropped = store;
@@ -46,7 +39,8 @@ export async function openReportNode(connect: Connect = connectThroughDevice): P
         throw error;
       }
     },
-    remove: async () => {
+    // The host then takes it for a guest that has never reported.
+    leave: async () => {
       try {
         await store?.remove(FOLDER);
       } catch {
