@@ -9,11 +9,13 @@ const mibText = (reason: Reason, name: string): string => {
 };
 
 const partsOfGoal = (reason: Reason): string => {
-  if (reason.numbers['used'] !== undefined) return `${mibText(reason, 'used')} used, and a third more`;
+  const forCache = reason.numbers['cache'] === undefined ? [] : [`${mibText(reason, 'cache')} for its page cache`];
+  if (reason.numbers['used'] !== undefined)
+    return [`${mibText(reason, 'used')} used, and a third more`, ...forCache].join(' + ');
   const parts = [`${mibText(reason, 'committed')} committed`, `${mibText(reason, 'reserve')} kernel reserve`];
   if (reason.numbers['reserved']) parts.push(`${mibText(reason, 'reserved')} room`);
   if (reason.numbers['overflow']) parts.push(`${mibText(reason, 'overflow')} to bring home`);
-  return parts.join(' + ');
+  return [...parts, ...forCache].join(' + ');
 };
 
 /** The reason as one sentence without a full stop. */
@@ -39,6 +41,10 @@ export function describeReason(reason: Reason): string {
       return 'holds, because nothing is known of what it needs: nobody in it reports';
     case 'no-swap':
       return `needs ${mibText(reason, 'goal')}, and has no swap to catch what a smaller guest must swap: keeps what it has`;
+    case 'cache-in-use':
+      return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}): what it had lost of its page cache was read back (${reason.numbers['refaults'] ?? '?'} pages a minute now)`;
+    case 'cache-unwatched':
+      return `may live from its page cache, which nobody can tell (${reason.detail ?? 'why was not said'}): keeps all that it has filled, ${mibText(reason, 'target')} with some room`;
     case 'signal-unknown':
       return `holds, because a signal is not known (${reason.detail ?? 'which one was not said'})`;
     case 'implausible':

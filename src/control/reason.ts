@@ -19,6 +19,8 @@ export type ReasonCode =
   | 'left-out'
   | 'no-report'
   | 'no-swap'
+  | 'cache-in-use'
+  | 'cache-unwatched'
   | 'released';
 
 export interface Reason {

@@ -1,18 +1,24 @@
 /**
  * The rule for a host's guests, each seen from outside: specification 1 on what a guest reports of itself, or a coarser rule on
  * the little that some guests tell. It adds what the old driver could take for granted inside a guest: that there is somebody who
- * knows, and swap that catches what a smaller guest must swap out.
+ * knows, swap that catches what a smaller guest must swap out, and a page cache that nobody lives from.
  */
 import type { Decision, GuestPolicy, GuestView, Wish } from '../control/policy.js';
 import { isReported, type Reading } from '../control/reading.js';
 import type { Unknown } from '../control/signal.js';
 import type { Millis } from '../units.js';
+import { guardCache, type WithCacheMemory } from './cache-guard.js';
 import { selfPolicy } from './self-policy.js';
 import type { SelfshrinkMemory } from './selfshrink.js';
 import { usedMemoryWish } from './used-memory.js';
 
-/** Specification 1 from outside. Guests that report nothing are left alone. */
-export const hostPolicy: GuestPolicy<SelfshrinkMemory> = { ...selfPolicy, name: 'host', decide };
+/** Specification 1 from outside, without a look at the guests' page cache: what the product's rule is compared with. */
+export const bareHostPolicy: GuestPolicy<SelfshrinkMemory> = { ...selfPolicy, name: 'host', decide };
+
+export type HostMemory = SelfshrinkMemory & WithCacheMemory;
+
+/** Specification 1 from outside. Guests that report nothing are left alone, and those that live from their page cache keep it. */
+export const hostPolicy: GuestPolicy<HostMemory> = guardCache(bareHostPolicy);
 
 function decide(view: GuestView, memory: SelfshrinkMemory, now: Millis): Decision<SelfshrinkMemory> {
   const decided = selfPolicy.decide(view, memory, now);

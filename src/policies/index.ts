@@ -8,7 +8,8 @@ export { SELFSHRINK_START, selfshrinkStep } from './selfshrink.js';
 export type { SelfshrinkMemory, SelfshrinkStep, SelfshrinkTunables } from './selfshrink.js';
 export { reservedPages, scheduledBy, selfPolicy } from './self-policy.js';
 
-export { hostPolicy } from './host-policy.js';
+export { bareHostPolicy, hostPolicy, type HostMemory } from './host-policy.js';
+export { CACHE_START, guardCache, type CacheMemory, type WithCacheMemory } from './cache-guard.js';
 export { preferredPages, usedMemoryWish, type UsedMemoryTunables } from './used-memory.js';
 
 export const POLICIES = { selfballoon: selfPolicy, host: hostPolicy } as const;

@@ -1,13 +1,13 @@
 /** Drives a simulated host with the self-ballooning policy by hand: what the loop does, without the loop. */
 import { createStep, initialState, type ControlState } from '../../src/control/step.js';
-import type { Action } from '../../src/control/actions.js';
+import type { Action, GuestDecision } from '../../src/control/actions.js';
 import type { Event } from '../../src/control/events.js';
+import type { GuestPolicy } from '../../src/control/policy.js';
 import type { Hypervisor } from '../../src/control/ports.js';
 import type { Reading } from '../../src/control/reading.js';
 import { DEFAULT_TUNABLES, type Tunables } from '../../src/control/tunables.js';
 import { createEmbeddedHypervisor } from '../../src/hypervisors/embedded/embedded.js';
-import { selfPolicy } from '../../src/policies/self-policy.js';
-import type { SelfshrinkMemory } from '../../src/policies/selfshrink.js';
+import { selfPolicy, type HostMemory } from '../../src/policies/index.js';
 import { VirtualClock, type SimHost } from '../../src/sim/index.js';
 import { addMillis, secondsToMillis, type Millis } from '../../src/units.js';
 
@@ -20,15 +20,21 @@ export interface Rounds {
   round(seconds: number): Promise<void>;
   /** What a guest said in the last round. */
   last(name: string): Reading;
+  /** What was decided about a guest last; null = nothing yet. */
+  decision(name: string): GuestDecision | null;
 }
 
 /** Begins with the guests that `host` has now. */
-export function startRounds(host: SimHost, tunables: Tunables = DEFAULT_TUNABLES): Rounds {
+export function startRounds(
+  host: SimHost,
+  tunables: Tunables = DEFAULT_TUNABLES,
+  policy: GuestPolicy<HostMemory> = selfPolicy,
+): Rounds {
   const clock = new VirtualClock(host.now);
   const hypervisor = createEmbeddedHypervisor({ host, clock });
-  const step = createStep(selfPolicy);
+  const step = createStep(policy);
   const settings = { tunables, isDryRun: false, hasFrontswap: true, limits: {} };
-  let state: ControlState<SelfshrinkMemory> = initialState(settings);
+  let state: ControlState<HostMemory> = initialState(settings);
   const came: Event[] = [];
   for (const { name, kernel } of host.guests()) {
     const capabilities = { canSetTarget: true, hasOverflowTier: kernel.options.hasTmem, isSimulated: true };
@@ -65,6 +71,7 @@ export function startRounds(host: SimHost, tunables: Tunables = DEFAULT_TUNABLES
       if (reading === undefined) throw new Error(`${name} was not read yet`);
       return reading;
     },
+    decision: (name) => state.guests.get(`embedded/${name}`)?.decision ?? null,
   };
 }
 

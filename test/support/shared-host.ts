@@ -6,12 +6,13 @@ import assert from 'node:assert/strict';
 import type { Action } from '../../src/control/actions.js';
 import type { Event } from '../../src/control/events.js';
 import type { GuestLimits } from '../../src/control/limits.js';
+import type { Signals } from '../../src/control/reading.js';
 import { SAFEGUARDS, type Safeguards } from '../../src/control/safeguards.js';
 import { knownAt, NOT_REPORTED } from '../../src/control/signal.js';
 import { createStep, initialState, type ControlState } from '../../src/control/step.js';
 import { DEFAULT_TUNABLES, type Tunables } from '../../src/control/tunables.js';
 import { hostPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
-import { millis, pages } from '../../src/units.js';
+import { millis, pages, type Millis } from '../../src/units.js';
 import { readingOf } from './readings.js';
 
 export const POOL = 'host';
@@ -25,6 +26,8 @@ export interface SharedGuest {
   isSilent: boolean;
   target: number;
   readonly limits: GuestLimits | null;
+  /** What it says, true or not, of what is not modelled here; `at` is the time of the look. */
+  readonly claims: (at: Millis) => Partial<Signals>;
 }
 
 export const sharedGuest = (given: Partial<SharedGuest>): SharedGuest => ({
@@ -35,6 +38,7 @@ export const sharedGuest = (given: Partial<SharedGuest>): SharedGuest => ({
   isSilent: false,
   target: given.held ?? 100_000,
   limits: null,
+  claims: () => ({}),
   ...given,
 });
 
@@ -184,12 +188,24 @@ export class SharedHost {
   }
 
   #reading(id: string): Event {
-    const { held, committed, maximum, isSilent } = this.guest(id);
+    const { held, committed, maximum, isSilent, claims } = this.guest(id);
     const at = millis(this.seconds * 1000);
-    const truth = readingOf({ at, current: held, total: held - 3_000, committed, maximum, maxPfn: maximum, free: 0 });
+    const total = held - 3_000;
+    const free = Math.max(0, total - committed);
+    const truth = readingOf({ at, current: held, total, committed, maximum, maxPfn: maximum, free });
+    // Its page cache is empty, and stays so.
+    const files = { cached: knownAt(pages(0), at), refaults: knownAt(0, at) };
     const swapTotal = knownAt(pages(100_000), at);
-    const reading = { ...truth, swapTotal, available: NOT_REPORTED, overflowUsed: NOT_REPORTED };
-    const silent = { committed: NOT_REPORTED, total: NOT_REPORTED, reserve: NOT_REPORTED, free: NOT_REPORTED };
+    const reading = {
+      ...truth,
+      ...files,
+      swapTotal,
+      available: NOT_REPORTED,
+      overflowUsed: NOT_REPORTED,
+      ...claims(at),
+    };
+    const unsaid = { committed: NOT_REPORTED, total: NOT_REPORTED, reserve: NOT_REPORTED, free: NOT_REPORTED };
+    const silent = { ...unsaid, cached: NOT_REPORTED, refaults: NOT_REPORTED };
     return { kind: 'reading', guest: id, reading: isSilent ? { ...reading, ...silent } : reading };
   }
 }

@@ -2,6 +2,7 @@
 import type { WorkloadFactory } from '../workload.js';
 import { buildBursts } from './build-bursts.js';
 import { database } from './database.js';
+import { fileReader } from './file-reader.js';
 import { idle } from './idle.js';
 import { jvm } from './jvm.js';
 import { nightlyBatch } from './nightly-batch.js';
@@ -18,6 +19,7 @@ export const LIVES = {
   batch: nightlyBatch,
   database,
   swapper: swapping,
+  files: fileReader,
 } as const satisfies Readonly<Record<string, WorkloadFactory>>;
 
 export type LifeName = keyof typeof LIVES;
