@@ -66,10 +66,11 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
   if (decided.wish.kind === 'hold' && decided.wish.reason.code === 'switched-off') return decided;
   if (most === null) return { ...decided, shrinkOverflowTo: null };
   const reason = underPressure(most, null);
-  // A guest above its ceiling is brought down to it at another time.
+  const held = heldBy(state) ?? NO_PAGES;
+  // A guest above its ceiling is brought down to it at another time: it keeps what it holds, also where it was told to give it up.
   const wish: Wish =
-    most > minPages(heldBy(state) ?? NO_PAGES, boundFor(state) ?? NO_PAGES)
-      ? { kind: 'resize', goal: most, target: most, floor: NO_PAGES, reason }
+    most > minPages(held, boundFor(state) ?? NO_PAGES)
+      ? { kind: 'resize', goal: most, target: maxPages(most, held), floor: held, reason }
       : { kind: 'hold', reason };
   return { ...decided, wish, shrinkOverflowTo: null };
 }

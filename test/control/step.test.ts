@@ -241,6 +241,24 @@ describe('guests that come and go', () => {
   });
 });
 
+describe('a guest under pressure that holds more than its ceiling', () => {
+  it('keeps what it holds, also where it had been told to give nearly all of it up', () => {
+    const core = new Core({ limits: { web: { floor: pages(20_000), ceiling: pages(150_000) } } });
+    const look = (current: number, total: number): Event => {
+      const at = millis(core.now);
+      const sizes = { current, maximum: current + 1, total, committed: 0 };
+      const signals = Object.entries(sizes).map(([name, value]) => [name, knownAt(value as Pages, at)] as const);
+      return { kind: 'reading', guest: GUEST.id, reading: { ...readingOf({ at }), ...Object.fromEntries(signals) } };
+    };
+    core.tell(look(0, 0));
+    core.now += 4_572;
+    const alarm = { cause: 'low', at: millis(core.now), availablePages: null, totalPages: null } as const;
+    core.tell({ kind: 'guest-alarm', guest: GUEST.id, alarm });
+    core.now += 428;
+    assert.equal(targetOf(core.tell(look(150_001, -1))), 150_001);
+  });
+});
+
 describe('any order of events', () => {
   const size = fc.oneof(fc.integer({ min: 0, max: 300_000 }), fc.constantFrom(-1, 2 ** 53, 2 ** 41, 0.5));
   const event = fc.oneof(
