@@ -1,7 +1,7 @@
 /** `npm run lab:setup`: installs what the lab needs, builds its images, and marks it as ready, so that test runs use it. */
 import { installPackages, isDebian } from './debian.js';
 import { buildXenImages } from './xen/build.js';
-import { markReady } from './xen/marker.js';
+import { markXenReady } from './xen/marker.js';
 
 const PACKAGES = [
   'qemu-system-x86',
@@ -20,6 +20,6 @@ if (!isDebian() || process.getuid?.() !== 0) {
 } else {
   await installPackages(PACKAGES);
   const folder = await buildXenImages();
-  markReady(folder);
+  markXenReady(folder);
   console.log(`The Xen lab is ready: ${folder}`);
 }

@@ -15,7 +15,11 @@ export interface Background {
 }
 
 /** Starts `command`, a program with its arguments, in the background. `log` is the file for its output. */
-export async function startInBackground(shell: Shell, command: string, log: string): Promise<Background> {
+export async function startInBackground(
+  shell: Pick<Shell, 'name' | 'run' | 'tryRun'>,
+  command: string,
+  log: string,
+): Promise<Background> {
   const pid = Number(await shell.run(`exec setsid ${command} >${log} 2>&1 </dev/null & echo $!`));
   const isRunning = async (): Promise<boolean> =>
     // A zombie has ended, even if nobody has noticed yet.

@@ -1,6 +1,7 @@
 /** The guests of the Xen lab: busybox, Node.js with its libraries, zram, and nothing else that takes memory. */
-import { chmodSync, cpSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { installTool } from '../guest-root.js';
 import { copyModules, makeExt4, makeInitrd, writeScript, type Kernel } from '../initrd.js';
 import { findCommand, runTool } from '../tool.js';
 import { GUEST_INIT, GUEST_INITRD_INIT } from './scripts.js';
@@ -17,8 +18,8 @@ export async function buildGuest(folder: string, busybox: string, kernel: Kernel
   const root = join(folder, 'guest-root');
   for (const name of FOLDERS) mkdirSync(join(root, name), { recursive: true });
   await installBusybox(root, busybox);
-  for (const tool of [realpathSync(process.execPath), findCommand('swapon') ?? '/sbin/swapon'])
-    await installTool(root, tool);
+  await installTool(root, process.execPath, 'usr/bin');
+  await installTool(root, findCommand('swapon') ?? '/sbin/swapon', 'sbin');
   // As `npm install -g` would.
   symlinkSync('/app/bin/selfballoon', join(root, 'usr', 'bin', 'selfballoon'));
   copyModules(kernel, MODULES, join(root, 'mod'));
@@ -47,16 +48,4 @@ async function installBusybox(root: string, busybox: string): Promise<void> {
     symlinkSync('busybox', join(root, 'bin', applet));
   // Where unit files and scripts look for it.
   symlinkSync('/bin/busybox', join(root, 'usr', 'bin', 'env'));
-}
-
-/** A program of this machine with the libraries that it needs, at the places where it looks for them. */
-async function installTool(root: string, tool: string): Promise<void> {
-  const name = basename(tool);
-  const target = join(root, name === 'node' ? 'usr/bin' : 'sbin', name);
-  cpSync(tool, target);
-  chmodSync(target, 0o755);
-  for (const [, library = ''] of (await runTool('ldd', [tool])).matchAll(/(\/\S+\.so\S*)/g)) {
-    mkdirSync(join(root, dirname(library)), { recursive: true });
-    cpSync(realpathSync(library), join(root, library));
-  }
 }

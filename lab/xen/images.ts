@@ -1,8 +1,9 @@
 /** What the Xen lab boots from: where the parts lie in a folder of the cache, and whether such a folder is of this version. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { keyOf } from '../cache.js';
 import type { Kernel } from '../initrd.js';
+import { kernelIn } from '../kernel.js';
 import { BLOCK_SCRIPT, DOM0_INIT, DOM0_INITRD_INIT, GUEST_INIT, GUEST_INITRD_INIT } from './scripts.js';
 
 export interface XenImages {
@@ -32,17 +33,6 @@ export function imagesIn(folder: string): XenImages {
     guestRoot: join(folder, 'guest.img'),
   };
 }
-
-/** An unpacked kernel package's parts; their names have its version in them. */
-function kernelIn(folder: string): Kernel {
-  const [boot, modules] = [join(folder, 'boot'), join(folder, 'lib', 'modules')];
-  return { image: join(boot, UNPACKED_KERNEL), modules: join(modules, namesIn(modules)[0] ?? 'missing') };
-}
-
-/** The kernel as an ELF file: unpacking the packed one takes an emulated machine ten seconds, for each guest again. */
-export const UNPACKED_KERNEL = 'vmlinux';
-
-const namesIn = (folder: string): readonly string[] => (existsSync(folder) ? readdirSync(folder) : []);
 
 /** The first part that is not there; null when all are. */
 export function missingPart(images: XenImages): string | null {

@@ -8,7 +8,7 @@
  */
 import { rmSync } from 'node:fs';
 import { makeRunFolder } from '../run-folder.js';
-import { makeAppImage } from './app-image.js';
+import { makeAppImage } from '../app-image.js';
 import { GUEST_INITRD, GUEST_KERNEL } from './build-dom0.js';
 import { Dom0 } from './dom0.js';
 import { XenGuest } from './guest.js';

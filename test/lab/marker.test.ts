@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { imagesIn } from '../../lab/xen/images.js';
-import { findXenLab, markReady } from '../../lab/xen/marker.js';
+import { findXenLab, markXenReady } from '../../lab/xen/marker.js';
 
 describe("the Xen lab's mark", () => {
   let cache: string;
@@ -39,7 +39,7 @@ describe("the Xen lab's mark", () => {
   it('leads to the images that were built', () => {
     const folder = join(cache, 'xen-1');
     setUp(folder);
-    markReady(folder, cache);
+    markXenReady(folder, cache);
     assert.deepEqual(findXenLab(cache), { kind: 'ready', lab: imagesIn(folder) });
     assert.deepEqual(
       readdirSync(cache).filter((name) => name.startsWith('xen-lab.json.')),
@@ -50,7 +50,7 @@ describe("the Xen lab's mark", () => {
   it('does not hold for images that are gone since, and names what is missing', () => {
     const folder = join(cache, 'xen-2');
     setUp(folder);
-    markReady(folder, cache);
+    markXenReady(folder, cache);
     rmSync(imagesIn(folder).guestRoot);
     const state = findXenLab(cache);
     assert.ok(state.kind === 'missing');

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { makeExt4 } from '../initrd.js';
+import { makeExt4 } from './initrd.js';
 
 /** Seen: 14 MiB used. */
 const IMAGE_MIB = 64;
@@ -63,7 +63,7 @@ function copyPackage(from: string, to: string): void {
 
 /** What runs inside: dom0's agent and the tools for guests, with their places next to each other kept. */
 function copyLabTools(to: string): void {
-  const compiled = fileURLToPath(new URL('..', import.meta.url));
+  const compiled = fileURLToPath(new URL('.', import.meta.url));
   for (const [from, name] of [
     [join('xen', 'agent'), 'agent'],
     [join('xen', 'protocol.js'), 'protocol.js'],
