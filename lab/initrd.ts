@@ -36,16 +36,20 @@ export interface InitrdOptions {
   readonly kernel: Kernel;
   readonly modules: readonly string[];
   readonly busybox: string;
+  /** Further programs for /bin, which need no libraries. Default: none. */
+  readonly programs?: readonly string[];
   readonly init: string;
   /** Where it is put together; must not exist yet. */
   readonly folder: string;
   readonly output: string;
 }
 
-export async function makeInitrd({ kernel, modules, busybox, init, folder, output }: InitrdOptions): Promise<void> {
+export async function makeInitrd(options: InitrdOptions): Promise<void> {
+  const { kernel, modules, busybox, programs = [], init, folder, output } = options;
   if (existsSync(folder)) throw new Error(`${folder} is there already`);
   for (const name of ['bin', 'new', 'proc', 'sys', 'dev']) mkdirSync(join(folder, name), { recursive: true });
   copyFileSync(busybox, join(folder, 'bin', 'busybox'));
+  for (const program of programs) copyFileSync(program, join(folder, 'bin', basename(program)));
   copyModules(kernel, modules, join(folder, 'mod'));
   writeScript(join(folder, 'init'), init);
   await runTool('sh', ['-c', `find . | cpio -o -H newc --quiet | gzip -1 > '${output}'`], { cwd: folder });

@@ -1,5 +1,7 @@
 /** `npm run lab:setup`: installs what the lab needs, builds its images, and marks it as ready, so that test runs use it. */
 import { installPackages, isDebian } from './debian.js';
+import { buildQemuImages, QEMU_LAB_PACKAGES } from './qemu/build.js';
+import { markQemuReady } from './qemu/marker.js';
 import { buildXenImages } from './xen/build.js';
 import { markXenReady } from './xen/marker.js';
 
@@ -8,10 +10,10 @@ const PACKAGES = [
   'debootstrap',
   'cpio',
   'e2fsprogs',
-  'busybox-static',
   'kmod',
   'util-linux',
   'xz-utils',
+  ...QEMU_LAB_PACKAGES,
 ];
 
 if (!isDebian() || process.getuid?.() !== 0) {
@@ -19,7 +21,10 @@ if (!isDebian() || process.getuid?.() !== 0) {
   process.exitCode = 1;
 } else {
   await installPackages(PACKAGES);
-  const folder = await buildXenImages();
-  markXenReady(folder);
-  console.log(`The Xen lab is ready: ${folder}`);
+  const qemu = await buildQemuImages();
+  markQemuReady(qemu);
+  console.log(`The QEMU lab is ready: ${qemu}`);
+  const xen = await buildXenImages();
+  markXenReady(xen);
+  console.log(`The Xen lab is ready: ${xen}`);
 }

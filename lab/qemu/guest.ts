@@ -1,207 +1,103 @@
 /**
- * One guest of the QEMU lab: a real QEMU, emulated, with Debian's kernel, a balloon that deflates on OOM, and a monitor for the program
- * under test.
+ * One guest of the QEMU lab: a real QEMU, emulated, with Debian's kernel, a balloon, and a monitor for the program under test.
  *
- *     const guest = await QemuGuest.boot(image, { name: 'web', memoryMib: 512, folder });
+ *     const guest = await QemuGuest.boot(images, { name: 'web', memoryMib: 512, folder });
  *     await guest.run('cat /proc/meminfo');
+ *     const need = await guest.load.anonymous(300);
  *     await guest.close();
  */
-import type { ChildProcess } from 'node:child_process';
-import { createWriteStream, readFileSync } from 'node:fs';
-import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { endWhenAbandoned } from '../abandoned.js';
-import { spawnTied } from '../tied-process.js';
-import { escapeForPrintf } from '../xen/agent/escape.js';
-import { PORT_NAME, type QemuImage } from './image.js';
+import { startInBackground, type Background } from '../xen/background.js';
+import { CommandPort, type Ran } from './command-port.js';
+import { Emulator, type EmulatorMemory } from './emulator.js';
+import type { QemuImages } from './images.js';
+import { GuestLoad } from './load.js';
+import { emulatorArguments, monitorPath, portPath, type QemuGuestOptions } from './machine.js';
 
-export interface QemuGuestOptions {
-  readonly name: string;
-  readonly memoryMib: number;
-  /** Whether the guest tells its host of pages that it does not use, so that they need not be kept: default false. */
-  readonly reportsFreePages?: boolean;
-  /** Of this run, for its sockets and its console's log. */
-  readonly folder: string;
-}
+export type { QemuGuestOptions } from './machine.js';
 
-/** How a command ended, with its output on either stream. */
-export interface Ran {
-  readonly code: number;
-  readonly output: string;
-}
-
-export const EMULATOR = 'qemu-system-x86_64';
-/** Seen: 5 s on a quiet machine of 2 cores. */
-const UP_LIMIT_MS = 120_000;
-const COMMAND_LIMIT_MS = 120_000;
-const CONNECT_TRIES = 200;
-const CONNECT_PAUSE_MS = 100;
-
-interface Pending {
-  readonly finish: (ran: Ran) => void;
-  readonly lines: string[];
-}
+const GUEST_AGENT_PID = '/run/guest-agent.pid';
 
 export class QemuGuest {
+  readonly name: string;
   /** The monitor's socket, for the program under test. */
   readonly monitor: string;
-  readonly #process: ChildProcess;
-  readonly #log: string;
-  readonly #ended: Promise<void>;
-  readonly #pending = new Map<number, Pending>();
-  #current: Pending | null = null;
-  #port: Socket | null = null;
-  #lastId = 0;
-  #isUp: () => void = () => undefined;
+  /** Sockets of the agents' ports; whether anybody speaks there, the options say. */
+  readonly guestAgentPort: string;
+  readonly ownPort: string;
+  readonly load: GuestLoad;
+  readonly #emulator: Emulator;
+  readonly #commands: CommandPort;
 
-  private constructor(image: QemuImage, options: QemuGuestOptions) {
-    const { name, folder } = options;
-    this.monitor = join(folder, `${name}.qmp`);
-    this.#log = join(folder, `${name}.log`);
-    this.#process = spawnTied(EMULATOR, argumentsOf(image, options, this.monitor));
-    const log = createWriteStream(this.#log);
-    this.#process.stdout?.pipe(log);
-    this.#process.stderr?.pipe(log);
-    this.#ended = new Promise((resolve) => {
-      this.#process.once('error', () => {
-        resolve();
-      });
-      this.#process.once('exit', () => {
-        resolve();
-      });
-    });
+  private constructor(options: QemuGuestOptions, emulator: Emulator, commands: CommandPort, load: GuestLoad) {
+    this.name = options.name;
+    this.monitor = monitorPath(options);
+    this.guestAgentPort = portPath(options, 'guestAgent');
+    this.ownPort = portPath(options, 'ownAgent');
+    this.#emulator = emulator;
+    this.#commands = commands;
+    this.load = load;
   }
 
   /** Resolves when the guest takes commands. The emulator ends with this process, whatever ends it. */
-  static async boot(image: QemuImage, options: QemuGuestOptions): Promise<QemuGuest> {
-    endWhenAbandoned();
-    const guest = new QemuGuest(image, options);
+  static async boot(images: QemuImages, options: QemuGuestOptions): Promise<QemuGuest> {
+    const log = join(options.folder, `${options.name}.log`);
+    const emulator = new Emulator(emulatorArguments(images, options), log);
     try {
-      const up = new Promise<void>((resolve) => (guest.#isUp = resolve));
-      await guest.#connect(portPath(options));
-      await guest.#within(up, UP_LIMIT_MS, 'the guest was not up');
-      return guest;
+      const commands = await CommandPort.open(portPath(options, 'command'), emulator);
+      const load = await GuestLoad.open(portPath(options, 'load'), emulator);
+      return new QemuGuest(options, emulator, commands, load);
     } catch (error) {
-      await guest.close();
+      await emulator.close();
       throw error;
     }
   }
 
   get pid(): number {
-    return this.#process.pid ?? 0;
+    return this.#emulator.pid;
   }
 
-  /** Memory of this machine that the emulator holds, in MiB: the guest's, and some 60 MiB of its own. */
-  get residentMib(): number {
-    const text = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1]) / 1024;
+  get memory(): EmulatorMemory {
+    return this.#emulator.memory;
   }
 
-  async tryRun(command: string, limitMs = COMMAND_LIMIT_MS): Promise<Ran> {
-    const id = (this.#lastId += 1);
-    const ran = new Promise<Ran>((resolve) => {
-      this.#pending.set(id, { finish: resolve, lines: [] });
-      this.#port?.write(`${id} ${escapeForPrintf(command)}\n`);
-    });
-    try {
-      return await this.#within(ran, limitMs, `the guest did not answer: ${command}`);
-    } finally {
-      this.#pending.delete(id);
-    }
+  tryRun(command: string, limitMs?: number): Promise<Ran> {
+    return this.#commands.tryRun(command, limitMs);
   }
 
   /** Runs a shell command and returns what it printed; throws with that when it fails. */
-  async run(command: string, limitMs?: number): Promise<string> {
-    const { code, output } = await this.tryRun(command, limitMs);
-    if (code !== 0) throw new Error(`${command} ended with ${code}:\n${output}`);
-    return output;
+  run(command: string, limitMs?: number): Promise<string> {
+    return this.#commands.run(command, limitMs);
   }
 
-  /** `STOP` and `CONT` among others, to QEMU itself. */
+  /** Starts a program of the guest in the background; its output goes to `/run/NAME.log`. */
+  startProgram(command: string, name: string): Promise<Background> {
+    return startInBackground(this, command, `/run/${name}.log`);
+  }
+
+  /** `SIGSTOP` and `SIGCONT` among others, to QEMU itself. */
   signal(name: NodeJS.Signals): void {
-    process.kill(this.pid, name);
+    this.#emulator.signal(name);
+  }
+
+  /** Sends a signal, `STOP` for example, to QEMU's guest agent. */
+  async signalGuestAgent(name: string): Promise<void> {
+    await this.run(`kill -${name} $(cat ${GUEST_AGENT_PID})`);
+  }
+
+  /** Takes the balloon's driver out of the guest's kernel, as an administrator of the guest can at any time. */
+  async unloadBalloon(): Promise<void> {
+    await this.run('rmmod virtio_balloon');
+  }
+
+  async loadBalloon(): Promise<void> {
+    await this.run('insmod /mod/virtio_balloon.ko');
   }
 
   /** Ends the machine; resolves when the emulator has ended. */
   async close(): Promise<void> {
-    this.#port?.destroy();
-    this.#process.kill('SIGKILL');
-    await this.#ended;
+    this.#commands.close();
+    this.load.close();
+    await this.#emulator.close();
   }
-
-  async #connect(path: string): Promise<void> {
-    for (let tries = 0; tries < CONNECT_TRIES && this.#port === null; tries += 1) {
-      await sleep(CONNECT_PAUSE_MS);
-      this.#port = await tryConnect(path);
-    }
-    if (this.#port === null) throw this.#trouble('the emulator did not open its port');
-    createInterface({ input: this.#port })
-      .on('line', (line) => {
-        this.#take(line.trim());
-      })
-      .on('error', () => undefined);
-  }
-
-  #take(line: string): void {
-    const [, mark, id, code] = /^@@(UP|B|E) ?(\d*) ?(\d*)/.exec(line) ?? [];
-    const pending = this.#pending.get(Number(id)) ?? null;
-    if (mark === undefined) this.#current?.lines.push(line);
-    if (mark === 'UP') this.#isUp();
-    if (mark === 'B') this.#current = pending;
-    if (mark !== 'E') return;
-    this.#current = null;
-    pending?.finish({ code: Number(code), output: Buffer.from(pending.lines.join(''), 'base64').toString() });
-  }
-
-  async #within<T>(work: Promise<T>, limitMs: number, what: string): Promise<T> {
-    const waiting = new AbortController();
-    const tooLate = sleep(limitMs, undefined, { signal: waiting.signal }).then(() => {
-      throw this.#trouble(`${what} within ${limitMs / 1_000} s`);
-    });
-    const ended = this.#ended.then(() => {
-      throw this.#trouble('the emulator has ended');
-    });
-    for (const other of [tooLate, ended]) other.catch(() => undefined);
-    try {
-      return await Promise.race([work, tooLate, ended]);
-    } finally {
-      waiting.abort();
-    }
-  }
-
-  #trouble(what: string): Error {
-    return new Error(
-      `${what}; its console says:\n${readFileSync(this.#log, 'utf8').split('\n').slice(-15).join('\n')}`,
-    );
-  }
-}
-
-const portPath = ({ folder, name }: QemuGuestOptions): string => join(folder, `${name}.port`);
-
-function argumentsOf(image: QemuImage, options: QemuGuestOptions, monitor: string): readonly string[] {
-  const reporting = options.reportsFreePages === true ? 'on' : 'off';
-  return [
-    ...['-accel', 'tcg', '-cpu', 'max', '-smp', '1', '-m', String(options.memoryMib), '-name', options.name],
-    ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none', '-nodefaults'],
-    ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', 'console=ttyS0 quiet psi=1'],
-    ...['-device', `virtio-balloon-pci,id=balloon0,deflate-on-oom=on,free-page-reporting=${reporting}`],
-    ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=lab,path=${portPath(options)},server=on,wait=off`],
-    ...['-device', `virtserialport,chardev=lab,name=${PORT_NAME}`],
-    ...['-qmp', `unix:${monitor},server=on,wait=off`],
-  ];
-}
-
-function tryConnect(path: string): Promise<Socket | null> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path);
-    socket.once('connect', () => {
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-    socket.once('error', () => {
-      resolve(null);
-    });
-  });
 }
