@@ -15,7 +15,7 @@ const NOWHERE = '/nonexistent/selfballoon.toml';
 const noFile = { file: null, env: {}, flags: {}, defaultFile: NOWHERE };
 const AT = 'selfballoon.toml';
 const TOP =
-  'hypervisor, dry_run, socket, tunables, journal, log, embedded, overflow, pressure, xen_guest, xen_host, qmp, guest';
+  'hypervisor, dry_run, socket, tunables, journal, log, embedded, overflow, pressure, xen_guest, xen_host, qmp, agent, guest';
 
 /** Text of a file, and the one problem that it has. */
 const PROBLEMS: readonly (readonly [what: string, text: string, problem: string])[] = [
