@@ -4,13 +4,10 @@
  */
 import { join } from 'node:path';
 import { NOTHING_KNOWN, type Signals } from '../control/reading.js';
-import { mapField, stamp, type Field, type Signal } from '../control/signal.js';
+import type { Field } from '../control/signal.js';
 import type { Millis, Pages } from '../units.js';
-import { parseMeminfo, type Meminfo } from './meminfo.js';
-import { parsePressure, toPressure } from './pressure.js';
+import { counterSignals, extentSignals, memorySignals, pressureSignals, type ExtentSignals } from './guest-texts.js';
 import { openProcFile, type ProcFile } from './proc-file.js';
-import { parseVmstat, type Vmstat } from './vmstat.js';
-import { parseZoneinfo } from './zoneinfo.js';
 
 /**
  * `/proc/zoneinfo` is some 5 KB on a small guest and hundreds on a large machine, and its two numbers change only with
@@ -45,9 +42,10 @@ export function openGuestReader(options: GuestReaderOptions): GuestReader {
   const zones = new ZoneSignals(open('zoneinfo'), now);
   return {
     read() {
-      const memory = readMemory(meminfo, now);
+      const memory = readWith(memorySignals, meminfo, now);
       const extent = zones.read(memory.total.known ? memory.total.value : null);
-      return { ...NOTHING_KNOWN, ...memory, ...extent, ...readCounters(vmstat, now), ...readPressure(pressure, now) };
+      const counters = readWith(counterSignals, vmstat, now);
+      return { ...NOTHING_KNOWN, ...memory, ...extent, ...counters, ...readWith(pressureSignals, pressure, now) };
     },
     close() {
       for (const file of [meminfo, vmstat, pressure, zones]) file.close();
@@ -55,49 +53,17 @@ export function openGuestReader(options: GuestReaderOptions): GuestReader {
   };
 }
 
-type MemorySignals = Pick<Signals, 'total' | 'free' | 'available' | 'cached' | 'committed' | 'swapTotal' | 'swapUsed'>;
-
-function readMemory(file: ProcFile, now: () => Millis): MemorySignals {
+/** The time is the one just before the file is read. */
+function readWith<T>(signalsOf: (text: Field<string>, at: Millis) => T, file: ProcFile, now: () => Millis): T {
   const at = now();
-  const memory = mapField(file.read(), parseMeminfo);
-  const signal = (pick: (known: Meminfo) => Field<Pages>): Signal<Pages> =>
-    stamp(memory.known ? pick(memory.value) : memory, at);
-  return {
-    total: signal(({ total }) => total),
-    free: signal(({ free }) => free),
-    available: signal(({ available }) => available),
-    cached: signal(({ cached }) => cached),
-    committed: signal(({ committed }) => committed),
-    swapTotal: signal(({ swapTotal }) => swapTotal),
-    swapUsed: signal(({ swapUsed }) => swapUsed),
-  };
+  return signalsOf(file.read(), at);
 }
-
-function readCounters(file: ProcFile, now: () => Millis): Pick<Signals, 'refaults' | 'majorFaults' | 'oomKills'> {
-  const at = now();
-  const counters = mapField(file.read(), parseVmstat);
-  const signal = (pick: (known: Vmstat) => Field<number>): Signal<number> =>
-    stamp(counters.known ? pick(counters.value) : counters, at);
-  return {
-    refaults: signal(({ refaults }) => refaults),
-    majorFaults: signal(({ majorFaults }) => majorFaults),
-    oomKills: signal(({ oomKills }) => oomKills),
-  };
-}
-
-function readPressure(file: ProcFile, now: () => Millis): Pick<Signals, 'pressure'> {
-  const at = now();
-  const text = file.read();
-  return { pressure: stamp(text.known ? mapField(parsePressure(text.value), toPressure) : text, at) };
-}
-
-type Extent = Pick<Signals, 'reserve' | 'maxPfn'>;
 
 /** Remembers what `/proc/zoneinfo` said, for as long as it may be used. */
 class ZoneSignals {
   readonly #file: ProcFile;
   readonly #now: () => Millis;
-  #last: { readonly at: Millis; readonly total: Pages | null; readonly extent: Extent } | null = null;
+  #last: { readonly at: Millis; readonly total: Pages | null; readonly extent: ExtentSignals } | null = null;
 
   constructor(file: ProcFile, now: () => Millis) {
     this.#file = file;
@@ -105,17 +71,13 @@ class ZoneSignals {
   }
 
   /** `total` is `MemTotal` as just read, null where it is unknown. */
-  read(total: Pages | null): Extent {
+  read(total: Pages | null): ExtentSignals {
     const at = this.#now();
     const last = this.#last;
     // A clock that went back makes the age negative: then nobody can say how old the value is.
     const age = last === null ? Infinity : at - last.at;
     if (last?.total === total && age >= 0 && age < ZONEINFO_AGE_MS_MAX) return last.extent;
-    const zones = mapField(this.#file.read(), (text) => parseZoneinfo(text, total));
-    const extent = {
-      reserve: stamp(zones.known ? zones.value.reserve : zones, at),
-      maxPfn: stamp(zones.known ? zones.value.maxPfn : zones, at),
-    };
+    const extent = extentSignals(this.#file.read(), at, total);
     this.#last = { at, total, extent };
     return extent;
   }
