@@ -1,13 +1,20 @@
 /**
  * What of a reading can be believed: nothing that is old, and nothing that cannot be true. *Unknown may grow, may not shrink.*
  */
-import type { Millis, Pages } from '../units.js';
+import { maxMillis, millis, type Millis, type Pages } from '../units.js';
 import type { HostReading } from './pool.js';
 import { NOTHING_KNOWN, type Reading, type Signals } from './reading.js';
 import { refuseStale, unknown, type Signal } from './signal.js';
 
 /** More memory than any machine has (2^52 bytes): what a guest says beyond this is a mistake or a lie. */
 const PAGES_BELIEVABLE = 2 ** 40;
+
+/**
+ * What the kernel sets when memory is added or a sysctl is written, and not when memory is used. `/proc/zoneinfo`, where it stands, is
+ * large, so that some sources look at it once a minute: it is believed for so long, and for half of that again where one is late.
+ */
+const SLOW_SIGNALS: ReadonlySet<string> = new Set(['reserve', 'maxPfn']);
+const SLOW_AGE_MAX = millis(90_000);
 
 /** The signals that are page counts, and so can be checked against what a machine can hold. */
 const PAGE_SIGNALS = [
@@ -43,9 +50,10 @@ export function believable(reading: Reading, now: Millis, ageMax: Millis): Readi
 
 /** Whether nothing needs taking out: nearly always, so this is written out, without looking signals up by name. */
 function isFresh(reading: Reading, now: Millis, ageMax: Millis): boolean {
-  const oldest = now - ageMax;
-  const isSound = (signal: Signal<Pages>): boolean =>
+  const isSoundSince = (signal: Signal<Pages>, oldest: number): boolean =>
     !signal.known || (signal.at >= oldest && signal.at <= now && isPageCount(signal.value));
+  const isSound = (signal: Signal<Pages>): boolean => isSoundSince(signal, now - ageMax);
+  const slowest = now - maxMillis(ageMax, SLOW_AGE_MAX);
   return (
     isSound(reading.current) &&
     isSound(reading.asked) &&
@@ -55,8 +63,8 @@ function isFresh(reading: Reading, now: Millis, ageMax: Millis): boolean {
     isSound(reading.available) &&
     isSound(reading.cached) &&
     isSound(reading.committed) &&
-    isSound(reading.reserve) &&
-    isSound(reading.maxPfn) &&
+    isSoundSince(reading.reserve, slowest) &&
+    isSoundSince(reading.maxPfn, slowest) &&
     isSound(reading.used) &&
     isSound(reading.swapTotal) &&
     isSound(reading.swapUsed) &&
@@ -70,7 +78,9 @@ export const isPageCount = (value: number): boolean =>
 
 function withoutUnbelievable(reading: Reading, now: Millis, ageMax: Millis): Reading {
   const checked: Partial<Record<(typeof PAGE_SIGNALS)[number], Signal<Pages>>> = {};
-  for (const name of PAGE_SIGNALS) checked[name] = believableSignal(reading[name], now, ageMax);
+  const slowAgeMax = maxMillis(ageMax, SLOW_AGE_MAX);
+  for (const name of PAGE_SIGNALS)
+    checked[name] = believableSignal(reading[name], now, SLOW_SIGNALS.has(name) ? slowAgeMax : ageMax);
   return { ...reading, ...checked };
 }
 

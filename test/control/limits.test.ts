@@ -82,6 +82,20 @@ describe('a reading', () => {
     });
   }
 
+  it('is believed for longer where it changes with the hardware only: the kernel’s reserve and its highest frame', () => {
+    const now = millis(300_000);
+    const knownIn = (age: number, ageMax = AGE_MAX): readonly boolean[] => {
+      const extent = signal(5, millis(now - age));
+      const reading = { ...readingOf({ at: now }), reserve: extent, maxPfn: extent };
+      const { reserve, maxPfn, total } = believable(reading, now, ageMax);
+      return [reserve.known, maxPfn.known, total.known];
+    };
+    assert.deepEqual(knownIn(90_000), [true, true, true]);
+    assert.deepEqual(knownIn(90_001), [false, false, true]);
+    assert.deepEqual(knownIn(-1), [false, false, true]);
+    assert.deepEqual(knownIn(200_000, millis(200_000)), [true, true, true]);
+  });
+
   it('is not believed at all when it contradicts itself', () => {
     const liars = [
       { ...sound, free: signal(131_073) },
