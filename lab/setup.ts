@@ -7,6 +7,7 @@ import { markXenReady } from './xen/marker.js';
 
 const PACKAGES = [
   'qemu-system-x86',
+  'qemu-guest-agent',
   'debootstrap',
   'cpio',
   'e2fsprogs',
