@@ -196,8 +196,8 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
     state.policyDueAt = null;
     return;
   }
-  const { hasOverflowTier } = state.guest.capabilities;
-  const wished = policy.decide({ reading, tunables, hasOverflowTier }, state.memory, now);
+  const { hasOverflowTier, deflatesOnOom = false } = state.guest.capabilities;
+  const wished = policy.decide({ reading, tunables, hasOverflowTier, deflatesOnOom }, state.memory, now);
   const decided = isRelieved(state.relief, now) ? whileRelieved(state, wished) : wished;
   const decision = decisionFor(safeguards, state, decided, context);
   context.note(decision);

@@ -12,6 +12,8 @@ export interface GuestView {
   readonly tunables: Tunables;
   /** A tier that catches swapped pages is there and can be shrunk. */
   readonly hasOverflowTier: boolean;
+  /** Its balloon gives memory back by itself before anything in the guest is killed for want of it. Left out: false. */
+  readonly deflatesOnOom?: boolean;
 }
 
 /** Where the policy would like the guest to be, and how far it would go this time. */

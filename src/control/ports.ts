@@ -15,6 +15,11 @@ export interface Capabilities {
   readonly canSetTarget: boolean;
   /** There is a tier that catches swapped pages and can be shrunk. False: self-shrinking stays off. */
   readonly hasOverflowTier: boolean;
+  /**
+   * The guest's balloon gives memory back by itself before anything in the guest is killed for want of it. Left out or false: only swap
+   * catches what a smaller guest needs all the same, and one without swap is made no smaller.
+   */
+  readonly deflatesOnOom?: boolean;
   /** The guests are made up by a simulator. Everything shown says so. */
   readonly isSimulated: boolean;
 }

@@ -1,10 +1,11 @@
 /**
  * The rule for a host's guests, each seen from outside: specification 1 on what a guest reports of itself, or a coarser rule on
  * the little that some guests tell. It adds what the old driver could take for granted inside a guest: that there is somebody who
- * knows, swap that catches what a smaller guest must swap out, and a page cache that nobody lives from.
+ * knows, something that catches what a smaller guest needs all the same (swap, or a balloon that lets go by itself), and a page cache
+ * that nobody lives from.
  */
 import type { Decision, GuestPolicy, GuestView, Wish } from '../control/policy.js';
-import { isReported, type Reading } from '../control/reading.js';
+import { isReported } from '../control/reading.js';
 import type { Unknown } from '../control/signal.js';
 import type { Millis } from '../units.js';
 import { guardCache, type WithCacheMemory } from './cache-guard.js';
@@ -23,7 +24,7 @@ export const hostPolicy: GuestPolicy<HostMemory> = guardCache(bareHostPolicy);
 function decide(view: GuestView, memory: SelfshrinkMemory, now: Millis): Decision<SelfshrinkMemory> {
   const decided = selfPolicy.decide(view, memory, now);
   if (view.tunables.selfballooning === 0) return decided;
-  return { ...decided, wish: withSwap(view.reading, wishFor(view, decided.wish)) };
+  return { ...decided, wish: whereCaught(view, wishFor(view, decided.wish)) };
 }
 
 function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
@@ -40,10 +41,14 @@ const unknownUse = ({ reason, detail }: Unknown): Wish => ({
   reason: { code: 'signal-unknown', numbers: {}, detail: `used: ${reason}, ${detail}` },
 });
 
-/** A guest that has no swap may grow, and is never asked to give anything up. One that tells a single number is trusted to have some. */
-function withSwap({ swapTotal, committed, current }: Reading, wish: Wish): Wish {
+/**
+ * A guest with neither swap nor a balloon that deflates when it runs out of memory may grow, and is never asked to give anything up. One
+ * that tells a single number is trusted to have some.
+ */
+function whereCaught({ reading, deflatesOnOom = false }: GuestView, wish: Wish): Wish {
+  const { swapTotal, committed, current } = reading;
   const hasSwap = swapTotal.known ? swapTotal.value > 0 : !committed.known;
-  if (wish.kind === 'hold' || hasSwap) return wish;
+  if (wish.kind === 'hold' || hasSwap || deflatesOnOom) return wish;
   if (current.known && wish.target >= current.value) return wish;
   return { kind: 'hold', reason: { code: 'no-swap', numbers: { goal: wish.goal } } };
 }

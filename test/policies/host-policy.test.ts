@@ -14,9 +14,13 @@ const inPages = (size: number): Pages => mibToPages(mib(size));
 const known = (count: number): Signal<Pages> => knownAt(pages(count), NOW);
 const SILENT: Partial<Reading> = { committed: NOT_REPORTED, total: NOT_REPORTED };
 
-function wishOf(change: Partial<Reading>, tunables: Partial<Tunables> = {}, policy = hostPolicy): Wish {
+function wishOf(
+  change: Partial<Reading>,
+  tunables: Partial<Tunables> = {},
+  { policy = hostPolicy, deflatesOnOom = false } = {},
+): Wish {
   const reading = { ...readingOf({ at: NOW }), ...change };
-  const view = { reading, tunables: { ...DEFAULT_TUNABLES, ...tunables }, hasOverflowTier: false };
+  const view = { reading, tunables: { ...DEFAULT_TUNABLES, ...tunables }, hasOverflowTier: false, deflatesOnOom };
   return policy.decide(view, SELFSHRINK_START, NOW).wish;
 }
 
@@ -24,7 +28,7 @@ describe('the rule for guests seen from outside', () => {
   it('is self-ballooning, number for number, where a guest reports all and has swap', () => {
     for (const committed of [10_000, 60_000, 200_000]) {
       const change = { committed: known(committed), swapTotal: known(50_000) };
-      assert.deepEqual(wishOf(change), wishOf(change, {}, selfPolicy));
+      assert.deepEqual(wishOf(change), wishOf(change, {}, { policy: selfPolicy }));
     }
   });
 
@@ -49,8 +53,17 @@ describe('the rule for guests seen from outside', () => {
     assert.equal(wishOf({ swapTotal: NOT_REPORTED }).reason.code, 'no-swap');
   });
 
+  it('asks it for what the law would have where its balloon lets go by itself, and never for less than it has promised', () => {
+    for (const committed of [10_000, 100_000, 120_000]) {
+      const change = { committed: known(committed), swapTotal: known(0) };
+      const wish = wishOf(change, {}, { deflatesOnOom: true });
+      assert.deepEqual(wish, wishOf(change, {}, { policy: selfPolicy }));
+      assert.ok(wish.kind === 'resize' && wish.goal >= committed);
+    }
+  });
+
   it('is needed: the bare law takes from a guest without swap as from any other', () => {
-    const wish = wishOf({ swapTotal: known(0) }, {}, selfPolicy);
+    const wish = wishOf({ swapTotal: known(0) }, {}, { policy: selfPolicy });
     assert.ok(wish.kind === 'resize' && wish.target < 134_072);
   });
 

@@ -57,6 +57,7 @@ export const guestDescriptionSchema = v.looseObject({
     canSetTarget: v.boolean(),
     hasOverflowTier: v.boolean(),
     isSimulated: v.boolean(),
+    deflatesOnOom: v.optional(v.boolean()),
   }),
 });
 
