@@ -1,0 +1,40 @@
+/**
+ * What a guest says of its memory → what it has outside of its balloon, as of now. A guest that may deflate its balloon itself goes on
+ * counting it as its own memory; another's `MemTotal` falls with it. And what it said is older than what is known of its balloon, which
+ * may have moved since. It does not know who says what.
+ */
+import type { Signals } from '../control/reading.js';
+import { knownAt, unknown, type Signal } from '../control/signal.js';
+import { addPages, minPages, subtractToZero, type Millis, type Pages } from '../units.js';
+
+export interface BalloonSight {
+  /** What the guest keeps now; null: not known, or it has no balloon. */
+  readonly current: Pages | null;
+  /** What it had without a balloon; null: not known. */
+  readonly base: Pages | null;
+  /** It may deflate its balloon itself when it runs out of memory. Whether it counts it then, its own numbers must show. */
+  readonly deflatesOnOom: boolean;
+  /** What it kept at that time; null: not known. */
+  readonly heldAt: (at: Millis) => Pages | null;
+}
+
+/** The signals with `total` as what the kernel manages outside of the balloon now, and nothing free beyond that. Never throws. */
+export function outsideBalloon(signals: Signals, sight: BalloonSight): Signals {
+  const total = totalOutside(signals.total, sight);
+  return { ...signals, total, free: within(signals.free, total), available: within(signals.available, total) };
+}
+
+function totalOutside(total: Signal<Pages>, { current, base, deflatesOnOom, heldAt }: BalloonSight): Signal<Pages> {
+  if (!total.known || current === null) return total;
+  const held = heldAt(total.at) ?? current;
+  // No kernel manages more than it holds: what is more is in the balloon.
+  if (deflatesOnOom && total.value > held) {
+    if (base === null) return unknown('not-reported', 'nobody says how much of its memory is in its balloon');
+    return knownAt(subtractToZero(total.value, subtractToZero(base, current)), total.at);
+  }
+  return knownAt(subtractToZero(addPages(total.value, current), held), total.at);
+}
+
+/** What was free in a larger guest a moment ago: no more of it is now than the guest has. */
+const within = (part: Signal<Pages>, total: Signal<Pages>): Signal<Pages> =>
+  part.known && total.known ? { ...part, value: minPages(part.value, total.value) } : part;
