@@ -67,6 +67,8 @@ export interface Config {
     readonly sockets: readonly string[];
     /** Never promised to a guest. */
     readonly reserve: Pages;
+    /** QEMU's guest agent is asked, where a machine has a port for it. */
+    readonly asksAgent: boolean;
   };
   readonly agent: {
     /** Null: the port is looked for by its name. */
@@ -112,7 +114,7 @@ function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, agent
     },
     xenGuest: xen_guest,
     xenHost: xenHostOf(xen_host),
-    qmp: { sockets: qmp.sockets, reserve: mibToPages(mib(qmp.reserve_mib)) },
+    qmp: { sockets: qmp.sockets, reserve: mibToPages(mib(qmp.reserve_mib)), asksAgent: qmp.guest_agent },
     agent: { port: agent.port ?? null, root: agent.root },
   };
 }

@@ -193,6 +193,10 @@ export const CONFIG_SCHEMA = v.strictObject({
         fallback: 1024,
         description: 'Memory of the host that is never promised to a guest. Unit: MiB.',
       }),
+      guest_agent: switchKey({
+        fallback: true,
+        description: "Ask QEMU's guest agent what a guest needs, where a machine has a port for it.",
+      }),
     }),
     {},
   ),

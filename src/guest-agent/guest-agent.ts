@@ -22,6 +22,8 @@ export class GuestAgent {
   readonly #reader: AgentReader;
   readonly #ending = new AbortController();
   readonly #kept: Promise<void>;
+  /** That a connection ends which is about to be closed is no news. */
+  #isClosing = false;
 
   /** Begins to connect. Nothing is asked but a number before the first look. */
   constructor({ guest, path, clock, tell }: GuestAgentOptions) {
@@ -30,7 +32,9 @@ export class GuestAgent {
       clock,
       connect: (signal) => connectAgent(path, clock, signal),
       onConnected: () => Promise.resolve(),
-      tell,
+      tell: (message) => {
+        if (!this.#isClosing) tell(message);
+      },
     });
     const channel: AgentChannel = {
       ask: (command, args, signal) => {
@@ -61,6 +65,7 @@ export class GuestAgent {
 
   /** Closes the guest's files, as far as the agent answers before `limit` is aborted, and the connection. Never rejects. */
   async close(limit: AbortSignal): Promise<void> {
+    this.#isClosing = true;
     await this.#reader.close(limit);
     this.#ending.abort();
     await this.#kept;

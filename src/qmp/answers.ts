@@ -79,6 +79,26 @@ export function decodeQomList(answer: unknown): readonly QomProperty[] | null {
   });
 }
 
+/** A property that is a text, by `qom-get`. Null also where it is empty. */
+export const decodePropertyText = (answer: unknown): string | null => textIn(answer);
+
+/** A character device: what is on the host's side of a port. */
+export interface Chardev {
+  /** Its id. */
+  readonly label: string;
+  /** As `unix:/run/vm.agent,server=on`, with `disconnected:` before it while nobody is connected. */
+  readonly filename: string;
+}
+
+/** `query-chardev`. Null where any of it is malformed. */
+export function decodeChardevs(answer: unknown): readonly Chardev[] | null {
+  return listIn(answer, (element) => {
+    const { label, filename } = objectIn(element);
+    const [id, name] = [textIn(label), textIn(filename)];
+    return id === null || name === null ? null : { label: id, filename: name };
+  });
+}
+
 /** `guest-stats-polling-interval` of a balloon, by `qom-get`: whole seconds; 0: the guest is not asked for its statistics. */
 export const decodePollingInterval = (answer: unknown): number | null => countIn(answer);
 

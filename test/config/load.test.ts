@@ -29,8 +29,8 @@ describe('the configuration when nothing is given', () => {
         isDom0Driven: false,
         dom0Min: mibToPages(mib(1024)),
       },
+      qmp: { sockets: [], reserve: mibToPages(mib(1024)), asksAgent: true },
       agent: { port: null, root: '/' },
-      qmp: { sockets: [], reserve: mibToPages(mib(1024)) },
     };
     const { guestLimits, ...rest } = config;
     assert.deepEqual(rest, expected);
@@ -86,6 +86,7 @@ dom0_min_mib = 2
 [qmp]
 sockets = ["/run/vms/*.qmp"]
 reserve_mib = 3
+guest_agent = false
 [agent]
 port = "/dev/vport0p2"
 root = "/guest"
@@ -109,7 +110,7 @@ max_mib = 128
       pressure: { isWatched: false, trigger: { stall: 500, window: 500 } },
       xenGuest: { root: '/sysroot' },
       xenHost: { socket: '/run/xs', sight: 'xl', reserve: 256, isDom0Driven: true, dom0Min: 512 },
-      qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768 },
+      qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768, asksAgent: false },
       agent: { port: '/dev/vport0p2', root: '/guest' },
     });
     assert.deepEqual(

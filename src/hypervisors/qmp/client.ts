@@ -11,8 +11,8 @@ import type { GuestId } from '../../control/reading.js';
 import { stamp, mapField } from '../../control/signal.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
 import { openMemoryGlancer, type MemoryGlancer } from '../../signals/memory-glance.js';
-import { millis, type Bytes, type GuestSize, type Millis, type Pages } from '../../units.js';
-import { formatTarget, readingOf } from './codec.js';
+import { bytesToPagesDown, millis, type Bytes, type GuestSize, type Millis, type Pages } from '../../units.js';
+import { formatTarget, readingOf, type MachineLook } from './codec.js';
 import {
   asHypervisorError,
   closed,
@@ -25,6 +25,7 @@ import {
   superseded,
   targetTooSlow,
 } from './errors.js';
+import { openInside } from './inside.js';
 import type { Machine } from './machine.js';
 import { KIND, Roster } from './roster.js';
 
@@ -39,6 +40,8 @@ export interface QmpHostOptions {
   readonly root: string;
   /** What must stay free on the host. */
   readonly reserve: Pages;
+  /** Whether QEMU's guest agent is asked what a guest needs, where a machine has a port for it. */
+  readonly asksAgent: boolean;
   /** Told what a person should know of: connections lost and found. */
   readonly tell: (message: string) => void;
 }
@@ -63,12 +66,13 @@ class QmpHost implements Hypervisor {
   constructor(options: QmpHostOptions) {
     this.#options = options;
     this.#memory = openMemoryGlancer(options.root);
-    const { clock, findSockets, connect, tell } = options;
+    const { clock, findSockets, connect, asksAgent, tell } = options;
     this.#roster = new Roster({
       clock,
       findSockets,
       connect,
       tell,
+      openInside: (inside) => openInside({ ...inside, clock, asksAgent }),
       put: (notice) => {
         this.#notices.put(notice);
       },
@@ -126,14 +130,25 @@ class QmpHost implements Hypervisor {
     const machine = this.#roster.find(guest);
     if (machine === null) return { kind: 'reading-failed', guest, error: goneMachine(guest) };
     try {
-      const look = await unlessAborted(machine.look(signal), signal, () => lookTooSlow(guest));
-      const { base, balloon } = machine;
-      const asked = this.#asked.get(machine) ?? null;
-      const seen = { ...look, base, deflatesOnOom: balloon?.deflatesOnOom ?? false, asked };
+      const seen = await unlessAborted(this.#lookAt(machine, signal), signal, () => lookTooSlow(guest));
       return { kind: 'reading', guest, reading: readingOf(seen, { at: clock.now(), wall: wall() }) };
     } catch (error) {
       return { kind: 'reading-failed', guest, error: asHypervisorError(guest, 'looking at it', error) };
     }
+  }
+
+  async #lookAt(machine: Machine, signal: AbortSignal): Promise<MachineLook> {
+    const began = this.#options.clock.now();
+    const look = await machine.look(signal);
+    const { base, balloon, held } = machine;
+    if (look.actual !== null) held.note(bytesToPagesDown(look.actual), began);
+    return {
+      ...look,
+      base,
+      deflatesOnOom: balloon?.deflatesOnOom ?? false,
+      asked: this.#asked.get(machine) ?? null,
+      heldAt: (at) => held.at(at),
+    };
   }
 
   async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {

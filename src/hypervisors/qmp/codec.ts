@@ -2,9 +2,11 @@
  * What QEMU and the guest's balloon driver say → a reading. The units and what "not reported" looks like are known here and nowhere
  * else. It does not know what the numbers are used for.
  */
-import { NOTHING_KNOWN, type Reading } from '../../control/reading.js';
+import { NOTHING_KNOWN, type Reading, type Signals } from '../../control/reading.js';
 import { knownAt, stamp, unknown, type Field, type Signal, type Unknown } from '../../control/signal.js';
 import type { GuestStats } from '../../qmp/index.js';
+import { mergeSignals } from '../../signals/merge.js';
+import { outsideBalloon } from '../../signals/outside-balloon.js';
 import {
   bytes,
   bytesToPagesDown,
@@ -29,6 +31,10 @@ export interface MachineLook {
   readonly deflatesOnOom: boolean;
   /** What it was last asked to keep by us; null: nothing yet. */
   readonly asked: Pages | null;
+  /** What is known from inside the guest, best source first. */
+  readonly inside: readonly Partial<Signals>[];
+  /** What it kept at that time, by QEMU; null: not known. */
+  readonly heldAt: (at: Millis) => Pages | null;
 }
 
 /** When the look was: by our own clock, and by the clock on the wall, which is QEMU's. */
@@ -52,7 +58,13 @@ export function readingOf(look: MachineLook, times: LookTimes): Reading {
       : knownAt(bytesToPagesDown(base), at);
   const said = look.stats === null ? {} : statsOf(look, look.stats, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
-  return { ...NOTHING_KNOWN, ...said, at, current, maximum, asked: asks };
+  const outside = outsideBalloon(mergeSignals([...look.inside, said]), {
+    current: current.known ? current.value : null,
+    base: maximum.known ? maximum.value : null,
+    deflatesOnOom: look.deflatesOnOom,
+    heldAt: look.heldAt,
+  });
+  return { ...outside, at, current, maximum, asked: asks };
 }
 
 function statsOf(look: MachineLook, stats: GuestStats, times: LookTimes): Partial<Reading> {

@@ -17,7 +17,11 @@ import {
   type GuestStats,
   type Qmp,
 } from '../../qmp/index.js';
+import type { Signals } from '../../control/reading.js';
+import { HeldBefore } from '../../signals/held-before.js';
 import { findBalloon } from './balloon-device.js';
+import { findGuestPorts, type GuestPorts } from './guest-ports.js';
+import type { Inside } from './inside.js';
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that QEMU can, which counts in whole ones. */
 const POLLING_INTERVAL_S = 1;
@@ -36,6 +40,8 @@ export interface Balloon {
 export interface Look {
   readonly actual: Bytes | null;
   readonly stats: GuestStats | null;
+  /** What is known from inside the guest, best source first. */
+  readonly inside: readonly Partial<Signals>[];
 }
 
 export class Machine {
@@ -44,12 +50,18 @@ export class Machine {
   readonly name: string;
   /** What it was started with; null where this QEMU does not say. */
   readonly base: Bytes | null;
+  /** What it kept at its last looks. */
+  readonly held = new HeldBefore();
+  /** The ways into the guest. */
+  readonly ports: GuestPorts;
   #balloon: Balloon | null;
+  #inside: Inside | null = null;
 
-  private constructor(qmp: Qmp, name: string, base: Bytes | null, balloon: Balloon | null) {
+  private constructor(qmp: Qmp, { name, base, ports, balloon }: Met) {
     this.#qmp = qmp;
     this.name = name;
     this.base = base;
+    this.ports = ports;
     this.#balloon = balloon;
   }
 
@@ -63,7 +75,13 @@ export class Machine {
     ]);
     const ownName = decodeName(name) ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
     const base = decodeMemorySizeSummary(summary)?.base ?? null;
-    return new Machine(qmp, ownName, base, await meetBalloon(qmp, signal));
+    const [balloon, ports] = await Promise.all([meetBalloon(qmp, signal), findGuestPorts(qmp, signal)]);
+    return new Machine(qmp, { name: ownName, base, ports, balloon });
+  }
+
+  /** From now on a look is also one at what is said inside; it is left with the machine. */
+  enter(inside: Inside): void {
+    this.#inside = inside;
   }
 
   get balloon(): Balloon | null {
@@ -72,13 +90,15 @@ export class Machine {
 
   /** Rejects with `QmpError` when QEMU does not answer. */
   async look(signal: AbortSignal): Promise<Look> {
-    if (this.#balloon === null) return { actual: null, stats: null };
+    const inside = this.#inside?.look() ?? Promise.resolve([]);
+    if (this.#balloon === null) return { actual: null, stats: null, inside: await inside };
     const property = { path: this.#balloon.path, property: 'guest-stats' };
-    const [actual, stats] = await Promise.all([
+    const [actual, stats, said] = await Promise.all([
       answerOrNull(this.#qmp.execute('query-balloon', {}, { signal })),
       answerOrNull(this.#qmp.execute('qom-get', property, { signal })),
+      inside,
     ]);
-    return { actual: decodeBalloon(actual), stats: decodeGuestStats(stats) };
+    return { actual: decodeBalloon(actual), stats: decodeGuestStats(stats), inside: said };
   }
 
   /** Asks the guest to keep `size`. Settles only when it can have no more effect. Rejects with `QmpError`. */
@@ -93,12 +113,26 @@ export class Machine {
 
   /** Puts back what was changed at the beginning, as far as QEMU still answers, and ends the connection. */
   async leave(signal: AbortSignal): Promise<void> {
+    const left = this.leaveInside(signal);
     const { path, intervalFound } = this.#balloon ?? { path: '', intervalFound: null };
     if (intervalFound !== null && intervalFound !== POLLING_INTERVAL_S) {
       await setPollingInterval(this.#qmp, path, intervalFound, signal).catch(() => undefined);
     }
+    await left;
     await this.#qmp.close();
   }
+
+  /** Lets go of those inside alone: the machine's own connection has ended. It may be called again. Never rejects. */
+  async leaveInside(limit: AbortSignal): Promise<void> {
+    await this.#inside?.close(limit);
+  }
+}
+
+interface Met {
+  readonly name: string;
+  readonly base: Bytes | null;
+  readonly ports: GuestPorts;
+  readonly balloon: Balloon | null;
 }
 
 async function meetBalloon(qmp: Qmp, signal: AbortSignal): Promise<Balloon | null> {

@@ -9,6 +9,7 @@ import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../c
 import type { GuestId } from '../../control/reading.js';
 import { decodeEvent, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
 import { addMillis, millis } from '../../units.js';
+import type { Inside, InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
 
 export const KIND = 'qmp';
@@ -18,6 +19,8 @@ export interface RosterOptions {
   /** The sockets that are there now. Must not throw. */
   readonly findSockets: () => Promise<readonly string[]>;
   readonly connect: (path: string, events: EventListener, signal: AbortSignal) => Promise<Qmp>;
+  /** Begins to speak with those inside of a machine. */
+  readonly openInside: (options: Pick<InsideOptions, 'guest' | 'ports' | 'tell'>) => Inside;
   readonly put: (notice: GuestNotice) => void;
   /** Told, in words for the log, what a person should know of. */
   readonly tell: (message: string) => void;
@@ -123,6 +126,7 @@ export class Roster {
     if (place === undefined) return;
     const id = this.#freeId(machine.name, path);
     const told = describe(id, machine);
+    machine.enter(this.#openInside(id, machine, place));
     place.present = { machine, told };
     place.isShuttingDown = false;
     this.#ids.set(id, place);
@@ -132,8 +136,17 @@ export class Roster {
     });
   }
 
+  #openInside(guest: GuestId, { ports }: Machine, place: Place): Inside {
+    const { openInside, tell } = this.#options;
+    const tellUnlessEnding = (message: string): void => {
+      if (!place.isShuttingDown) tell(message);
+    };
+    return openInside({ guest, ports, tell: tellUnlessEnding });
+  }
+
   #left(place: Place, id: GuestId): void {
     if (place.present?.told.id !== id) return;
+    void place.present.machine.leaveInside(this.#options.clock.timeLimit(LEAVING_LIMIT));
     place.present = null;
     this.#ids.delete(id);
     this.#options.put({ kind: 'guest-left', guest: id });
@@ -178,7 +191,7 @@ export class Roster {
 const describe = (id: GuestId, { name, balloon }: Machine): GuestDescription => ({
   id,
   name: cleanGuestName(KIND, name),
-  capabilities: balloon === null ? WATCHED : DRIVEN,
+  capabilities: balloon === null ? WATCHED : { ...DRIVEN, deflatesOnOom: balloon.deflatesOnOom },
   pool: KIND,
   limits: NO_LIMITS,
 });

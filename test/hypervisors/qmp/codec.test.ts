@@ -37,6 +37,8 @@ const lookOf = (more: Partial<MachineLook>): MachineLook => ({
   stats: null,
   deflatesOnOom: false,
   asked: null,
+  inside: [],
+  heldAt: () => null,
   ...more,
 });
 

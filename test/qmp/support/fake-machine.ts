@@ -37,6 +37,8 @@ export class FakeMachine {
   lastUpdate = 0;
   pollingInterval = 0;
   deflateOnOom = false;
+  /** Serial ports for programs in the guest: their names, and what `query-chardev` calls where they lead. */
+  readonly ports: { readonly name: string; readonly filename: string }[] = [];
   /** Told of events, with their names. */
   emit: (name: string, data: Arguments) => void = () => undefined;
 
@@ -50,6 +52,7 @@ export class FakeMachine {
     ['balloon', (args) => this.#balloon(args['value'])],
     ['query-memory-size-summary', () => ({ 'base-memory': this.memory, 'plugged-memory': 0 })],
     ['query-memory-devices', () => []],
+    ['query-chardev', () => this.#chardevs()],
     ['qom-list', (args) => this.#list(args['path'])],
     ['qom-get', (args) => this.#get(args['path'], args['property'])],
     ['qom-set', (args) => this.#set(args['path'], args['property'], args['value'])],
@@ -80,11 +83,20 @@ export class FakeMachine {
     if (path === '/machine/peripheral') {
       return this.actual === null ? [type] : [type, { name: 'balloon0', type: 'child<virtio-balloon-pci>' }];
     }
+    if (path === '/machine/peripheral-anon') return [type, ...this.ports.map(portAt)];
     this.#needDevice(path);
     return [type, ...Object.keys(PROPERTIES).map((name) => ({ name, type: PROPERTIES[name] }))];
   }
 
+  #chardevs(): unknown {
+    const monitor = { label: 'compat_monitor0', filename: 'unix:/run/vm.qmp,server=on', 'frontend-open': true };
+    return [monitor, ...this.ports.map(({ filename }, n) => ({ label: `port${n}`, filename, 'frontend-open': false }))];
+  }
+
   #get(path: unknown, property: unknown): unknown {
+    const port = this.ports.findIndex((_, n) => path === `/machine/peripheral-anon/device[${n}]`);
+    if (port >= 0 && property === 'name') return this.ports[port]?.name;
+    if (port >= 0 && property === 'chardev') return `port${port}`;
     this.#needDevice(path);
     if (property === 'guest-stats') return { stats: { ...UNREPORTED, ...this.stats }, 'last-update': this.lastUpdate };
     if (property === 'guest-stats-polling-interval') return this.pollingInterval;
@@ -104,6 +116,8 @@ export class FakeMachine {
     throw new Refusal('DeviceNotFound', `Device '${String(path)}' not found`);
   }
 }
+
+const portAt = (_: unknown, n: number): unknown => ({ name: `device[${n}]`, type: 'child<virtserialport>' });
 
 export const VERSION = { qemu: { major: 7, minor: 2, micro: 22 }, package: 'Debian 1:7.2' };
 

@@ -25,7 +25,7 @@ export class Rig {
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
 
-  constructor() {
+  constructor({ asksAgent = true } = {}) {
     this.host = openQmpHost({
       clock: this.clock,
       wall: () => millis(WALL_START + this.clock.now()),
@@ -33,6 +33,7 @@ export class Rig {
       connect: (path, events, signal) => connectQmp(path, { clock: this.clock, events }, signal),
       root: fixture('xen-guest'),
       reserve: mibToPages(mib(64)),
+      asksAgent,
       tell: (message) => this.told.push(message),
     });
   }

@@ -1,0 +1,72 @@
+/**
+ * The serial ports that a machine has for programs in the guest: by their names, and where each comes out on this host. It does not
+ * know who speaks over them.
+ */
+import {
+  decodeChardevs,
+  decodePropertyText,
+  decodeQomList,
+  QmpError,
+  type Chardev,
+  type Qmp,
+} from '../../qmp/index.js';
+
+/** Where a port comes out. */
+export type PortEnd =
+  /** A unix socket at which QEMU listens: anybody who may can connect, one at a time. */
+  | { readonly kind: 'socket'; readonly path: string }
+  /** It cannot be used from here; `why` is a sentence without a full stop. */
+  | { readonly kind: 'unusable'; readonly why: string };
+
+/** By the ports' names, as `org.qemu.guest_agent.0`. */
+export type GuestPorts = ReadonlyMap<string, PortEnd>;
+
+/** `-device virtserialport` puts a port here: with an id, and without one. */
+const FOLDERS = ['/machine/peripheral', '/machine/peripheral-anon'];
+const PORT = 'child<virtserialport>';
+/** A machine of QEMU's has room for 31 on each of its buses. */
+const PORTS_MAX = 64;
+const LISTENING = /^(?:disconnected:)?unix:(.*?)((?:,abstract=on)?(?:,tight=\w+)?),server(?:=on)?$/s;
+
+/** The ports there are now. Rejects with `QmpError` when QEMU does not answer. */
+export async function findGuestPorts(qmp: Pick<Qmp, 'execute'>, signal: AbortSignal): Promise<GuestPorts> {
+  const ask = (command: string, args = {}): Promise<unknown> => answerOrNull(qmp.execute(command, args, { signal }));
+  const lists = await Promise.all(FOLDERS.map((path) => ask('qom-list', { path })));
+  const paths = lists.flatMap((list, n) =>
+    (decodeQomList(list) ?? []).filter(({ type }) => type === PORT).map(({ name }) => `${FOLDERS[n] ?? ''}/${name}`),
+  );
+  if (paths.length === 0) return new Map();
+  const chardevs = decodeChardevs(await ask('query-chardev')) ?? [];
+  const found = paths.slice(0, PORTS_MAX).map(async (path) => {
+    const [name, label] = await Promise.all(['name', 'chardev'].map((property) => ask('qom-get', { path, property })));
+    const known = decodePropertyText(name);
+    return known === null ? [] : [[known, endOf(decodePropertyText(label), chardevs)] as const];
+  });
+  return new Map((await Promise.all(found)).flat());
+}
+
+function endOf(label: string | null, chardevs: readonly Chardev[]): PortEnd {
+  const chardev = chardevs.find((one) => one.label === label);
+  if (chardev === undefined) return { kind: 'unusable', why: 'nothing is behind it on the host' };
+  return portEnd(chardev.filename);
+}
+
+/** Where a character device leads, by what `query-chardev` calls its file name. */
+export function portEnd(filename: string): PortEnd {
+  const [, path = '', form = ''] = LISTENING.exec(filename) ?? [];
+  const unusable = (why: string): PortEnd => ({ kind: 'unusable', why: `${JSON.stringify(filename)} ${why}` });
+  if (path === '') return unusable('is no unix socket at which QEMU listens');
+  if (form !== '') return unusable('is an abstract socket, and has no path');
+  if (!path.startsWith('/')) return unusable("is relative to QEMU's own folder: give it a path from the root");
+  return { kind: 'socket', path };
+}
+
+/** What QEMU refuses has gone meanwhile, or is not known to it. */
+async function answerOrNull(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof QmpError && error.qmpCode === 'EREFUSED') return null;
+    throw error;
+  }
+}
