@@ -69,6 +69,8 @@ export interface Config {
     readonly reserve: Pages;
     /** QEMU's guest agent is asked, where a machine has a port for it. */
     readonly asksAgent: boolean;
+    /** Our own agent is heard, where a machine has a port for it. */
+    readonly hearsOwn: boolean;
   };
   readonly agent: {
     /** Null: the port is looked for by its name. */
@@ -114,7 +116,12 @@ function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, agent
     },
     xenGuest: xen_guest,
     xenHost: xenHostOf(xen_host),
-    qmp: { sockets: qmp.sockets, reserve: mibToPages(mib(qmp.reserve_mib)), asksAgent: qmp.guest_agent },
+    qmp: {
+      sockets: qmp.sockets,
+      reserve: mibToPages(mib(qmp.reserve_mib)),
+      asksAgent: qmp.guest_agent,
+      hearsOwn: qmp.own_agent,
+    },
     agent: { port: agent.port ?? null, root: agent.root },
   };
 }

@@ -197,6 +197,10 @@ export const CONFIG_SCHEMA = v.strictObject({
         fallback: true,
         description: "Ask QEMU's guest agent what a guest needs, where a machine has a port for it.",
       }),
+      own_agent: switchKey({
+        fallback: true,
+        description: 'Hear our own agent in a guest (selfballoon agent), where a machine has a port for it.',
+      }),
     }),
     {},
   ),

@@ -29,7 +29,7 @@ describe('the configuration when nothing is given', () => {
         isDom0Driven: false,
         dom0Min: mibToPages(mib(1024)),
       },
-      qmp: { sockets: [], reserve: mibToPages(mib(1024)), asksAgent: true },
+      qmp: { sockets: [], reserve: mibToPages(mib(1024)), asksAgent: true, hearsOwn: true },
       agent: { port: null, root: '/' },
     };
     const { guestLimits, ...rest } = config;
@@ -87,6 +87,7 @@ dom0_min_mib = 2
 sockets = ["/run/vms/*.qmp"]
 reserve_mib = 3
 guest_agent = false
+own_agent = false
 [agent]
 port = "/dev/vport0p2"
 root = "/guest"
@@ -110,7 +111,7 @@ max_mib = 128
       pressure: { isWatched: false, trigger: { stall: 500, window: 500 } },
       xenGuest: { root: '/sysroot' },
       xenHost: { socket: '/run/xs', sight: 'xl', reserve: 256, isDom0Driven: true, dom0Min: 512 },
-      qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768, asksAgent: false },
+      qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768, asksAgent: false, hearsOwn: false },
       agent: { port: '/dev/vport0p2', root: '/guest' },
     });
     assert.deepEqual(

@@ -13,7 +13,7 @@ import type { Place, PlaceOptions } from './place.js';
 
 /** Opens this host. Throws `SelfballoonError`: `ECONFIG` where no sockets are configured. */
 export function openQmpPlace({ config, warn }: PlaceOptions): Place {
-  const { sockets, reserve, asksAgent } = config.qmp;
+  const { sockets, reserve, asksAgent, hearsOwn } = config.qmp;
   if (sockets.length === 0) throw noSockets();
   const clock = new RealClock();
   const host = openQmpHost({
@@ -23,7 +23,7 @@ export function openQmpPlace({ config, warn }: PlaceOptions): Place {
     connect: (path, events, signal) => connectQmp(path, { clock, events }, signal),
     root: config.xenGuest.root,
     reserve,
-    asksAgent,
+    inside: { asksAgent, hearsOwn },
     tell: warn,
   });
   return hostPlace(config, clock, host);

@@ -25,7 +25,7 @@ import {
   superseded,
   targetTooSlow,
 } from './errors.js';
-import { openInside } from './inside.js';
+import { openInside, type InsideChoice } from './inside.js';
 import type { Machine } from './machine.js';
 import { KIND, Roster } from './roster.js';
 
@@ -40,8 +40,8 @@ export interface QmpHostOptions {
   readonly root: string;
   /** What must stay free on the host. */
   readonly reserve: Pages;
-  /** Whether QEMU's guest agent is asked what a guest needs, where a machine has a port for it. */
-  readonly asksAgent: boolean;
+  /** Who is listened to in the guests. */
+  readonly inside: InsideChoice;
   /** Told what a person should know of: connections lost and found. */
   readonly tell: (message: string) => void;
 }
@@ -66,13 +66,13 @@ class QmpHost implements Hypervisor {
   constructor(options: QmpHostOptions) {
     this.#options = options;
     this.#memory = openMemoryGlancer(options.root);
-    const { clock, findSockets, connect, asksAgent, tell } = options;
+    const { clock, findSockets, connect, inside, tell } = options;
     this.#roster = new Roster({
       clock,
       findSockets,
       connect,
       tell,
-      openInside: (inside) => openInside({ ...inside, clock, asksAgent }),
+      openInside: (of) => openInside({ ...of, ...inside, clock }),
       put: (notice) => {
         this.#notices.put(notice);
       },

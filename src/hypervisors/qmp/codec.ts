@@ -2,8 +2,9 @@
  * What QEMU and the guest's balloon driver say → a reading. The units and what "not reported" looks like are known here and nowhere
  * else. It does not know what the numbers are used for.
  */
-import { NOTHING_KNOWN, type Reading, type Signals } from '../../control/reading.js';
+import { NOTHING_KNOWN, type Reading } from '../../control/reading.js';
 import { knownAt, stamp, unknown, type Field, type Signal, type Unknown } from '../../control/signal.js';
+import type { Said } from '../../inside/index.js';
 import type { GuestStats } from '../../qmp/index.js';
 import { mergeSignals } from '../../signals/merge.js';
 import { outsideBalloon } from '../../signals/outside-balloon.js';
@@ -31,8 +32,8 @@ export interface MachineLook {
   readonly deflatesOnOom: boolean;
   /** What it was last asked to keep by us; null: nothing yet. */
   readonly asked: Pages | null;
-  /** What is known from inside the guest, best source first. */
-  readonly inside: readonly Partial<Signals>[];
+  /** What is known from inside the guest. */
+  readonly inside: Said;
   /** What it kept at that time, by QEMU; null: not known. */
   readonly heldAt: (at: Millis) => Pages | null;
 }
@@ -58,13 +59,14 @@ export function readingOf(look: MachineLook, times: LookTimes): Reading {
       : knownAt(bytesToPagesDown(base), at);
   const said = look.stats === null ? {} : statsOf(look, look.stats, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
-  const outside = outsideBalloon(mergeSignals([...look.inside, said]), {
+  const outside = outsideBalloon(mergeSignals([...look.inside.sources, said]), {
     current: current.known ? current.value : null,
     base: maximum.known ? maximum.value : null,
     deflatesOnOom: look.deflatesOnOom,
     heldAt: look.heldAt,
   });
-  return { ...outside, at, current, maximum, asked: asks };
+  const { refusal } = look.inside;
+  return { ...outside, ...(refusal === null ? {} : { refusal }), at, current, maximum, asked: asks };
 }
 
 function statsOf(look: MachineLook, stats: GuestStats, times: LookTimes): Partial<Reading> {

@@ -17,11 +17,10 @@ import {
   type GuestStats,
   type Qmp,
 } from '../../qmp/index.js';
-import type { Signals } from '../../control/reading.js';
+import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { findBalloon } from './balloon-device.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
-import type { Inside } from './inside.js';
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that QEMU can, which counts in whole ones. */
 const POLLING_INTERVAL_S = 1;
@@ -40,8 +39,8 @@ export interface Balloon {
 export interface Look {
   readonly actual: Bytes | null;
   readonly stats: GuestStats | null;
-  /** What is known from inside the guest, best source first. */
-  readonly inside: readonly Partial<Signals>[];
+  /** What is known from inside the guest. */
+  readonly inside: Said;
 }
 
 export class Machine {
@@ -90,7 +89,7 @@ export class Machine {
 
   /** Rejects with `QmpError` when QEMU does not answer. */
   async look(signal: AbortSignal): Promise<Look> {
-    const inside = this.#inside?.look() ?? Promise.resolve([]);
+    const inside = this.#inside?.look() ?? Promise.resolve(NOTHING_SAID);
     if (this.#balloon === null) return { actual: null, stats: null, inside: await inside };
     const property = { path: this.#balloon.path, property: 'guest-stats' };
     const [actual, stats, said] = await Promise.all([

@@ -3,13 +3,15 @@
  * came, changed and left. It does not know what is asked of them.
  */
 import { ConnectionKeeper } from '../../connection/keeper.js';
+import type { Alarm } from '../../control/alarm.js';
 import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { decodeEvent, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
 import { addMillis, millis } from '../../units.js';
-import type { Inside, InsideOptions } from './inside.js';
+import type { Inside } from '../../inside/index.js';
+import type { InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
 
 export const KIND = 'qmp';
@@ -20,7 +22,7 @@ export interface RosterOptions {
   readonly findSockets: () => Promise<readonly string[]>;
   readonly connect: (path: string, events: EventListener, signal: AbortSignal) => Promise<Qmp>;
   /** Begins to speak with those inside of a machine. */
-  readonly openInside: (options: Pick<InsideOptions, 'guest' | 'ports' | 'tell'>) => Inside;
+  readonly openInside: (options: Pick<InsideOptions, 'guest' | 'ports' | 'onAlarm' | 'tell'>) => Inside;
   readonly put: (notice: GuestNotice) => void;
   /** Told, in words for the log, what a person should know of. */
   readonly tell: (message: string) => void;
@@ -137,11 +139,14 @@ export class Roster {
   }
 
   #openInside(guest: GuestId, { ports }: Machine, place: Place): Inside {
-    const { openInside, tell } = this.#options;
+    const { openInside, put, tell } = this.#options;
     const tellUnlessEnding = (message: string): void => {
       if (!place.isShuttingDown) tell(message);
     };
-    return openInside({ guest, ports, tell: tellUnlessEnding });
+    const onAlarm = (alarm: Alarm): void => {
+      if (place.present?.told.id === guest) put({ kind: 'guest-alarm', guest, alarm });
+    };
+    return openInside({ guest, ports, onAlarm, tell: tellUnlessEnding });
   }
 
   #left(place: Place, id: GuestId): void {

@@ -37,7 +37,7 @@ const lookOf = (more: Partial<MachineLook>): MachineLook => ({
   stats: null,
   deflatesOnOom: false,
   asked: null,
-  inside: [],
+  inside: { sources: [], refusal: null },
   heldAt: () => null,
   ...more,
 });

@@ -1,11 +1,7 @@
 /** Protects the guest agent as a source: what a guest needs is known through it, and its silence or lies are its own guest's trouble alone. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { Inside, INSIDE_WAIT, type InsideSource } from '../../../src/hypervisors/qmp/inside.js';
-import type { Signals } from '../../../src/control/reading.js';
-import { knownAt } from '../../../src/control/signal.js';
-import { VirtualClock } from '../../../src/sim/index.js';
-import { addMillis, millis, pages } from '../../../src/units.js';
+import { INSIDE_WAIT } from '../../../src/inside/index.js';
 import { FakeAgent, line } from '../../guest-agent/support/fake-agent.js';
 import { until } from '../../qmp/support/opened.js';
 import { MIB, Rig } from './support/rig.js';
@@ -98,7 +94,7 @@ describe('a machine with a guest agent', () => {
     await rig.untilCame(1);
     await rig.reading('qmp/one');
     assert.equal(rig.told.length, 1);
-    assert.match(rig.told[0] ?? '', /guest qmp\/one: its guest agent is not asked: .*relative/);
+    assert.match(rig.told[0] ?? '', /guest qmp\/one: its guest agent is not listened to: .*relative/);
   });
 });
 
@@ -168,40 +164,5 @@ describe('an agent that is slow, silent or lies', () => {
     }
     const { committed, current } = await rig.reading('qmp/one');
     assert.ok(!committed.known && current.known);
-  });
-});
-
-describe('those inside of a machine', () => {
-  const source = (signals: Partial<Signals>, look: () => Promise<void>): InsideSource & { closed: number } => ({
-    closed: 0,
-    signals,
-    look,
-    close() {
-      this.closed += 1;
-      return Promise.resolve();
-    },
-  });
-
-  it('are asked at once, and given in order after half a second at most', async () => {
-    const clock = new VirtualClock();
-    const first = { total: knownAt(pages(1), millis(0)) };
-    const never = source(first, () => new Promise(() => undefined));
-    const quick = source({}, () => Promise.resolve());
-    const inside = new Inside(clock, [never, quick]);
-    let given: readonly Partial<Signals>[] | null = null;
-    void inside.look().then((signals) => (given = signals));
-    await clock.advanceTo(addMillis(clock.now(), millis(INSIDE_WAIT - 1)));
-    assert.equal(given, null);
-    await clock.advanceTo(addMillis(clock.now(), millis(1)));
-    assert.deepEqual(given, [first, {}]);
-    assert.deepEqual(await new Inside(clock, [quick]).look(), [{}]);
-    assert.equal(clock.nextTimerAt, null);
-  });
-
-  it('are let go of once', async () => {
-    const one = source({}, () => Promise.resolve());
-    const inside = new Inside(new VirtualClock(), [one]);
-    await Promise.all([inside.close(AbortSignal.abort()), inside.close(AbortSignal.abort())]);
-    assert.equal(one.closed, 1);
   });
 });

@@ -25,7 +25,7 @@ export class Rig {
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
 
-  constructor({ asksAgent = true } = {}) {
+  constructor({ asksAgent = true, hearsOwn = true } = {}) {
     this.host = openQmpHost({
       clock: this.clock,
       wall: () => millis(WALL_START + this.clock.now()),
@@ -33,7 +33,7 @@ export class Rig {
       connect: (path, events, signal) => connectQmp(path, { clock: this.clock, events }, signal),
       root: fixture('xen-guest'),
       reserve: mibToPages(mib(64)),
-      asksAgent,
+      inside: { asksAgent, hearsOwn },
       tell: (message) => this.told.push(message),
     });
   }
