@@ -33,6 +33,22 @@ export class NoticeQueue {
     }
   }
 
+  /** For a new listener: first that these guests are there, then everything that is put, until one of `ends` is aborted. */
+  async *watch(guests: readonly GuestDescription[], ends: readonly AbortSignal[]): AsyncGenerator<GuestNotice> {
+    const ending = new AbortController();
+    const end = (): void => {
+      ending.abort();
+    };
+    for (const one of ends) one.addEventListener('abort', end, { once: true });
+    if (ends.some(({ aborted }) => aborted)) end();
+    this.restart(guests);
+    try {
+      yield* this.take(ending.signal);
+    } finally {
+      for (const one of ends) one.removeEventListener('abort', end);
+    }
+  }
+
   async #rung(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     await new Promise<void>((resolve) => (this.#wake = resolve));

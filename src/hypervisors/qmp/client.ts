@@ -6,11 +6,9 @@ import { unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
-import type { HostReading } from '../../control/pool.js';
 import type { GuestId } from '../../control/reading.js';
-import { stamp, mapField } from '../../control/signal.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
-import { openMemoryGlancer, type MemoryGlancer } from '../../signals/memory-glance.js';
+import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import { bytesToPagesDown, millis, type Bytes, type GuestSize, type Millis, type Pages } from '../../units.js';
 import { formatTarget, readingOf, type MachineLook } from './codec.js';
 import {
@@ -57,7 +55,7 @@ class QmpHost implements Hypervisor {
   readonly #options: QmpHostOptions;
   readonly #notices = new NoticeQueue();
   readonly #roster: Roster;
-  readonly #memory: MemoryGlancer;
+  readonly #memory: HostMemory;
   readonly #targets = new Lanes(superseded);
   readonly #asked = new WeakMap<Machine, Pages>();
   readonly #ending = new AbortController();
@@ -65,8 +63,8 @@ class QmpHost implements Hypervisor {
 
   constructor(options: QmpHostOptions) {
     this.#options = options;
-    this.#memory = openMemoryGlancer(options.root);
-    const { clock, findSockets, connect, inside, tell } = options;
+    const { clock, findSockets, connect, inside, tell, root, reserve } = options;
+    this.#memory = openHostMemory({ root, pool: KIND, reserve, now: () => clock.now() });
     this.#roster = new Roster({
       clock,
       findSockets,
@@ -81,48 +79,18 @@ class QmpHost implements Hypervisor {
 
   /** Ends when `signal` is aborted or the port is closed. May be called once at a time. */
   async *watchGuests(signal: AbortSignal): AsyncGenerator<GuestNotice> {
-    const ends = new AbortController();
-    const end = (): void => {
-      ends.abort();
-    };
-    const sources = [signal, this.#ending.signal];
-    for (const source of sources) source.addEventListener('abort', end, { once: true });
-    if (sources.some(({ aborted }) => aborted)) end();
-    else this.#keeping ??= this.#roster.keep(this.#ending.signal);
-    this.#notices.restart(this.#roster.guests);
-    try {
-      yield* this.#notices.take(ends.signal);
-    } finally {
-      for (const source of sources) source.removeEventListener('abort', end);
-    }
+    const ends = [signal, this.#ending.signal];
+    if (!ends.some(({ aborted }) => aborted)) this.#keeping ??= this.#roster.keep(this.#ending.signal);
+    yield* this.#notices.watch(this.#roster.guests, ends);
   }
 
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
     if (this.#ending.signal.aborted) throw closed();
-    report({ kind: 'host-reading', host: this.#hostReading() });
+    report({ kind: 'host-reading', host: this.#memory.read() });
     const readAndReport = async (guest: GuestId): Promise<void> => {
       report(await this.#readOne(guest, signal));
     };
     await Promise.all(guests.map(readAndReport));
-  }
-
-  #hostReading(): HostReading {
-    const at = this.#options.clock.now();
-    const seen = this.#memory.read();
-    return {
-      pool: KIND,
-      at,
-      total: stamp(
-        mapField(seen, ({ total }) => total),
-        at,
-      ),
-      // What the host's kernel could hand out without swapping: page cache is not lost to guests.
-      free: stamp(
-        mapField(seen, ({ available }) => available),
-        at,
-      ),
-      reserve: this.#options.reserve,
-    };
   }
 
   async #readOne(guest: GuestId, signal: AbortSignal): Promise<ReadOutcome> {

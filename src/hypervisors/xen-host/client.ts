@@ -15,6 +15,7 @@ import type {
   ReadOutcome,
 } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
+import { SharedLook } from '../../control/shared-look.js';
 import { knownAt } from '../../control/signal.js';
 import {
   kib,
@@ -35,6 +36,7 @@ import {
   closed,
   goneDomain,
   impossibleTarget,
+  lookTooSlow,
   noOverflow,
   noStore,
   onlyWatched,
@@ -43,8 +45,7 @@ import {
   targetTooSlow,
 } from './errors.js';
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
-import { SharedLook } from './shared-look.js';
-import type { DomainSight, SightSource } from './sight.js';
+import type { DomainSight, HostSight, SightSource } from './sight.js';
 import { TakenBack, type Standing } from './taken-back.js';
 import type { LimitSetter } from './xenctrl.js';
 
@@ -76,7 +77,7 @@ class XenHost implements Hypervisor {
   readonly #roster: Roster;
   readonly #keeper: ConnectionKeeper<Xenstore>;
   readonly #dom0: Dom0Reader;
-  readonly #looks: SharedLook;
+  readonly #looks: SharedLook<HostSight>;
   readonly #takenBack = new TakenBack();
   readonly #targets = new Lanes(superseded);
   readonly #ending = new AbortController();
@@ -85,7 +86,11 @@ class XenHost implements Hypervisor {
   constructor(options: XenHostOptions) {
     this.#options = options;
     this.#dom0 = createDom0Reader(options.dom0, () => options.clock.now());
-    this.#looks = new SharedLook(options.sight, () => options.clock.now());
+    this.#looks = new SharedLook({
+      look: (signal) => options.sight.look(signal),
+      now: () => options.clock.now(),
+      tooSlow: () => lookTooSlow(options.sight),
+    });
     this.description = `the domains of this Xen host, seen through ${options.sight.description} and driven through xenstore`;
     this.#roster = new Roster({
       clock: options.clock,
@@ -111,20 +116,9 @@ class XenHost implements Hypervisor {
 
   /** Ends when `signal` is aborted or the port is closed. May be called once at a time. */
   async *watchGuests(signal: AbortSignal): AsyncGenerator<GuestNotice> {
-    const ends = new AbortController();
-    const end = (): void => {
-      ends.abort();
-    };
-    const sources = [signal, this.#ending.signal];
-    for (const source of sources) source.addEventListener('abort', end, { once: true });
-    if (sources.some(({ aborted }) => aborted)) end();
-    else this.#keeping ??= this.#keeper.keep(this.#ending.signal);
-    this.#notices.restart(this.#roster.guests);
-    try {
-      yield* this.#notices.take(ends.signal);
-    } finally {
-      for (const source of sources) source.removeEventListener('abort', end);
-    }
+    const ends = [signal, this.#ending.signal];
+    if (!ends.some(({ aborted }) => aborted)) this.#keeping ??= this.#keeper.keep(this.#ending.signal);
+    yield* this.#notices.watch(this.#roster.guests, ends);
   }
 
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {

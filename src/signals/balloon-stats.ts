@@ -1,0 +1,109 @@
+/**
+ * What a guest's balloon driver says of its memory (the statistics of virtio-balloon) → signals, with what the balloon itself does to
+ * the numbers. It does not know who asks the guest, nor what the signals are used for.
+ */
+import type { Signals } from '../control/reading.js';
+import { known, stamp, unknown, type Field, type Signal, type Unknown } from '../control/signal.js';
+import { millis, secondsToMillis, subtractToZero, type Millis, type Pages } from '../units.js';
+
+/** Each is null where the guest has not said it, or has said what cannot be. */
+export interface BalloonStats {
+  readonly total: Pages | null;
+  /** What it could use without swapping. */
+  readonly available: Pages | null;
+  /** What is used for nothing at all. */
+  readonly free: Pages | null;
+  /** What the cache of files holds. */
+  readonly cached: Pages | null;
+  /** Whether it has swapped anything out since it began. False where it does not say. */
+  readonly hasSwapped: boolean;
+  /** Counted since the guest began. */
+  readonly majorFaults: number | null;
+  /** Counted since the guest began. */
+  readonly oomKills: number | null;
+}
+
+/** The balloon, as its host knows it. */
+export interface BalloonSizes {
+  /** What the guest keeps; null: the host does not say. */
+  readonly actual: Pages | null;
+  /** What it keeps under an empty balloon; null: the host does not say. */
+  readonly base: Pages | null;
+  /** The guest is offered to deflate it itself when it runs out of memory. */
+  readonly deflatesOnOom: boolean;
+}
+
+/** When the look was: by our own clock, and by the clock on the wall, which times of statistics are of. */
+export interface LookTimes {
+  readonly at: Millis;
+  readonly wall: Millis;
+}
+
+export type BalloonSignals = Pick<
+  Signals,
+  'total' | 'free' | 'available' | 'cached' | 'used' | 'majorFaults' | 'oomKills'
+>;
+
+/** Hosts count whole seconds here, and so may be up to one ahead. */
+const AHEAD_MAX = 1_000;
+
+/**
+ * When the guest said it, by our clock. `lastUpdate`: in seconds since 1970; null: it has not said anything yet. One that is more than a
+ * second in the future is unknown.
+ */
+export function saidAt(lastUpdate: number | null, { at, wall }: LookTimes): Field<Millis> {
+  if (lastUpdate === null) return unknown('not-reported', 'its balloon driver has not reported anything yet');
+  const age = wall - secondsToMillis(lastUpdate);
+  if (age < -AHEAD_MAX)
+    return unknown('implausible', `its balloon's statistics are ${Math.round(Math.abs(age))} ms in the future`);
+  return known(millis(at - Math.max(0, age)));
+}
+
+/** The signals, all of the time `at`. Never throws, whatever the guest says. */
+export function balloonSignals(stats: BalloonStats, sizes: BalloonSizes, at: Millis): BalloonSignals {
+  const said = <T>(value: T | null, name: string): Signal<T> =>
+    stamp(value === null ? missing(name) : known(value), at);
+  return {
+    total: said(stats.total, 'its total memory'),
+    free: said(stats.free, 'its free memory'),
+    available: said(stats.available, 'its available memory'),
+    cached: said(stats.cached, 'its page cache'),
+    used: stamp(usedOf(stats, sizes), at),
+    majorFaults: said(stats.majorFaults, 'its major faults'),
+    oomKills: said(stats.oomKills, 'its OOM kills'),
+  };
+}
+
+/** The signals of a guest whose statistics are not known for this reason. */
+export const silentBalloon = (why: Unknown): BalloonSignals => ({
+  total: why,
+  free: why,
+  available: why,
+  cached: why,
+  used: why,
+  majorFaults: why,
+  oomKills: why,
+});
+
+const missing = (what: string): Unknown => unknown('not-reported', `its balloon driver does not report ${what}`);
+
+/**
+ * What is in use: all that is not available. Not told of a guest that nothing would catch if it ran short: its balloon does not deflate
+ * by itself, and it has never swapped, so that nobody knows whether it could. A guest that may deflate its balloon itself counts the
+ * balloon as memory that is in use; that is taken off, unless its total shows that it does not (a kernel that did not take the offer).
+ */
+function usedOf(stats: BalloonStats, { actual, base, deflatesOnOom }: BalloonSizes): Field<Pages> {
+  const { total, available, hasSwapped } = stats;
+  if (!deflatesOnOom && !hasSwapped) return NOTHING_CATCHES;
+  if (total === null || available === null) return missing('what of its memory is available');
+  if (available > total) return unknown('implausible', 'it has more memory available than it has');
+  const used = subtractToZero(total, available);
+  const isBalloonInTotal = deflatesOnOom && actual !== null && total > actual;
+  if (!isBalloonInTotal || base === null) return known(used);
+  return known(subtractToZero(used, subtractToZero(base, actual)));
+}
+
+const NOTHING_CATCHES = unknown(
+  'not-reported',
+  'what it uses is not looked at: its balloon does not deflate on OOM, and it has not swapped yet',
+);

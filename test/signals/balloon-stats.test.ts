@@ -1,0 +1,65 @@
+/** Protects what a balloon's statistics mean: in pages, of their own time, and with what the balloon does to them. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { balloonSignals, saidAt, silentBalloon, type BalloonStats } from '../../src/signals/balloon-stats.js';
+import { millis, pages } from '../../src/units.js';
+
+const AT = millis(50_000);
+const TIMES = { at: AT, wall: millis(1_800_000_050_000) };
+const NOTHING: BalloonStats = {
+  total: null,
+  available: null,
+  free: null,
+  cached: null,
+  hasSwapped: false,
+  majorFaults: null,
+  oomKills: null,
+};
+const saying = (total: number, available: number): BalloonStats => ({
+  ...NOTHING,
+  total: pages(total),
+  available: pages(available),
+});
+const sizes = (actual: number, deflatesOnOom: boolean) => ({
+  actual: pages(actual),
+  base: pages(1_000),
+  deflatesOnOom,
+});
+
+describe('the statistics of a balloon', () => {
+  it('are signals of the time at which the guest said so', () => {
+    const { total, used } = balloonSignals(saying(1_000, 700), sizes(1_000, true), millis(7));
+    assert.deepEqual(total, { known: true, value: 1_000, at: 7 });
+    assert.deepEqual(used, { known: true, value: 300, at: 7 });
+  });
+
+  it('are not reported, each for itself, where the guest does not say them', () => {
+    const { total, free, majorFaults } = balloonSignals(NOTHING, sizes(1_000, true), AT);
+    for (const signal of [total, free, majorFaults]) assert.ok(!signal.known && signal.reason === 'not-reported');
+  });
+
+  it('have the balloon in what is used where the guest may deflate it itself, and it is taken off', () => {
+    const { used } = balloonSignals(saying(990, 100), sizes(400, true), AT);
+    assert.ok(used.known && used.value === 290);
+  });
+
+  it('have no balloon in them where the total has fallen with it', () => {
+    const { used } = balloonSignals(saying(390, 100), sizes(400, true), AT);
+    assert.ok(used.known && used.value === 290);
+  });
+
+  it('say nothing of use where nothing would catch the guest, until it has swapped', () => {
+    const stats = saying(990, 700);
+    const { used } = balloonSignals(stats, sizes(1_000, false), AT);
+    assert.ok(!used.known && used.reason === 'not-reported');
+    const swapped = balloonSignals({ ...stats, hasSwapped: true }, sizes(1_000, false), AT).used;
+    assert.ok(swapped.known && swapped.value === 290);
+  });
+
+  it('are all unknown for one reason where their time is', () => {
+    const when = saidAt(1_800_000_052, TIMES);
+    assert.ok(!when.known && when.reason === 'implausible');
+    for (const signal of Object.values(silentBalloon(when))) assert.equal(signal, when);
+    assert.deepEqual(saidAt(1_800_000_043, TIMES), { known: true, value: 43_000 });
+  });
+});
