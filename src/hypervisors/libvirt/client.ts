@@ -1,0 +1,227 @@
+/**
+ * The domains of a host that libvirt runs: seen through what libvirt says of all of them at once, driven through their balloons. Does the
+ * I/O; what answers mean is the codec's, decisions are control's.
+ */
+import { ConnectionKeeper } from '../../connection/keeper.js';
+import { unlessAborted } from '../../control/abort.js';
+import { Lanes } from '../../control/lanes.js';
+import { NoticeQueue } from '../../control/notices.js';
+import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
+import type { GuestId } from '../../control/reading.js';
+import { SharedLook, type Seen } from '../../control/shared-look.js';
+import type { HypervisorError } from '../../errors.js';
+import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
+import { millis, type GuestSize, type Millis, type Pages } from '../../units.js';
+import {
+  DOMAIN_STATS,
+  parseDomainStats,
+  VirshError,
+  type DomainStats,
+  type Virsh,
+  type VirshOptions,
+} from '../../virsh/index.js';
+import { formatTarget, readingOf, setTargetWords } from './codec.js';
+import {
+  asHypervisorError,
+  closed,
+  forGuest,
+  goneDomain,
+  impossibleTarget,
+  lookTooSlow,
+  noBalloon,
+  noLibvirt,
+  noOverflow,
+  notTold,
+  stillAsking,
+  superseded,
+  targetTooSlow,
+} from './errors.js';
+import { KIND, Roster, type Domain } from './roster.js';
+
+export interface LibvirtHostOptions {
+  readonly clock: Clock;
+  /** The time of day, which libvirt's times are of. */
+  readonly wall: () => Millis;
+  /** What is connected to, for people: `qemu:///system`. */
+  readonly uri: string;
+  readonly connect: (listener: Pick<VirshOptions, 'onEvent' | 'onGap'>, signal: AbortSignal) => Promise<Virsh>;
+  /** The folder that has the host's `proc` in it: `/`, unless someone tests. */
+  readonly root: string;
+  /** What must stay free on the host. */
+  readonly reserve: Pages;
+  /** Told what a person should know of: the connection lost and found. */
+  readonly tell: (message: string) => void;
+}
+
+/** Opens the host. Nothing is asked of anybody before `watchGuests` is called. */
+export function openLibvirtHost(options: LibvirtHostOptions): Hypervisor {
+  return new LibvirtHost(options);
+}
+
+type AllStats = ReadonlyMap<string, DomainStats>;
+
+class LibvirtHost implements Hypervisor {
+  readonly kind = KIND;
+  readonly description: string;
+  readonly #options: LibvirtHostOptions;
+  readonly #notices = new NoticeQueue();
+  readonly #roster: Roster;
+  readonly #keeper: ConnectionKeeper<Virsh>;
+  readonly #memory: HostMemory;
+  readonly #looks: SharedLook<AllStats>;
+  readonly #targets = new Lanes(superseded);
+  readonly #asked = new WeakMap<Domain, Pages>();
+  readonly #ending = new AbortController();
+  #keeping: Promise<void> | null = null;
+
+  constructor(options: LibvirtHostOptions) {
+    this.#options = options;
+    const { clock, tell, root, reserve, uri } = options;
+    const now = (): Millis => clock.now();
+    this.description = `the virtual machines of this host, through libvirt at ${uri}`;
+    this.#memory = openHostMemory({ root, pool: KIND, reserve, now });
+    this.#roster = new Roster({
+      clock,
+      tell,
+      put: (notice) => {
+        this.#notices.put(notice);
+      },
+    });
+    this.#looks = new SharedLook({ look: (signal) => this.#lookAtAll(signal), now, tooSlow: lookTooSlow });
+    this.#keeper = new ConnectionKeeper({
+      to: `libvirt at ${uri}`,
+      clock,
+      connect: (signal) => this.#connect(signal),
+      onConnected: (virsh) => this.#roster.follow(virsh),
+      tell,
+    });
+  }
+
+  #connect(signal: AbortSignal): Promise<Virsh> {
+    const listener: Pick<VirshOptions, 'onEvent' | 'onGap'> = {
+      onEvent: (event) => {
+        this.#roster.hear(event);
+      },
+      onGap: () => {
+        this.#roster.missedEvents();
+      },
+    };
+    return this.#options.connect(listener, signal);
+  }
+
+  /** Ends when `signal` is aborted or the port is closed. May be called once at a time. */
+  async *watchGuests(signal: AbortSignal): AsyncGenerator<GuestNotice> {
+    const ends = [signal, this.#ending.signal];
+    if (!ends.some(({ aborted }) => aborted)) this.#keeping ??= this.#keeper.keep(this.#ending.signal);
+    yield* this.#notices.watch(this.#roster.guests, ends);
+  }
+
+  async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
+    if (this.#ending.signal.aborted) throw closed();
+    const seen = await this.#seen(signal);
+    // After the look: one that was held up must not make what the host has old too.
+    report({ kind: 'host-reading', host: this.#memory.read() });
+    for (const guest of guests) report(this.#readOne(guest, seen));
+    if (seen instanceof Error) return;
+    const { names } = this.#roster;
+    if ([...seen.sight.keys()].some((name) => !names.has(name))) this.#roster.refresh();
+  }
+
+  async #seen(signal: AbortSignal): Promise<Seen<AllStats> | HypervisorError> {
+    try {
+      return await this.#looks.look(signal);
+    } catch (error) {
+      return asHypervisorError(error, 'looking at all domains');
+    }
+  }
+
+  /** Twice, if need be: where one QEMU does not answer, the first look waits for it, and the second leaves it out. */
+  async #lookAtAll(signal: AbortSignal): Promise<AllStats> {
+    const ask = async (): Promise<AllStats> => parseDomainStats(await this.#connected().look(DOMAIN_STATS, signal));
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof VirshError && error.virshCode === 'ETIMEDOUT') || signal.aborted) throw error;
+      return ask();
+    }
+  }
+
+  #connected(guest?: GuestId): Virsh {
+    const kept = this.#keeper.state;
+    if ('why' in kept) throw noLibvirt(kept.why, guest);
+    return kept.connection;
+  }
+
+  #readOne(guest: GuestId, seen: Seen<AllStats> | HypervisorError): ReadOutcome {
+    const domain = this.#roster.find(guest);
+    if (domain === null) return { kind: 'reading-failed', guest, error: goneDomain(guest) };
+    if (seen instanceof Error) {
+      return { kind: 'reading-failed', guest, error: forGuest(seen, guest) };
+    }
+    const stats = seen.sight.get(domain.shape.name);
+    if (stats === undefined) {
+      this.#roster.refresh();
+      return { kind: 'reading-failed', guest, error: notTold(guest) };
+    }
+    const { clock, wall } = this.#options;
+    const asked = this.#asked.get(domain) ?? null;
+    const reading = readingOf({ stats, shape: domain.shape, asked }, { at: clock.now(), wall: wall() });
+    if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
+    return { kind: 'reading', guest, reading };
+  }
+
+  async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {
+    const domain = this.#roster.find(guest);
+    if (domain === null) throw goneDomain(guest);
+    if (domain.shape.balloon === null) throw noBalloon(guest);
+    const size = formatTarget(target);
+    if (size === null) throw impossibleTarget(guest, target);
+    const work = this.#targets.run(guest, () => this.#ask(guest, { domain, target, size, signal }));
+    await unlessAborted(work, signal, () => targetTooSlow(guest, target));
+  }
+
+  async #ask(guest: GuestId, { domain, target, size, signal }: Asked): Promise<void> {
+    // Whoever has given up while it waited may have asked for something else since.
+    if (signal.aborted) throw targetTooSlow(guest, target);
+    try {
+      await this.#connected(guest).act(setTargetWords(domain.uuid, size), signal);
+      this.#asked.set(domain, target);
+    } catch (error) {
+      throw asHypervisorError(error, `asking for ${size} KiB`, guest);
+    }
+  }
+
+  shrinkOverflow(guest: GuestId): Promise<string> {
+    return Promise.reject(noOverflow(guest));
+  }
+
+  /**
+   * Waits up to 5 s for targets on their way, puts back the polling of statistics and lets go of everything. Targets stay as they
+   * are. Rejects with `ETIMEDOUT` when a request does not end: then nobody knows which target it leaves.
+   */
+  async close(): Promise<void> {
+    const { clock } = this.#options;
+    try {
+      if (this.#targets.isBusy) await unlessAborted(this.#targets.settled(), clock.timeLimit(CLOSE_WAIT), stillAsking);
+    } finally {
+      // What is not put back in time stays switched on, which costs a guest next to nothing.
+      await unlessAborted(this.#roster.leave(), clock.timeLimit(LEAVING_LIMIT), closed).catch(() => undefined);
+      this.#ending.abort();
+      await this.#keeping;
+      this.#memory.close();
+    }
+  }
+}
+
+interface Asked {
+  readonly domain: Domain;
+  readonly target: GuestSize;
+  /** The same, as libvirt takes it. */
+  readonly size: string;
+  readonly signal: AbortSignal;
+}
+
+/** How long closing waits for targets on their way: as long as the executor waits for an answer to any call. */
+const CLOSE_WAIT = millis(5_000);
+/** For putting back what was changed, at the end. */
+const LEAVING_LIMIT = millis(2_000);

@@ -1,0 +1,100 @@
+/**
+ * What libvirt says of a domain → a reading, and a target → what libvirt is asked. The units are known here and nowhere else: KiB, of
+ * what the guest keeps. It does not know what the numbers are used for.
+ */
+import { NOTHING_KNOWN, type Reading } from '../../control/reading.js';
+import { knownAt, unknown, type Signal, type Unknown } from '../../control/signal.js';
+import {
+  balloonSignals,
+  saidAt,
+  silentBalloon,
+  type BalloonSignals,
+  type BalloonSizes,
+  type BalloonStats,
+  type LookTimes,
+} from '../../signals/balloon-stats.js';
+import {
+  kibToPagesDown,
+  pages,
+  pagesToKib,
+  subtractToZero,
+  type GuestSize,
+  type KiB,
+  type Pages,
+} from '../../units.js';
+import { STATE_PAUSED, virtioMem, type DomainShape, type DomainStats } from '../../virsh/index.js';
+
+/** One look at a domain, with what is known of it. */
+export interface DomainLook {
+  readonly stats: DomainStats;
+  readonly shape: DomainShape;
+  /** What it was last asked to keep by us; null: nothing yet. */
+  readonly asked: Pages | null;
+}
+
+const NO_BALLOON = unknown('not-reported', 'it has no balloon');
+
+/** Makes the reading. Never throws, whatever the guest says. */
+export function readingOf({ stats, shape, asked }: DomainLook, times: LookTimes): Reading {
+  const { at } = times;
+  const added = virtioMem(shape);
+  // libvirt counts what virtio-mem adds; QEMU's balloon, and so a target, does not.
+  const actual = shape.balloon === null ? null : without(stats.current, added.current);
+  const base = without(stats.maximum, added.size);
+  const silence = shape.balloon === null ? NO_BALLOON : unknown('not-reported', 'libvirt does not say what it holds');
+  const current: Signal<Pages> = actual === null ? silence : knownAt(actual, at);
+  const maximum: Signal<Pages> =
+    base === null ? unknown('not-reported', 'libvirt does not say how much memory it has') : knownAt(base, at);
+  const sizes = { actual, base, deflatesOnOom: shape.balloon?.deflatesOnOom ?? false };
+  const said = shape.balloon === null ? silentBalloon(NO_BALLOON) : saidBy(stats, sizes, times);
+  const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
+  return { ...NOTHING_KNOWN, ...said, at, current, maximum, asked: asks };
+}
+
+function saidBy(stats: DomainStats, sizes: BalloonSizes, times: LookTimes): BalloonSignals {
+  if (stats.lastUpdate === null) return silentBalloon(notAsked(stats));
+  const at = saidAt(stats.lastUpdate === 0 ? null : stats.lastUpdate, times);
+  return at.known ? balloonSignals(inBalloonStats(stats), sizes, at.value) : silentBalloon(at);
+}
+
+/** It has a balloon, and was not waited for. That is no silence of the guest. */
+const notAsked = ({ state }: DomainStats): Unknown =>
+  unknown(
+    'unreadable',
+    state === STATE_PAUSED
+      ? 'it is paused'
+      : 'libvirt could not ask its QEMU at once, which is stopped or busy with something else',
+  );
+
+const inBalloonStats = (stats: DomainStats): BalloonStats => ({
+  total: inPages(stats.total),
+  available: inPages(stats.available),
+  free: inPages(stats.free),
+  cached: inPages(stats.diskCaches),
+  hasSwapped: (stats.swapOut ?? 0) > 0,
+  majorFaults: stats.majorFaults,
+  // Newer balloons count these, and libvirt does not pass them on.
+  oomKills: null,
+});
+
+const inPages = (size: KiB | null): Pages | null => (size === null ? null : kibToPagesDown(size));
+
+const without = (size: KiB | null, added: KiB): Pages | null =>
+  size === null ? null : subtractToZero(kibToPagesDown(size), kibToPagesDown(added));
+
+/** A target as `virsh setmem` takes it; null for what it must never be asked: nothing, or 2^53 KiB and more. */
+export function formatTarget(target: GuestSize): string | null {
+  if (target === 0 || target >= TARGET_PAGES_END) return null;
+  return String(pagesToKib(pages(target)));
+}
+
+const TARGET_PAGES_END = 2 ** 53 / 4;
+
+/** The words that ask a domain to keep so much, and no more; it takes effect at once and is not written into its configuration. */
+export const setTargetWords = (uuid: string, kibText: string): readonly string[] => ['setmem', uuid, kibText, '--live'];
+
+/** The words that let its guest be asked for statistics every so many seconds; 0: not at all. */
+export const setPeriodWords = (uuid: string, seconds: number): readonly string[] => [
+  ...['dommemstat', uuid, '--period', String(seconds)],
+  '--live',
+];

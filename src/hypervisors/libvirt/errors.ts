@@ -1,0 +1,98 @@
+/** What can go wrong with libvirt's domains, in words and with what to do. */
+import { errorText, HypervisorError, SelfballoonError } from '../../errors.js';
+
+/** The domain is not there, or not any more. */
+export const goneDomain = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EGONE',
+    guest,
+    message: 'there is no such domain (any more): libvirt runs none of that name',
+  });
+
+/** A domain without a balloon that could be driven. */
+export const noBalloon = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EPERM',
+    guest,
+    message: 'it has no balloon, and its size cannot be set',
+    advice: "Give the domain <memballoon model='virtio' autodeflate='on'/> (virsh edit), and start it anew",
+  });
+
+/** libvirt cannot be asked anything now. */
+export const noLibvirt = (why: string, guest?: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    ...(guest === undefined ? {} : { guest }),
+    message: `there is no connection to libvirt: ${why}`,
+  });
+
+/** The time is up, for one that waited as for one that was begun. */
+export const targetTooSlow = (guest: string, target: number): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    guest,
+    message: `asking for ${target} pages had no answer in time`,
+    advice: 'Is its QEMU stopped, or libvirt busy with it (migration, snapshot)? It is asked again in the next round',
+  });
+
+/** It was never asked for. */
+export const superseded = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    guest,
+    message: 'a newer target took the place of this one while it waited, and this one was never asked for',
+  });
+
+/** A target that must never be asked for. */
+export const impossibleTarget = (guest: string, target: number): HypervisorError =>
+  new HypervisorError({
+    code: 'EINVAL',
+    guest,
+    message: `a target of ${target} pages was wanted and not asked for: it is 0 or not below 2^53 KiB`,
+    advice: 'This is a fault of the program; please report it',
+  });
+
+/** Nothing of the kind is here. */
+export const noOverflow = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'ENODEV',
+    guest,
+    message: 'its overflow tier is inside the guest, and cannot be shrunk from its host',
+    advice: 'Run selfballoon in the guest for that',
+  });
+
+/** Nothing is looked at any more. */
+export const closed = (): HypervisorError =>
+  new HypervisorError({ code: 'EUNAVAILABLE', message: 'the domains are not looked at any more: they were closed' });
+
+/** The look was not finished when its time was up. */
+export const lookTooSlow = (): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    message: 'libvirt did not say in time how its domains are',
+    advice: 'See whether libvirtd answers (virsh domstats --balloon). They are looked at again in the next round',
+  });
+
+/** libvirt answered, and this domain was not among those that it told of. */
+export const notTold = (guest: string): HypervisorError =>
+  new HypervisorError({ code: 'EIO', guest, message: 'libvirt told of its other domains and not of this one' });
+
+/** At the end something is still on its way. */
+export const stillAsking = (): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    message: 'a target is still on its way to a domain, and nobody knows whether it will be set',
+    advice: 'Look at the domain with virsh dommemstat, and set what is wrong with virsh setmem --live',
+  });
+
+/** Whatever went wrong, as the one error that crosses the adapter's border. */
+export function asHypervisorError(cause: unknown, doing: string, guest?: string): HypervisorError {
+  if (cause instanceof HypervisorError) return cause;
+  const code = cause instanceof SelfballoonError ? cause.code : 'EIO';
+  const message = `${doing}: ${errorText(cause)}`;
+  return new HypervisorError({ code, message, cause, ...(guest === undefined ? {} : { guest }) });
+}
+
+/** What went wrong for all of them, as one guest's. */
+export const forGuest = (all: HypervisorError, guest: string): HypervisorError =>
+  new HypervisorError({ code: all.code, guest, message: all.message, cause: all });

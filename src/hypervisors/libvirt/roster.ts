@@ -1,0 +1,249 @@
+/**
+ * Which domains run: what libvirt lists, each met once in every run of it, and again when an event or its silence says that it may be
+ * another now. While there is no connection those that were there are taken to be there still. It does not know what is asked of them.
+ */
+import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
+import { NO_LIMITS } from '../../control/limits.js';
+import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
+import type { GuestId } from '../../control/reading.js';
+import { errorText } from '../../errors.js';
+import { addMillis, millis, type Millis } from '../../units.js';
+import {
+  LIST_DOMAINS,
+  parseDomainList,
+  parseDomainXml,
+  VirshError,
+  type DomainEvent,
+  type DomainShape,
+  type Virsh,
+} from '../../virsh/index.js';
+import { setPeriodWords } from './codec.js';
+
+export const KIND = 'libvirt';
+
+export interface RosterOptions {
+  readonly clock: Clock;
+  readonly put: (notice: GuestNotice) => void;
+  /** Told, in words for the log, what a person should know of. */
+  readonly tell: (message: string) => void;
+}
+
+/** One run of a domain. */
+export interface Domain {
+  readonly uuid: string;
+  readonly id: GuestId;
+  shape: DomainShape;
+  told: GuestDescription;
+  /** Before we asked for statistics, to be put back in the end; null: we have not asked. */
+  periodFound: number | null;
+  metAt: Millis;
+}
+
+/** The guest is asked for its statistics this often, in seconds: the shortest that there is. */
+const PERIOD_S = 1;
+/** Between the start of listening and the first event that is heard lies no more: virsh says nothing when it is ready. */
+const LISTENING_AFTER = millis(1_000);
+/** For all that is asked in one go about domains. */
+const REFRESH_LIMIT = millis(30_000);
+const RETRY_AFTER = millis(2_000);
+/** A domain that says nothing is looked at again as often: somebody may have switched its statistics off. */
+const DOUBT_AFTER = millis(30_000);
+const NEVER = new AbortController().signal;
+
+export class Roster {
+  readonly #options: RosterOptions;
+  /** By their UUIDs. */
+  readonly #domains = new Map<string, Domain>();
+  readonly #ids = new Map<GuestId, Domain>();
+  /** Names of domains that may be others now. */
+  readonly #doubted = new Set<string>();
+  #virsh: Virsh | null = null;
+  #isWanted = false;
+  #isRefreshing = false;
+  /** Ends what waits for the next question over the connection that there is. */
+  #pauses = new AbortController();
+
+  constructor(options: RosterOptions) {
+    this.#options = options;
+  }
+
+  /** The domain of that id; null when it is gone. */
+  find(guest: GuestId): Domain | null {
+    return this.#ids.get(guest) ?? null;
+  }
+
+  /** All that are known now, as they were last told. */
+  get guests(): readonly GuestDescription[] {
+    return [...this.#domains.values()].map(({ told }) => told);
+  }
+
+  /** The names of all that are known now. */
+  get names(): ReadonlySet<string> {
+    return new Set([...this.#domains.values()].map(({ shape }) => shape.name));
+  }
+
+  /** Gets to know all domains over a new connection. Rejects with `VirshError`. */
+  async follow(virsh: Virsh): Promise<void> {
+    this.#virsh = virsh;
+    const pauses = new AbortController();
+    this.#pauses = pauses;
+    void virsh.closed.then(() => {
+      pauses.abort();
+      if (this.#virsh === virsh) this.#virsh = null;
+    });
+    // Nobody knows what happened meanwhile.
+    for (const { shape } of this.#domains.values()) this.#doubted.add(shape.name);
+    await this.#refreshOnce(virsh);
+    this.#later(LISTENING_AFTER);
+  }
+
+  /** An event came. */
+  hear({ domain }: DomainEvent): void {
+    this.#doubted.add(domain);
+    this.refresh();
+  }
+
+  /** Events may have been missed until now. */
+  missedEvents(): void {
+    this.refresh();
+    this.#later(LISTENING_AFTER);
+  }
+
+  /** This domain does not say what it should; it is met again, if that was not done just now. */
+  doubt({ shape, metAt }: Domain): void {
+    if (this.#options.clock.now() - metAt < DOUBT_AFTER) return;
+    this.#doubted.add(shape.name);
+    this.refresh();
+  }
+
+  /** Looks which domains there are, soon; not twice at once. Never throws. */
+  refresh(): void {
+    this.#isWanted = true;
+    if (this.#isRefreshing) return;
+    this.#isRefreshing = true;
+    void this.#refreshWhileWanted().finally(() => (this.#isRefreshing = false));
+  }
+
+  async #refreshWhileWanted(): Promise<void> {
+    while (this.#isWanted && this.#virsh !== null) {
+      this.#isWanted = false;
+      try {
+        await this.#refreshOnce(this.#virsh);
+      } catch (error) {
+        // A connection that is lost is told of, and made again, elsewhere.
+        if (!(error instanceof VirshError && error.virshCode === 'EUNAVAILABLE')) this.#trouble(error);
+        return;
+      }
+    }
+  }
+
+  #trouble(error: unknown): void {
+    this.#options.tell(`libvirt did not say which domains run: ${errorText(error)}`);
+    this.#later(RETRY_AFTER);
+  }
+
+  #later(pause: Millis): void {
+    const { clock } = this.#options;
+    const { signal } = this.#pauses;
+    void clock.sleepUntil(addMillis(clock.now(), pause), signal).then(() => {
+      if (!signal.aborted) this.refresh();
+    });
+  }
+
+  async #refreshOnce(virsh: Virsh): Promise<void> {
+    const limit = this.#options.clock.timeLimit(REFRESH_LIMIT);
+    const listed = parseDomainList(await virsh.look(LIST_DOMAINS, limit));
+    const there = new Set(listed.map(({ uuid }) => uuid));
+    for (const domain of [...this.#domains.values()]) if (!there.has(domain.uuid)) this.#left(domain);
+    const toMeet = listed.filter(({ uuid, name }) => this.#doubted.has(name) || !this.#domains.has(uuid));
+    this.#doubted.clear();
+    await Promise.all(toMeet.map(({ uuid }) => this.#meet(virsh, uuid, limit)));
+  }
+
+  async #meet(virsh: Virsh, uuid: string, limit: AbortSignal): Promise<void> {
+    try {
+      const shape = parseDomainXml(await virsh.look(['dumpxml', uuid], limit));
+      this.#take(virsh, uuid, shape);
+    } catch (error) {
+      // Gone between the two questions.
+      if (error instanceof VirshError && error.virshCode === 'EGONE') return;
+      if (error instanceof VirshError && error.virshCode === 'EUNAVAILABLE') throw error;
+      this.#options.tell(`the domain ${uuid} cannot be seen: ${errorText(error)}`);
+    }
+  }
+
+  #take(virsh: Virsh, uuid: string, shape: DomainShape): void {
+    const before = this.#domains.get(uuid);
+    const isSameRun = before?.shape.id === shape.id && before.shape.name === shape.name;
+    if (before !== undefined && !isSameRun) this.#left(before);
+    const domain = before !== undefined && isSameRun ? this.#changed(before, shape) : this.#came(uuid, shape);
+    domain.metAt = this.#options.clock.now();
+    this.#switchOn(virsh, domain);
+  }
+
+  #came(uuid: string, shape: DomainShape): Domain {
+    const id = this.#freeId(shape.name, uuid);
+    const domain = { uuid, id, shape, told: describe(id, shape), periodFound: null, metAt: millis(0) };
+    this.#domains.set(uuid, domain);
+    this.#ids.set(id, domain);
+    this.#options.put({ kind: 'guest-came', guest: domain.told });
+    return domain;
+  }
+
+  #changed(domain: Domain, shape: DomainShape): Domain {
+    const told = describe(domain.id, shape);
+    domain.shape = shape;
+    if (told.capabilities.canSetTarget !== domain.told.capabilities.canSetTarget) {
+      domain.told = told;
+      this.#options.put({ kind: 'guest-changed', guest: told });
+    }
+    return domain;
+  }
+
+  #left(domain: Domain): void {
+    this.#domains.delete(domain.uuid);
+    this.#ids.delete(domain.id);
+    this.#options.put({ kind: 'guest-left', guest: domain.id });
+  }
+
+  /** A domain whose QEMU does not answer must not hold up the others, so it is not waited for. */
+  #switchOn(virsh: Virsh, domain: Domain): void {
+    const { balloon } = domain.shape;
+    if (balloon === null || balloon.statsPeriod === PERIOD_S) return;
+    domain.periodFound ??= balloon.statsPeriod;
+    void virsh.act(setPeriodWords(domain.uuid, PERIOD_S), NEVER).catch((error: unknown) => {
+      const isNews = !(error instanceof VirshError && ['EGONE', 'EUNAVAILABLE'].includes(error.virshCode));
+      if (isNews) this.#options.tell(`${domain.id}: its statistics cannot be switched on: ${errorText(error)}`);
+    });
+  }
+
+  /** Puts back what was changed at the beginning, as far as libvirt still answers. Never rejects. */
+  async leave(): Promise<void> {
+    const virsh = this.#virsh;
+    if (virsh === null) return;
+    const back = [...this.#domains.values()].map(async ({ uuid, periodFound }) => {
+      if (periodFound === null) return;
+      await virsh.act(setPeriodWords(uuid, periodFound), NEVER).catch(() => undefined);
+    });
+    await Promise.all(back);
+  }
+
+  /** By its name. Two names that differ only in characters which are not kept are told apart by a UUID. */
+  #freeId(name: string, uuid: string): GuestId {
+    const id = guestIdOf(KIND, cleanGuestName(KIND, name));
+    return this.#ids.has(id) ? guestIdOf(KIND, cleanGuestName(KIND, `${name.slice(0, NAME_MAX)}:${uuid}`)) : id;
+  }
+}
+
+const describe = (id: GuestId, { name, balloon }: DomainShape): GuestDescription => ({
+  id,
+  name: cleanGuestName(KIND, name),
+  capabilities: balloon === null ? WATCHED : DRIVEN,
+  pool: KIND,
+  limits: NO_LIMITS,
+});
+
+const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
+const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
+/** An id has at most 255 characters. */
+const NAME_MAX = 100;

@@ -1,0 +1,189 @@
+/**
+ * Speaks with libvirt through a small number of virshs: one that looks, one that listens to events, and one, or a few while some
+ * domains do not answer, that ask for something. It does not know what is asked for and why, nor when to connect again.
+ */
+import { unlessAborted } from '../control/abort.js';
+import type { Clock } from '../control/ports.js';
+import { millis } from '../units.js';
+import { commandLine } from './command.js';
+import { givenUp, notConnected, VirshError } from './errors.js';
+import { parseEvent, type DomainEvent } from './events.js';
+import { agentWords, parseAgentAnswer, type AgentCommand } from './guest-agent.js';
+import { Session, type SessionOptions } from './session.js';
+import { Sessions } from './sessions.js';
+
+/** Why the connection ended: by our own hand, or not. */
+export type VirshEnd = { readonly kind: 'closed' } | { readonly kind: 'lost'; readonly error: VirshError };
+
+export interface VirshOptions {
+  /** As virsh has it after `-c`: `qemu:///system`. */
+  readonly uri: string;
+  readonly clock: Clock;
+  /** Default `virsh`, wherever it is on the path. */
+  readonly program?: string;
+  /** Told of each event that is understood. Must not throw. */
+  readonly onEvent: (event: DomainEvent) => void;
+  /** Events may have been missed until now: called when listening begins, and every half minute. Must not throw. */
+  readonly onGap: () => void;
+}
+
+export interface Virsh {
+  /** Resolves when the connection has ended. Never rejects. */
+  readonly closed: Promise<VirshEnd>;
+  /** Process ids of the virshs that there are. */
+  readonly pids: readonly number[];
+  /**
+   * Runs a command that changes nothing, over the read-only connection, and returns the lines that it prints. It is ended after 3 s.
+   * Rejects with `VirshError`.
+   */
+  look(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Runs a command that changes something. It is not begun when `signal` is aborted before, and once it is begun it settles only
+   * when it can have no more effect, after 45 s at most. Rejects with `VirshError`.
+   */
+  act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Asks the QEMU agent in a guest, and returns what it returned: the guest's own word, not to be believed. What the guest does then
+   * can hurt nothing but this call. Not begun when `signal` is aborted before; ended after 10 s. Rejects with `VirshError`.
+   */
+  askAgent(uuid: string, command: AgentCommand, signal: AbortSignal): Promise<unknown>;
+  /** Ends it. It may be called again. */
+  close(): Promise<void>;
+}
+
+/** Seen: 3 ms with one domain, the emulated guest beside it on two cores; a thousand domains take a second or two. */
+const LOOK_LIMIT = millis(3_000);
+const ACT_PATIENCE = millis(1_000);
+/**
+ * libvirt refuses what could not have the domain to itself within 30 s (`QEMU_JOB_WAIT_TIME`), so after this only one command of a
+ * domain can still be on its way, the one that has it; and whatever is asked next waits for that one.
+ */
+const ACT_LIMIT = millis(45_000);
+const ACT_SESSIONS_MAX = 8;
+/** libvirt waits for the agent 3 s. */
+const AGENT_LIMIT = millis(10_000);
+const AGENT_SESSIONS_MAX = 4;
+/** An ended daemon's listener notices that after this: only between two commands does virsh see that nobody writes any more. */
+const LISTEN_S = 30;
+const LISTEN_LIMIT = millis(60_000);
+
+/** Connects. Rejects with `VirshError`: EUNAVAILABLE where none answers, EACCES where this user may only look, or not even that. */
+export async function openVirsh(options: VirshOptions, signal: AbortSignal): Promise<Virsh> {
+  const virsh = new Client(options);
+  try {
+    // Each connects at its first command.
+    const both = Promise.all([virsh.look(['uri'], signal), virsh.act(['uri'], signal)]);
+    await unlessAborted(both, signal, () => notConnected(options.uri));
+  } catch (error) {
+    await virsh.close();
+    throw error;
+  }
+  virsh.listen();
+  return virsh;
+}
+
+class Client implements Virsh {
+  readonly #options: VirshOptions;
+  readonly #looks: Sessions;
+  readonly #acts: Sessions;
+  /** Apart from the others: what a guest's agent says passes through them. */
+  readonly #agents: Sessions;
+  #listener: Session | null = null;
+  #isEnded = false;
+  #tellEnd: (end: VirshEnd) => void = () => undefined;
+  readonly closed = new Promise<VirshEnd>((resolve) => (this.#tellEnd = resolve));
+
+  constructor(options: VirshOptions) {
+    this.#options = options;
+    const { clock } = options;
+    const onEnd = (error: VirshError): void => {
+      this.#finish({ kind: 'lost', error });
+    };
+    this.#looks = new Sessions({
+      ...{ clock, onEnd, sessionsMax: 1, patience: LOOK_LIMIT, limit: LOOK_LIMIT },
+      open: () => this.#open(true),
+    });
+    this.#acts = new Sessions({
+      ...{ clock, onEnd, sessionsMax: ACT_SESSIONS_MAX, patience: ACT_PATIENCE, limit: ACT_LIMIT },
+      open: () => this.#open(false),
+    });
+    this.#agents = new Sessions({
+      ...{ clock, onEnd: () => undefined, sessionsMax: AGENT_SESSIONS_MAX, patience: ACT_PATIENCE, limit: AGENT_LIMIT },
+      open: () => this.#open(false),
+    });
+  }
+
+  get pids(): readonly number[] {
+    const listener = this.#isEnded ? undefined : this.#listener?.pid;
+    const groups = [this.#looks, this.#acts, this.#agents];
+    return [...groups.flatMap(({ pids }) => pids), ...(listener === undefined ? [] : [listener])];
+  }
+
+  look(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#run(this.#looks, words, signal);
+  }
+
+  act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#run(this.#acts, words, signal);
+  }
+
+  async askAgent(uuid: string, command: AgentCommand, signal: AbortSignal): Promise<unknown> {
+    return parseAgentAnswer(await this.#agents.run(commandLine(agentWords(uuid, command)), signal));
+  }
+
+  async #run(sessions: Sessions, words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    try {
+      return await sessions.run(commandLine(words), signal);
+    } catch (error) {
+      // virsh would connect again by itself, and what happened meanwhile would not be known.
+      if (error instanceof VirshError && error.virshCode === 'EUNAVAILABLE') this.#finish({ kind: 'lost', error });
+      throw error;
+    }
+  }
+
+  #open(isReadOnly: boolean): Session {
+    const { uri, clock, program } = this.#options;
+    const options: SessionOptions = { uri, clock, isReadOnly, ...(program === undefined ? {} : { program }) };
+    return new Session(options);
+  }
+
+  /** Listens until the connection ends. */
+  listen(): void {
+    if (this.#isEnded) return;
+    const listener = this.#open(true);
+    this.#listener = listener;
+    void this.#listen(listener);
+  }
+
+  async #listen(listener: Session): Promise<void> {
+    const { onEvent, onGap } = this.#options;
+    const line = commandLine(['event', '--all', '--loop', '--timestamp', '--timeout', String(LISTEN_S)]);
+    const onLine = (text: string): void => {
+      const event = parseEvent(text);
+      if (event !== null) onEvent(event);
+    };
+    try {
+      while (!this.#isEnded) {
+        onGap();
+        await listener.run(line, { limit: LISTEN_LIMIT, onLine });
+      }
+    } catch (error) {
+      this.#finish({ kind: 'lost', error: error instanceof VirshError ? error : givenUp(line) });
+    }
+  }
+
+  close(): Promise<void> {
+    this.#finish({ kind: 'closed' });
+    return Promise.resolve();
+  }
+
+  #finish(end: VirshEnd): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#tellEnd(end);
+    this.#looks.close();
+    this.#acts.close();
+    this.#agents.close();
+    this.#listener?.close();
+  }
+}

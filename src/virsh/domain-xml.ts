@@ -1,0 +1,122 @@
+/**
+ * What a running domain is made of, as far as its memory goes: out of libvirt's description of it (`virsh dumpxml`). Its administrator
+ * writes parts of that freely. It does not know what follows from anything.
+ */
+import { parseXml, XmlElement } from '@rgrove/parse-xml';
+import { errorText } from '../errors.js';
+import { kib, type KiB } from '../units.js';
+import { brokenProtocol } from './errors.js';
+import { countIn, kibIn } from './numbers.js';
+
+export interface DomainBalloon {
+  /** QEMU offers the guest to deflate it itself when it runs out of memory. */
+  readonly deflatesOnOom: boolean;
+  /** How often the guest is asked for statistics, in seconds; 0: not at all. */
+  readonly statsPeriod: number;
+}
+
+/** Memory that can be, or was, added to a domain while it runs. Null: it does not say. */
+export interface MemoryDevice {
+  /** `virtio-mem`, `dimm` … */
+  readonly model: string;
+  readonly alias: string | null;
+  /** Most that it can add. */
+  readonly size: KiB | null;
+  /** virtio-mem adds whole blocks. */
+  readonly block: KiB | null;
+  /** What virtio-mem was asked to add, and what the guest has taken of that. */
+  readonly requested: KiB | null;
+  readonly current: KiB | null;
+}
+
+export interface DomainShape {
+  /** Of this run of the domain: another number after each start. Null: it does not run. */
+  readonly id: number | null;
+  readonly name: string;
+  readonly uuid: string;
+  /** Null: it has none. */
+  readonly balloon: DomainBalloon | null;
+  readonly memoryDevices: readonly MemoryDevice[];
+  /** The host's ends of its virtio-serial ports: unix sockets by the ports' names. */
+  readonly channels: ReadonlyMap<string, string>;
+}
+
+/** The names of ports that a guest may be spoken to through. */
+export const QEMU_AGENT_PORT = 'org.qemu.guest_agent.0';
+export const OWN_AGENT_PORT = 'org.selfballoon.0';
+
+/** Throws `VirshError` (EPROTO) for what is no description of a domain. */
+export function parseDomainXml(lines: readonly string[]): DomainShape {
+  const domain = rootOf(lines.join('\n'));
+  const [name, uuid] = [textOf(childOf(domain, 'name')), textOf(childOf(domain, 'uuid'))];
+  if (domain.name !== 'domain' || name === '') throw brokenProtocol('libvirt described a domain without a name');
+  const devices = childOf(domain, 'devices');
+  return {
+    id: countIn(domain.attributes['id']),
+    name,
+    uuid,
+    balloon: balloonIn(devices),
+    memoryDevices: childrenOf(devices, 'memory').map(memoryDevice),
+    channels: new Map(childrenOf(devices, 'channel').flatMap(socketOf)),
+  };
+}
+
+function rootOf(text: string): XmlElement {
+  try {
+    const { root } = parseXml(text);
+    if (root !== null) return root;
+  } catch (error) {
+    throw brokenProtocol(`libvirt described a domain in what is no XML: ${errorText(error).split('\n')[0] ?? ''}`);
+  }
+  throw brokenProtocol('libvirt described a domain with nothing');
+}
+
+const childrenOf = (element: XmlElement | null, name: string): readonly XmlElement[] =>
+  (element?.children ?? []).filter((child): child is XmlElement => child instanceof XmlElement && child.name === name);
+
+const childOf = (element: XmlElement | null, name: string): XmlElement | null => childrenOf(element, name)[0] ?? null;
+const textOf = (element: XmlElement | null): string => element?.text ?? '';
+
+/** The models that QEMU has; `xen` is another's, and `none` is none. */
+function balloonIn(devices: XmlElement | null): DomainBalloon | null {
+  const balloon = childrenOf(devices, 'memballoon').find((one) => /^virtio/.test(one.attributes['model'] ?? ''));
+  if (balloon === undefined) return null;
+  return {
+    deflatesOnOom: balloon.attributes['autodeflate'] === 'on',
+    statsPeriod: countIn(childOf(balloon, 'stats')?.attributes['period']) ?? 0,
+  };
+}
+
+function memoryDevice(element: XmlElement): MemoryDevice {
+  const target = childOf(element, 'target');
+  const size = (name: string): KiB | null => sizeOf(childOf(target, name));
+  return {
+    model: element.attributes['model'] ?? '',
+    alias: childOf(element, 'alias')?.attributes['name'] ?? null,
+    size: size('size'),
+    block: size('block'),
+    requested: size('requested'),
+    current: size('current'),
+  };
+}
+
+/** libvirt writes every size in KiB, whatever its administrator wrote. */
+function sizeOf(element: XmlElement | null): KiB | null {
+  const unit = element?.attributes['unit'] ?? 'KiB';
+  return unit === 'KiB' ? kibIn(textOf(element).trim()) : null;
+}
+
+function socketOf(channel: XmlElement): readonly (readonly [string, string])[] {
+  const port = childOf(channel, 'target')?.attributes['name'];
+  const path = childOf(channel, 'source')?.attributes['path'];
+  const isSocket = channel.attributes['type'] === 'unix';
+  return isSocket && port !== undefined && path !== undefined ? [[port, path]] : [];
+}
+
+/** What all virtio-mem devices can add at most, and what the guest has taken of them. Their unknown parts count as nothing. */
+export function virtioMem({ memoryDevices }: DomainShape): { readonly size: KiB; readonly current: KiB } {
+  const devices = memoryDevices.filter(({ model }) => model === 'virtio-mem');
+  const sum = (sizeIn: (device: MemoryDevice) => KiB | null): KiB =>
+    kib(devices.reduce((total, device) => total + (sizeIn(device) ?? 0), 0));
+  return { size: sum(({ size }) => size), current: sum(({ current }) => current) };
+}

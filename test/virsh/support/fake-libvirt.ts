@@ -1,0 +1,156 @@
+/**
+ * A made-up libvirt with domains, that answers in virsh's words as libvirt 9.0 does. Sizes are in KiB. Tests change its domains, what it
+ * answers, and whether it answers at all.
+ */
+
+export interface FakeDomain {
+  readonly uuid: string;
+  name: string;
+  id: number;
+  memory: number;
+  current: number;
+  /** What was last asked of the balloon; null: nothing yet. */
+  target: number | null;
+  hasBalloon: boolean;
+  autodeflate: boolean;
+  period: number;
+  state: number;
+  /** By libvirt's names; those that are missing are not reported. */
+  stats: Readonly<Record<string, number>>;
+  /** In seconds since 1970; null: libvirt cannot ask its QEMU at once. */
+  lastUpdate: number | null;
+  /** Of its devices, besides the balloon. */
+  devices: string;
+  /** Answers to what would change it wait as long. */
+  held: Promise<void> | null;
+}
+
+const GIB = 1024 * 1024;
+type Write = (text: string) => void;
+
+export class FakeLibvirt {
+  readonly domains: FakeDomain[] = [];
+  /** Every command, as it came, but for `echo`. */
+  readonly asked: string[] = [];
+  /** Looked at before anything else: an answer of the test's own; undefined: as ever. */
+  tamper: (line: string) => string | Promise<string> | undefined = () => undefined;
+  readonly #listeners = new Set<Write>();
+  #lastId = 0;
+
+  add(name: string, more: Partial<FakeDomain> = {}): FakeDomain {
+    this.#lastId += 1;
+    const domain: FakeDomain = {
+      ...{ uuid: `00000000-0000-4000-8000-${String(this.#lastId).padStart(12, '0')}`, name, id: this.#lastId },
+      ...{ memory: GIB, current: GIB, target: null, hasBalloon: true, autodeflate: true, period: 0, state: 1 },
+      ...{ stats: {}, lastUpdate: 0, devices: '', held: null },
+      ...more,
+    };
+    this.domains.push(domain);
+    return domain;
+  }
+
+  /** The domain ends. */
+  remove(domain: FakeDomain): void {
+    this.domains.splice(this.domains.indexOf(domain), 1);
+    this.emit('lifecycle', domain.name, 'Stopped Shutdown');
+  }
+
+  /** The domain ends, and begins anew. */
+  restart(domain: FakeDomain): void {
+    this.#lastId += 1;
+    Object.assign(domain, { id: this.#lastId, current: domain.memory, target: null, period: 0, lastUpdate: 0 });
+    this.emit('lifecycle', domain.name, 'Stopped Destroyed');
+    this.emit('lifecycle', domain.name, 'Started Booted');
+  }
+
+  emit(event: string, domain: string, detail: string): void {
+    const line = `2026-11-26 01:27:31.085+0000: event '${event}' for domain '${domain}': ${detail}\n`;
+    for (const write of this.#listeners) write(line);
+  }
+
+  /** Whether anybody listens to events. */
+  get isHeard(): boolean {
+    return this.#listeners.size > 0;
+  }
+
+  /** Carries out a line of virsh's, and writes what virsh would print. */
+  async answer(line: string, write: Write, signal: AbortSignal): Promise<void> {
+    if (line.startsWith('echo ')) {
+      write(`${line.slice(5)}\n`);
+      return;
+    }
+    this.asked.push(line);
+    const tampered = this.tamper(line);
+    if (tampered !== undefined) write(await tampered);
+    else if (line.startsWith('event ')) await this.#listen(write, signal);
+    else write(await this.#said(line));
+  }
+
+  #listen(write: Write, signal: AbortSignal): Promise<void> {
+    this.#listeners.add(write);
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => {
+        this.#listeners.delete(write);
+        resolve();
+      });
+    });
+  }
+
+  async #said(line: string): Promise<string> {
+    const [command = '', uuid = '', ...rest] = line.split(' ');
+    if (command === 'uri') return 'qemu:///fake\n\n';
+    if (line === 'list --uuid --name') return `${this.domains.map((one) => `${one.uuid} ${one.name}\n`).join('')}\n`;
+    if (line === 'domstats --state --balloon --list-active --nowait') return this.domains.map(statsText).join('');
+    const domain = this.domains.find((one) => one.uuid === uuid);
+    if (domain === undefined) return `\nerror: failed to get domain '${uuid}'\n`;
+    if (command === 'dumpxml') return `${xmlOf(domain)}\n`;
+    await domain.held;
+    if (command === 'setmem' && rest[1] === '--live') return setMemory(domain, Number(rest[0]));
+    if (command === 'dommemstat' && rest[0] === '--period' && rest[2] === '--live') {
+      domain.period = Number(rest[1]);
+      return '';
+    }
+    return `error: unknown command: '${command}'\n`;
+  }
+}
+
+function setMemory(domain: FakeDomain, size: number): string {
+  if (!domain.hasBalloon) return '\nerror: Requested operation is not valid: Guest has no balloon\n';
+  if (size > domain.memory) return '\nerror: invalid argument: cannot set memory higher than max memory\n';
+  domain.target = size;
+  domain.current = size;
+  return '\n';
+}
+
+function statsText(domain: FakeDomain): string {
+  const { name, state, current, memory, lastUpdate, stats } = domain;
+  const fields: Readonly<Record<string, number>> = {
+    'state.state': state,
+    'state.reason': 1,
+    'balloon.current': current,
+    'balloon.maximum': memory,
+    ...(lastUpdate === null ? {} : Object.fromEntries(Object.entries(stats).map(([key, n]) => [`balloon.${key}`, n]))),
+    ...(lastUpdate === null || !domain.hasBalloon ? {} : { 'balloon.last-update': lastUpdate }),
+    'balloon.rss': 246_832,
+  };
+  const lines = Object.entries(fields).map(([key, value]) => `  ${key}=${value}\n`);
+  return `Domain: '${name}'\n${lines.join('')}\n`;
+}
+
+function xmlOf({ id, name, uuid, memory, hasBalloon, autodeflate, period, devices }: FakeDomain): string {
+  const stats = period === 0 ? '' : `<stats period='${period}'/>`;
+  const balloon = hasBalloon
+    ? `<memballoon model='virtio'${autodeflate ? " autodeflate='on'" : ''}>${stats}<alias name='balloon0'/></memballoon>`
+    : "<memballoon model='none'/>";
+  const escaped = name.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return [
+    `<domain type='qemu' id='${id}'>`,
+    `  <name>${escaped}</name>`,
+    `  <uuid>${uuid}</uuid>`,
+    `  <memory unit='KiB'>${memory}</memory>`,
+    `  <devices>${devices}`,
+    `    ${balloon}`,
+    `  </devices>`,
+    `</domain>`,
+  ].join('\n');
+}
