@@ -15,7 +15,7 @@ const exitWith = (isGood: boolean): void => {
   process.exitCode = isGood ? 0 : 1;
 };
 
-const HYPERVISOR_WORDS = ['auto', 'embedded', 'xen-guest', 'xen-host', 'qmp'];
+const HYPERVISOR_WORDS = ['auto', 'embedded', 'xen-guest', 'xen-host', 'qmp', 'libvirt'];
 
 const CONFIG: readonly [string, string] = [
   '--config <file>',

@@ -72,6 +72,12 @@ export interface Config {
     /** Our own agent is heard, where a machine has a port for it. */
     readonly hearsOwn: boolean;
   };
+  readonly libvirt: {
+    /** What virsh connects to, on this host. */
+    readonly uri: string;
+    /** Never promised to a guest. */
+    readonly reserve: Pages;
+  };
   readonly agent: {
     /** Null: the port is looked for by its name. */
     readonly port: string | null;
@@ -99,9 +105,9 @@ export function makeConfig(written: Written, guestLimits: ReadonlyMap<string, Gu
   });
 }
 
-type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest' | 'xenHost' | 'qmp' | 'agent'>;
+type Parts = Pick<Config, 'embedded' | 'overflow' | 'pressure' | 'xenGuest' | 'xenHost' | 'qmp' | 'libvirt' | 'agent'>;
 
-function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, agent }: WrittenConfig): Parts {
+function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, libvirt, agent }: WrittenConfig): Parts {
   return {
     embedded: {
       speed: embedded.speed,
@@ -122,6 +128,7 @@ function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, agent
       asksAgent: qmp.guest_agent,
       hearsOwn: qmp.own_agent,
     },
+    libvirt: { uri: libvirt.uri, reserve: mibToPages(mib(libvirt.reserve_mib)) },
     agent: { port: agent.port ?? null, root: agent.root },
   };
 }

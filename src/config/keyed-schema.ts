@@ -94,6 +94,24 @@ export function pathKey({ fallback, description }: Described<string>) {
   });
 }
 
+/** A path of libvirt's, without a host, and what may follow it. */
+const localUri = v.pipe(
+  v.string(),
+  v.regex(/^[a-z]+(\+unix)?:\/\/\/[\w.-]*(\?[\x21-\x26\x28-\x7e]*)?$/),
+  v.maxLength(PATH_LENGTH_MAX),
+);
+
+/** What libvirt connects to on this host. */
+export function uriKey({ fallback, description }: Described<string>) {
+  const schema = v.optional(v.pipe(localUri, v.description(description)), fallback);
+  return withFacts(schema, {
+    kind: 'text',
+    allowed: 'a URI of libvirt without a host in it, as qemu:///system',
+    fallback: JSON.stringify(fallback),
+    description,
+  });
+}
+
 /** An absolute path that may be left out. `fallback` says in words what that means. */
 export function optionalPathKey({ fallback, description }: Described<string>) {
   const schema = v.optional(v.pipe(path, v.description(description)));

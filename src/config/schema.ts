@@ -12,6 +12,7 @@ import {
   pathKey,
   pathListKey,
   switchKey,
+  uriKey,
   wholeKey,
   wholeNumber,
   withFacts,
@@ -26,7 +27,7 @@ const OVERFLOW_DEVICES_MAX = 32;
 const QMP_SOCKETS_MAX = 256;
 
 /** Which hypervisor is driven. `auto` looks which of them is there. */
-export const HYPERVISORS = ['auto', 'embedded', 'xen-guest', 'xen-host', 'qmp'] as const;
+export const HYPERVISORS = ['auto', 'embedded', 'xen-guest', 'xen-host', 'qmp', 'libvirt'] as const;
 /** Through what dom0 sees the host's memory. */
 export const XEN_SIGHTS = ['auto', 'libxenstat', 'xl'] as const;
 export const LOG_FORMATS = ['text', 'json'] as const;
@@ -68,7 +69,7 @@ const TOP_KEYS = {
   hypervisor: choiceKey(HYPERVISORS, {
     fallback: 'auto',
     description:
-      'Which hypervisor to drive. auto takes the guest that this is, if it is one; xen-host (all domains, from dom0) and qmp (the QEMU machines of this host) must be named; embedded is a simulated host.',
+      'Which hypervisor to drive. auto takes the guest that this is, if it is one; xen-host (all domains, from dom0), qmp (the QEMU machines of this host) and libvirt (its domains) must be named; embedded is a simulated host.',
   }),
   dry_run: switchKey({ fallback: false, description: 'Decide and show, but change nothing.' }),
   socket: optionalPathKey({
@@ -200,6 +201,20 @@ export const CONFIG_SCHEMA = v.strictObject({
       own_agent: switchKey({
         fallback: true,
         description: 'Hear our own agent in a guest (selfballoon agent), where a machine has a port for it.',
+      }),
+    }),
+    {},
+  ),
+  libvirt: v.optional(
+    section('The domains of this host that libvirt runs, driven through it.', {
+      uri: uriKey({
+        fallback: 'qemu:///system',
+        description:
+          'What virsh connects to: qemu:///system, qemu:///session, or another libvirt of this host. Not one of another host, whose memory is not to be seen here.',
+      }),
+      reserve_mib: wholeKey(MIB_LIMIT, {
+        fallback: 1024,
+        description: 'Memory of the host that is never promised to a guest. Unit: MiB.',
       }),
     }),
     {},

@@ -96,13 +96,12 @@ export function refused(asked: string, said: string): VirshError {
 }
 
 /** The process is not there any more, and these were its last words. */
-export function ended(uri: string, said: string): VirshError {
+export function ended(said: string): VirshError {
   const known = kindOf(said);
-  const message = `virsh for ${uri} ended${said === '' ? '' : `: ${quoted(said)}`}`;
   const advice = known?.advice;
   return new VirshError({
     virshCode: known?.virshCode === 'EACCES' ? 'EACCES' : 'EUNAVAILABLE',
-    message,
+    message: `virsh ended: ${quoted(said)}`,
     ...(advice === undefined ? {} : { advice }),
   });
 }

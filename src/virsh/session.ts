@@ -30,11 +30,14 @@ export interface RunOptions {
 const LINE_MAX = 2 ** 20;
 /** Most of an answer, in characters. Seen: 0.5 KB of statistics and 6 KB of XML a domain. */
 const ANSWER_MAX = 32 * 2 ** 20;
-/** What it said last is kept for the message when it ends. */
+/** What it complained of last is kept for the message when it ends. */
 const LAST_WORDS = 4;
 
-/** virsh writes errors to stderr; in one stream they keep their place in the answer. */
-const IN_ONE_STREAM = 'exec "$@" 2>&1';
+/**
+ * virsh writes errors to stderr; in one stream they keep their place in the answer. What ends the whole service, or whoever stands at
+ * the terminal, must not end virsh before everything was given back.
+ */
+const STEADY = 'trap "" HUP INT TERM; exec "$@" 2>&1';
 
 interface Running {
   readonly line: string;
@@ -67,13 +70,17 @@ export class Session {
     this.#options = options;
     const { program = 'virsh', uri, isReadOnly } = options;
     const words = [program, ...(isReadOnly ? ['-r'] : []), '-c', uri];
-    this.#process = spawn('sh', ['-c', IN_ONE_STREAM, 'sh', ...words], { stdio: ['pipe', 'pipe', 'ignore'], env: ENV });
+    this.#process = spawn('sh', ['-c', STEADY, 'sh', ...words], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: ENV,
+      detached: true,
+    });
     this.#process.once('error', (error) => {
       this.#finish(notStarted(program, error));
     });
     // Its last words have been read when the stream has ended, not when the process has.
-    this.#process.once('close', () => {
-      this.#finish(ended(uri, this.#last.join('; ')));
+    this.#process.once('close', (code, signal) => {
+      this.#finish(ended(this.#last.length > 0 ? this.#last.join('; ') : `it said nothing (${code ?? signal})`));
     });
     this.#process.stdin?.on('error', () => undefined);
     this.#process.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -154,11 +161,12 @@ export class Session {
 
   /** What is said without being asked: a greeting, the echo of what was written, or that libvirt is gone. */
   #overhear(line: string): void {
-    if (line !== '' && !PROMPT.test(line)) this.#last.push(line.slice(0, 300));
+    const complaint = COMPLAINT.exec(line)?.[1];
+    if (complaint !== undefined) this.#last.push(complaint.slice(0, 300));
     if (this.#last.length > LAST_WORDS) this.#last.shift();
     this.#unasked += line.length;
     // Said by virsh itself: in an answer the same words could be anybody's.
-    if (DISCONNECTED.test(line)) this.#finish(ended(this.#options.uri, line));
+    if (complaint?.startsWith(DISCONNECTED) === true) this.#finish(ended(complaint));
     if (this.#unasked > ANSWER_MAX) this.#finish(brokenProtocol('virsh did not stop talking without being asked'));
   }
 
@@ -188,7 +196,9 @@ export class Session {
 
 const ERROR = 'error: ';
 const PROMPT = /^virsh [#>] (?!error: )/;
-const DISCONNECTED = /(^|^virsh [#>] )error: Disconnected from /;
+/** virsh's own, or the shell's that could not find it. */
+const COMPLAINT = /^(?:virsh [#>] )?(?:error|sh: (?:line )?\d+): (.*)$/;
+const DISCONNECTED = 'Disconnected from ';
 
 /** Words as in the C locale, no terminal's ways, no history, and no libvirtd started only because it was asked for. */
 const ENV: NodeJS.ProcessEnv = {

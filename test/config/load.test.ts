@@ -30,6 +30,7 @@ describe('the configuration when nothing is given', () => {
         dom0Min: mibToPages(mib(1024)),
       },
       qmp: { sockets: [], reserve: mibToPages(mib(1024)), asksAgent: true, hearsOwn: true },
+      libvirt: { uri: 'qemu:///system', reserve: mibToPages(mib(1024)) },
       agent: { port: null, root: '/' },
     };
     const { guestLimits, ...rest } = config;
@@ -88,6 +89,9 @@ sockets = ["/run/vms/*.qmp"]
 reserve_mib = 3
 guest_agent = false
 own_agent = false
+[libvirt]
+uri = "qemu+unix:///session?socket=/run/x"
+reserve_mib = 5
 [agent]
 port = "/dev/vport0p2"
 root = "/guest"
@@ -112,6 +116,7 @@ max_mib = 128
       xenGuest: { root: '/sysroot' },
       xenHost: { socket: '/run/xs', sight: 'xl', reserve: 256, isDom0Driven: true, dom0Min: 512 },
       qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768, asksAgent: false, hearsOwn: false },
+      libvirt: { uri: 'qemu+unix:///session?socket=/run/x', reserve: 1_280 },
       agent: { port: '/dev/vport0p2', root: '/guest' },
     });
     assert.deepEqual(

@@ -15,7 +15,7 @@ const NOWHERE = '/nonexistent/selfballoon.toml';
 const noFile = { file: null, env: {}, flags: {}, defaultFile: NOWHERE };
 const AT = 'selfballoon.toml';
 const TOP =
-  'hypervisor, dry_run, socket, tunables, journal, log, embedded, overflow, pressure, xen_guest, xen_host, qmp, agent, guest';
+  'hypervisor, dry_run, socket, tunables, journal, log, embedded, overflow, pressure, xen_guest, xen_host, qmp, libvirt, agent, guest';
 
 /** Text of a file, and the one problem that it has. */
 const PROBLEMS: readonly (readonly [what: string, text: string, problem: string])[] = [
@@ -46,9 +46,14 @@ const PROBLEMS: readonly (readonly [what: string, text: string, problem: string]
   [
     'a word that is not one of those possible',
     'hypervisor = "vmware"',
-    `${AT}:1:1: hypervisor is "vmware"; allowed: "auto", "embedded", "xen-guest", "xen-host", "qmp"`,
+    `${AT}:1:1: hypervisor is "vmware"; allowed: "auto", "embedded", "xen-guest", "xen-host", "qmp", "libvirt"`,
   ],
   ['a path that is not absolute', 'socket = "x.sock"', `${AT}:1:1: socket is "x.sock"; allowed: an absolute path`],
+  [
+    'a libvirt of another host, whose memory is not to be seen from here',
+    '[libvirt]\nuri = "qemu+ssh://other/system"',
+    `${AT}:2:1: libvirt.uri is "qemu+ssh://other/system"; allowed: a URI of libvirt without a host in it, as qemu:///system`,
+  ],
   ['a path with a NUL', 'socket = "/x\\u0000"', `${AT}:1:1: socket is "/x\\u0000"; allowed: an absolute path`],
   [
     'a list with something else in it',
@@ -199,7 +204,7 @@ describe('what is wrong in the environment and in flags', () => {
   it('is said even where something else counts', async () => {
     const env = { SELFBALLOON_HYPERVISOR: 'x' };
     const problem = await problemIn(loadConfig({ ...noFile, env, flags: { hypervisor: 'auto' } }));
-    const allowed = '"auto", "embedded", "xen-guest", "xen-host", "qmp"';
+    const allowed = '"auto", "embedded", "xen-guest", "xen-host", "qmp", "libvirt"';
     assert.equal(problem, `environment variable SELFBALLOON_HYPERVISOR: hypervisor is "x"; allowed: ${allowed}`);
   });
 });

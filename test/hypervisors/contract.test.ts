@@ -10,6 +10,7 @@ import { addMillis, mib, mibToPages, millis, secondsToMillis } from '../../src/u
 import { temporaryFolder } from '../signals/proc-roots.js';
 import { fixture } from '../support/paths.js';
 import { describeContract, type Subject } from './contract.js';
+import { domainOf, openRig as openLibvirtRig } from './libvirt/support/rig.js';
 import { openRig } from './qmp/support/rig.js';
 import { ONE, openTwo, TARGET } from './xen-host/support/two-domains.js';
 
@@ -89,6 +90,23 @@ async function qmpHost(test: TestContext): Promise<Subject> {
   };
 }
 
+async function libvirtHost(test: TestContext): Promise<Subject> {
+  const rig = await openLibvirtRig(test, 'one', 'two');
+  rig.stopWatching();
+  const told = (): number | null => {
+    const { target } = domainOf(rig, 'one');
+    return target === null ? null : target / 4;
+  };
+  return {
+    hypervisor: rig.host,
+    guest: 'libvirt/one',
+    sizes: SIZES,
+    now: () => rig.clock.now(),
+    told,
+    settle: () => rig.pass(1),
+  };
+}
+
 function thisMachine(test: TestContext): Promise<Subject> {
   const root = temporaryFolder(test);
   cpSync(fixture('xen-guest'), root, { recursive: true });
@@ -126,6 +144,8 @@ describeContract('the inside of a Xen guest', {
 describeContract('a Xen host', { open: xenHost, skip: [CAN_SET] });
 
 describeContract('machines behind QEMU monitors', { open: qmpHost, skip: [CAN_SET] });
+
+describeContract('domains of libvirt', { open: libvirtHost, skip: [CAN_SET] });
 
 describeContract('this machine', {
   open: thisMachine,

@@ -56,6 +56,19 @@ describe('the real virsh', { skip }, () => {
     }
   });
 
+  it('does not end with what ends the daemon: memory is given back through it', async (test) => {
+    const session = new Session({ uri: URI, isReadOnly: false, clock: new RealClock() });
+    test.after(() => {
+      session.close();
+    });
+    await session.run('uri', LIMIT);
+    assert.ok(session.pid !== undefined);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(session.pid, signal);
+    assert.deepEqual(await session.run('uri', LIMIT), [URI]);
+    // A terminal's Ctrl-C goes to all of the terminal's process group.
+    process.kill(-session.pid, 0);
+  });
+
   it('is opened and closed as a connection, and tells of a driver that is not there', async () => {
     const quiet = { clock: new RealClock(), onEvent: () => undefined, onGap: () => undefined };
     const virsh = await openVirsh({ uri: URI, ...quiet }, patience());

@@ -50,6 +50,10 @@ async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
     const { checkMonitors } = await import('../doctor/monitors.js');
     return [...common, ...(await checkMonitors(config)), await checkControl(flags.socket ?? config.socketPath)];
   }
+  if (config.hypervisor === 'libvirt') {
+    const { checkLibvirt } = await import('../doctor/libvirt.js');
+    return [...common, ...(await checkLibvirt(config)), await checkControl(flags.socket ?? config.socketPath)];
+  }
   return [
     ...common,
     checkDomain(xen, config.hypervisor),

@@ -2,7 +2,7 @@
  * `selfballoon release`: gives all memory back. A running daemon does it; where none runs (it was killed, or is being removed),
  * a Xen guest's balloon is emptied directly, and a host's guests are given back what they may have.
  */
-import { loadConfig } from '../../config/index.js';
+import { loadConfig, type HypervisorChoice } from '../../config/index.js';
 import { errorText, SelfballoonError } from '../../errors.js';
 import { openXenGuest } from '../../hypervisors/xen-guest/client.js';
 import { detectXen } from '../../hypervisors/xen-guest/detect.js';
@@ -15,6 +15,9 @@ import { ask, type AskFlags } from './ask.js';
 export interface ReleaseFlags extends AskFlags {
   readonly hypervisor?: string;
 }
+
+/** Whole hosts, whose guests are driven from outside. */
+const HOSTS: ReadonlySet<HypervisorChoice> = new Set(['xen-host', 'qmp', 'libvirt']);
 
 /** Returns a sentence that says what was done. */
 export async function releaseAll(flags: ReleaseFlags): Promise<string> {
@@ -34,7 +37,7 @@ async function releaseDirectly(flags: ReleaseFlags, noDaemon: SelfballoonError):
     flags: flags.hypervisor === undefined ? {} : { hypervisor: flags.hypervisor },
   });
   const { root } = config.xenGuest;
-  if (config.hypervisor === 'xen-host' || config.hypervisor === 'qmp') {
+  if (HOSTS.has(config.hypervisor)) {
     const [{ openPlace }, { releaseHost }] = await Promise.all([
       import('../daemon/find-place.js'),
       import('./release-host.js'),
@@ -47,7 +50,7 @@ async function releaseDirectly(flags: ReleaseFlags, noDaemon: SelfballoonError):
       code: 'EUNAVAILABLE',
       message: 'no daemon answers, and this is not a Xen guest whose balloon could be emptied directly',
       advice:
-        'In dom0 say --hypervisor xen-host, on a host of QEMU machines --hypervisor qmp. Elsewhere start the daemon and stop it again: on its way out it gives everything back',
+        'In dom0 say --hypervisor xen-host, on a host of QEMU machines --hypervisor libvirt or qmp. Elsewhere start the daemon and stop it again: on its way out it gives everything back',
       cause: noDaemon,
     });
   }

@@ -15,6 +15,10 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
     const { openQmpPlace } = await import('./qmp-place.js');
     return openQmpPlace(options);
   }
+  if (hypervisor === 'libvirt') {
+    const { openLibvirtPlace } = await import('./libvirt-place.js');
+    return openLibvirtPlace(options);
+  }
   const xen = detectXen(xenGuest.root);
   if (hypervisor === 'xen-host') {
     const { openXenHostPlace } = await import('./xen-host-place.js');

@@ -1,0 +1,154 @@
+/** Protects what is seen of libvirt's domains and asked of them: in one call for all, one domain not hurting the others. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { HypervisorError } from '../../../src/errors.js';
+import { guestSize, mib, mibToPages, pages } from '../../../src/units.js';
+import { until } from '../../qmp/support/opened.js';
+import { domainOf, openRig, Rig } from './support/rig.js';
+
+const NEVER = new AbortController().signal;
+const MIB = 1_024;
+const failsWith =
+  (code: string, message = /./) =>
+  (error: unknown): boolean =>
+    error instanceof HypervisorError && error.code === code && message.test(error.message);
+
+describe('a round', () => {
+  it('is one question for all domains, also for several who look at once', async (test) => {
+    const rig = await openRig(test, 'one', 'two', 'three');
+    const count = (): number => rig.libvirt.asked.filter((line) => line.startsWith('domstats')).length;
+    const outcomes = await rig.look(['libvirt/one', 'libvirt/two', 'libvirt/three']);
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      ['host-reading', 'reading', 'reading', 'reading'],
+    );
+    assert.equal(count(), 1);
+    await Promise.all([rig.look(['libvirt/one']), rig.look(['libvirt/two'])]);
+    assert.equal(count(), 2);
+  });
+
+  it('is looked again at once where the first look hung, and fails for all where the second does', async (test) => {
+    const rig = await openRig(test, 'one');
+    rig.connection.looksHang = 1;
+    assert.ok((await rig.reading('libvirt/one')).current.known);
+    rig.connection.looksHang = 2;
+    const [, failed] = await rig.look(['libvirt/one']);
+    assert.ok(failed?.kind === 'reading-failed');
+    assert.deepEqual([failed.error.code, failed.error.guest], ['ETIMEDOUT', 'libvirt/one']);
+  });
+});
+
+describe('a reading', () => {
+  it('is what the guest said, in pages, at the time at which it said so', async (test) => {
+    const rig = await openRig(test, 'one');
+    await rig.pass(10_000);
+    Object.assign(domainOf(rig, 'one'), {
+      lastUpdate: rig.seconds - 3,
+      stats: { available: 1_000 * MIB, usable: 600 * MIB, unused: 100 * MIB, disk_caches: 400 * MIB },
+    });
+    const { total, available, free, used, cached, current, maximum } = await rig.reading('libvirt/one');
+    assert.deepEqual(total, { known: true, value: 256_000, at: 7_000 });
+    assert.ok(available.known && available.value === 153_600);
+    assert.ok(free.known && free.value === 25_600);
+    assert.ok(used.known && used.value === 102_400);
+    assert.ok(cached.known && cached.value === 102_400);
+    assert.deepEqual([current, maximum], Array(2).fill({ known: true, value: 262_144, at: 10_000 }));
+  });
+
+  it('of a guest that has never reported knows what it holds, and nothing else', async (test) => {
+    const rig = await openRig(test, 'one');
+    const { total, used, current } = await rig.reading('libvirt/one');
+    assert.ok(!total.known && total.reason === 'not-reported');
+    assert.ok(!used.known && current.known);
+  });
+
+  it('of a domain whose QEMU is stopped says so, and that is not the guest’s silence', async (test) => {
+    const rig = await openRig(test, 'one');
+    Object.assign(domainOf(rig, 'one'), { lastUpdate: null });
+    const { total } = await rig.reading('libvirt/one');
+    assert.ok(!total.known && total.reason === 'unreadable' && /stopped or busy/.test(total.detail));
+    domainOf(rig, 'one').state = 3;
+    const paused = (await rig.reading('libvirt/one')).total;
+    assert.ok(!paused.known && /paused/.test(paused.detail));
+  });
+
+  it('of one that is not there fails alone', async (test) => {
+    const rig = await openRig(test, 'one');
+    const [, failed, read] = await rig.look(['libvirt/none', 'libvirt/one']);
+    assert.ok(failed?.kind === 'reading-failed' && failed.error.code === 'EGONE');
+    assert.equal(read?.kind, 'reading');
+  });
+});
+
+describe('a target', () => {
+  it('goes to libvirt in KiB, as what the guest is to keep', async (test) => {
+    const rig = await openRig(test, 'one');
+    const one = domainOf(rig, 'one');
+    await rig.host.setTarget('libvirt/one', guestSize(mibToPages(mib(700))), NEVER);
+    assert.equal(rig.libvirt.asked.at(-1), `setmem ${one.uuid} 716800 --live`);
+    const { current, asked } = await rig.reading('libvirt/one');
+    assert.ok(current.known && current.value === 179_200);
+    assert.ok(asked.known && asked.value === 179_200);
+  });
+
+  it('is without what virtio-mem has added, as what the guest holds is', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const target = `<target><size unit='KiB'>${1_024 * MIB}</size><current unit='KiB'>${256 * MIB}</current></target>`;
+    rig.libvirt.add('one', {
+      memory: 1_536 * MIB,
+      current: 700 * MIB,
+      devices: `<memory model='virtio-mem'>${target}</memory>`,
+    });
+    rig.watch();
+    await rig.untilLog('came libvirt/one');
+    const { current, maximum } = await rig.reading('libvirt/one');
+    assert.ok(current.known && current.value === 444 * 256);
+    assert.ok(maximum.known && maximum.value === 512 * 256);
+  });
+
+  it('of nothing is never asked for, nor one of a domain without a balloon', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    rig.libvirt.add('one');
+    rig.libvirt.add('bare', { hasBalloon: false });
+    rig.watch();
+    await rig.untilLog('came libvirt/one', 'came libvirt/bare');
+    const bare = rig.notices.at(-1);
+    assert.ok(bare?.kind === 'guest-came' && !bare.guest.capabilities.canSetTarget);
+    const { current, maximum } = await rig.reading('libvirt/bare');
+    assert.ok(!current.known && maximum.known);
+    await assert.rejects(rig.host.setTarget('libvirt/one', guestSize(pages(0)), NEVER), failsWith('EINVAL'));
+    await assert.rejects(rig.host.setTarget('libvirt/bare', guestSize(pages(9)), NEVER), failsWith('EPERM', /balloon/));
+    assert.ok(!rig.libvirt.asked.some((line) => line.startsWith('setmem')));
+  });
+
+  it('that has no answer ends at its limit, and others are set meanwhile', async (test) => {
+    const rig = await openRig(test, 'one', 'two');
+    let release = (): void => undefined;
+    domainOf(rig, 'one').held = new Promise((resolve) => (release = resolve));
+    const limit = new AbortController();
+    const slow = rig.host.setTarget('libvirt/one', guestSize(pages(1_000)), limit.signal);
+    await rig.host.setTarget('libvirt/two', guestSize(pages(2_000)), NEVER);
+    limit.abort();
+    await assert.rejects(slow, failsWith('ETIMEDOUT', /stopped/));
+    assert.equal(domainOf(rig, 'two').target, 8_000);
+    release();
+    await until('it was set late', () => domainOf(rig, 'one').target === 4_000);
+  });
+
+  it('that libvirt refuses fails with its words', async (test) => {
+    const rig = await openRig(test, 'one');
+    const tooMuch = rig.host.setTarget('libvirt/one', guestSize(pages(2 ** 30)), NEVER);
+    await assert.rejects(tooMuch, failsWith('EIO', /asking for 4294967296 KiB: .*higher than max memory/));
+  });
+
+  it('has nowhere to go while libvirtd is away', async (test) => {
+    const rig = await openRig(test, 'one');
+    rig.isUp = false;
+    rig.connection.lose();
+    await until('it is told', () => rig.told.length === 1);
+    const lost = rig.host.setTarget('libvirt/one', guestSize(pages(1_000)), NEVER);
+    await assert.rejects(lost, failsWith('EUNAVAILABLE', /no connection to libvirt: libvirtd was stopped/));
+  });
+});

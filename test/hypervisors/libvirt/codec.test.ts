@@ -1,0 +1,53 @@
+/** Protects the border to libvirt: a target's unit and polarity to the letter, and readings from absurd numbers. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { formatTarget, readingOf, setPeriodWords, setTargetWords } from '../../../src/hypervisors/libvirt/codec.js';
+import { guestSize, millis, pages } from '../../../src/units.js';
+import { commandLine, parseDomainStats, parseDomainXml } from '../../../src/virsh/index.js';
+import { useSeed } from '../../support/seed.js';
+
+useSeed();
+
+const UUID = '696ad774-9f42-4362-aca9-8e9560a8c742';
+const TIMES = { at: millis(50_000), wall: millis(1_800_000_050_000) };
+
+describe('a target on the wire', () => {
+  it('is in KiB, and neither nothing nor more than a number can be', () => {
+    assert.equal(formatTarget(guestSize(pages(1))), '4');
+    assert.equal(formatTarget(guestSize(pages(179_200))), '716800');
+    assert.equal(formatTarget(guestSize(pages(0))), null);
+    assert.equal(formatTarget(guestSize(pages(2 ** 51))), null);
+    assert.equal(formatTarget(guestSize(pages(2 ** 51 - 1))), String(2 ** 53 - 4));
+  });
+
+  it('is asked for at once and of the running domain alone', () => {
+    assert.equal(commandLine(setTargetWords(UUID, '716800')), `setmem ${UUID} 716800 --live`);
+    assert.equal(commandLine(setPeriodWords(UUID, 0)), `dommemstat ${UUID} --period 0 --live`);
+  });
+});
+
+describe('whatever libvirt and a guest say', () => {
+  it('becomes page counts of a time that is not to come, or is not known', () => {
+    const size = fc.oneof(fc.nat(), fc.bigInt({ min: 0n, max: 2n ** 64n }), fc.constant('x')).map(String);
+    const keys = ['current', 'maximum', 'available', 'usable', 'unused', 'disk_caches', 'major_fault', 'last-update'];
+    const mem = fc.nat().map((n) => `<memory model='virtio-mem'><target><current>${n}</current></target></memory>`);
+    const balloon = fc.constantFrom("model='none'", "model='virtio'", "model='virtio' autodeflate='on'");
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom(...keys), size)), mem, balloon, (fields, device, model) => {
+        const lines = fields.map(([key, value]) => `  balloon.${key}=${value}`);
+        const stats = parseDomainStats(["Domain: 'x'", ...lines]).get('x');
+        const devices = `<devices>${device}<memballoon ${model}/></devices>`;
+        const shape = parseDomainXml([`<domain><name>x</name><uuid>${UUID}</uuid>${devices}</domain>`]);
+        assert.ok(stats !== undefined);
+        const reading = readingOf({ stats, shape, asked: null }, TIMES);
+        const { current, maximum, total, available, free, cached, used } = reading;
+        for (const signal of [current, maximum, total, available, free, cached, used]) {
+          if (!signal.known) continue;
+          assert.ok(Number.isSafeInteger(signal.value) && signal.value >= 0);
+          assert.ok(signal.at <= TIMES.at);
+        }
+      }),
+    );
+  });
+});
