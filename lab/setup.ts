@@ -1,5 +1,6 @@
 /** `npm run lab:setup`: installs what the lab needs, builds its images, and marks it as ready, so that test runs use it. */
 import { installPackages, isDebian } from './debian.js';
+import { LIBVIRT_PACKAGES } from './libvirt/daemon.js';
 import { buildQemuImages, QEMU_LAB_PACKAGES } from './qemu/build.js';
 import { markQemuReady } from './qemu/marker.js';
 import { buildXenImages } from './xen/build.js';
@@ -15,6 +16,7 @@ const PACKAGES = [
   'util-linux',
   'xz-utils',
   ...QEMU_LAB_PACKAGES,
+  ...LIBVIRT_PACKAGES,
 ];
 
 if (!isDebian() || process.getuid?.() !== 0) {

@@ -1,4 +1,4 @@
-/** The program under test on this machine, as the host of the lab's QEMU guests. */
+/** The program under test on this machine, as the host of the lab's guests. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,20 @@ export interface ShownGuest {
   readonly name: string;
   readonly phase: string;
   readonly currentPages: number | null;
+  /** Of the last decision. */
+  readonly reason: { readonly code: string } | null;
 }
+
+/** What is driven, as its section of the configuration says where it is. */
+interface Driven {
+  readonly hypervisor: string;
+  readonly where: string;
+}
+
+const behindMonitors = (monitors: readonly string[]): Driven => ({
+  hypervisor: 'qmp',
+  where: `sockets = ${JSON.stringify(monitors)}`,
+});
 
 /** A configuration of its own, and the daemon that is running with it, if one is. */
 export class Host {
@@ -28,19 +41,24 @@ export class Host {
   #daemon: ChildProcess | null = null;
   #log = '';
 
-  constructor(monitors: readonly string[]) {
+  constructor(monitors: readonly string[], driven = behindMonitors(monitors)) {
     this.#config = join(this.#folder, 'selfballoon.toml');
     const lines = [
-      'hypervisor = "qmp"',
+      `hypervisor = "${driven.hypervisor}"`,
       `socket = "${join(this.#folder, 'socket')}"`,
       '[tunables]',
       'selfballoon_interval = 1',
       'selfballoon_downhysteresis = 2',
-      '[qmp]',
-      `sockets = ${JSON.stringify(monitors)}`,
+      `[${driven.hypervisor}]`,
+      driven.where,
       'reserve_mib = 64',
     ];
     writeFileSync(this.#config, `${lines.join('\n')}\n`);
+  }
+
+  /** The same for the domains of a libvirt. */
+  static ofLibvirt(uri: string): Host {
+    return new Host([], { hypervisor: 'libvirt', where: `uri = ${JSON.stringify(uri)}` });
   }
 
   start(): void {

@@ -1,0 +1,128 @@
+/**
+ * One guest of the libvirt lab: the machine of the QEMU lab as a domain of a private libvirtd.
+ *
+ *     const options = { name: 'web', memoryMib: 512, folder };
+ *     const guest = await LibvirtGuest.boot(libvirtd, describeMachine(images, options), options);
+ *     await guest.run('cat /proc/meminfo');
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CommandPort } from '../qemu/command-port.js';
+import { GuestLoad } from '../qemu/load.js';
+import type { GuestDisk, GuestMachine, GuestPort, QemuGuestOptions } from '../qemu/machine.js';
+import { portPath } from '../qemu/machine.js';
+import type { Watched } from '../qemu/waiting.js';
+import { findCommand } from '../tool.js';
+import type { PrivateLibvirtd } from './daemon.js';
+
+const LOOK_PAUSE_MS = 500;
+const LAST_LINES = 15;
+
+export class LibvirtGuest implements Watched {
+  readonly ended: Promise<void>;
+  readonly pid: number;
+  readonly #log: string;
+  #port: CommandPort | null = null;
+  #load: GuestLoad | null = null;
+
+  private constructor(pid: number, log: string) {
+    this.pid = pid;
+    this.#log = log;
+    this.ended = untilGone(pid);
+  }
+
+  /** Defines the domain and starts it. Resolves when the guest takes commands. It ends with its libvirtd. */
+  static async boot(
+    libvirtd: PrivateLibvirtd,
+    machine: GuestMachine,
+    options: QemuGuestOptions,
+  ): Promise<LibvirtGuest> {
+    const { name, folder } = options;
+    const [definition, log] = [join(folder, `${name}.xml`), join(folder, `${name}.log`)];
+    writeFileSync(definition, domainXml(machine, options, log));
+    await libvirtd.virsh('define', definition);
+    await libvirtd.virsh('start', name);
+    const guest = new LibvirtGuest(libvirtd.pidOf(name), log);
+    guest.#port = await CommandPort.open(portPath(options, 'command'), guest);
+    guest.#load = await GuestLoad.open(portPath(options, 'load'), guest);
+    return guest;
+  }
+
+  /** Memory of this machine that the emulator holds, in MiB: the guest's, and some 60 MiB of its own. */
+  get residentMib(): number {
+    const text = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1]) / 1024;
+  }
+
+  /** Runs a shell command and returns what it printed; throws with that when it fails. */
+  run(command: string): Promise<string> {
+    if (this.#port === null) throw new Error('the guest is not up');
+    return this.#port.run(command);
+  }
+
+  /** What it is told to use memory for. */
+  get load(): GuestLoad {
+    if (this.#load === null) throw new Error('the guest is not up');
+    return this.#load;
+  }
+
+  /** `SIGSTOP` and `SIGCONT` among others, to QEMU itself. */
+  signal(name: NodeJS.Signals): void {
+    process.kill(this.pid, name);
+  }
+
+  lastWords(): string {
+    return existsSync(this.#log) ? readFileSync(this.#log, 'utf8').split('\n').slice(-LAST_LINES).join('\n') : '';
+  }
+
+  /** Lets go of the port; the domain runs on. */
+  close(): void {
+    this.#port?.close();
+    this.#load?.close();
+  }
+}
+
+/** It is no child of ours, so it is looked for. */
+async function untilGone(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`)) await sleep(LOOK_PAUSE_MS, undefined, { ref: false });
+}
+
+/** Everything that is named must be readable by whoever libvirtd runs as. */
+function domainXml(machine: GuestMachine, { name, memoryMib, ...options }: QemuGuestOptions, log: string): string {
+  const { deflatesOnOom = true, reportsFreePages = false, cpus = 1 } = options;
+  const onOff = (on: boolean): string => (on ? 'on' : 'off');
+  return `<domain type='qemu'>
+  <name>${name}</name>
+  <memory unit='MiB'>${memoryMib}</memory>
+  <vcpu>${cpus}</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>${machine.kernel}</kernel>
+    <initrd>${machine.initrd}</initrd>
+    <cmdline>${machine.append}</cmdline>
+  </os>
+  <cpu mode='maximum'>${SLOW_COPIES}</cpu>
+  <on_reboot>destroy</on_reboot>
+  <devices>
+    <emulator>${findCommand('qemu-system-x86_64') ?? ''}</emulator>
+    <controller type='usb' model='none'/>
+    <serial type='file'><source path='${log}'/></serial>
+    ${machine.disks.map(diskXml).join('\n    ')}
+    ${machine.ports.map(portXml).join('\n    ')}
+    <memballoon model='virtio' autodeflate='${onOff(deflatesOnOom)}' freePageReporting='${onOff(reportsFreePages)}'/>
+  </devices>
+</domain>
+`;
+}
+
+/** As in the QEMU lab, and for the same reason. */
+const SLOW_COPIES = ['erms', 'fsrm'].map((name) => `<feature policy='disable' name='${name}'/>`).join('');
+
+const diskXml = ({ serial, file }: GuestDisk, n: number): string =>
+  `<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='${file}'/><target dev='vd${DISK_LETTERS[n] ?? ''}' bus='virtio'/><readonly/><serial>${serial}</serial></disk>`;
+
+const DISK_LETTERS = 'abcdefgh';
+
+const portXml = ({ name, path }: GuestPort): string =>
+  `<channel type='unix'><source mode='bind' path='${path}'/><target type='virtio' name='${name}'/></channel>`;
