@@ -77,6 +77,10 @@ export interface Config {
     readonly uri: string;
     /** Never promised to a guest. */
     readonly reserve: Pages;
+    /** QEMU's guest agent is asked, where a domain has a channel for it. */
+    readonly asksAgent: boolean;
+    /** Our own agent is heard, where a domain has a channel for it. */
+    readonly hearsOwn: boolean;
   };
   readonly agent: {
     /** Null: the port is looked for by its name. */
@@ -128,7 +132,12 @@ function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, libvi
       asksAgent: qmp.guest_agent,
       hearsOwn: qmp.own_agent,
     },
-    libvirt: { uri: libvirt.uri, reserve: mibToPages(mib(libvirt.reserve_mib)) },
+    libvirt: {
+      uri: libvirt.uri,
+      reserve: mibToPages(mib(libvirt.reserve_mib)),
+      asksAgent: libvirt.guest_agent,
+      hearsOwn: libvirt.own_agent,
+    },
     agent: { port: agent.port ?? null, root: agent.root },
   };
 }

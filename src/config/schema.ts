@@ -216,6 +216,14 @@ export const CONFIG_SCHEMA = v.strictObject({
         fallback: 1024,
         description: 'Memory of the host that is never promised to a guest. Unit: MiB.',
       }),
+      guest_agent: switchKey({
+        fallback: true,
+        description: "Ask QEMU's guest agent what a guest needs, where a domain has a channel for it.",
+      }),
+      own_agent: switchKey({
+        fallback: true,
+        description: 'Hear our own agent in a guest (selfballoon agent), where a domain has a channel for it.',
+      }),
     }),
     {},
   ),

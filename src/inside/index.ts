@@ -1,2 +1,2 @@
-export { Inside, INSIDE_WAIT, NOTHING_SAID, type InsideSource, type Said } from './inside.js';
+export { Inside, INSIDE_WAIT, NOTHING_SAID, type InsideChoice, type InsideSource, type Said } from './inside.js';
 export { OWN_PORT, OwnAgent } from './own-agent.js';

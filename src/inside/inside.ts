@@ -17,6 +17,14 @@ export interface InsideSource {
   close(limit: AbortSignal): Promise<void>;
 }
 
+/** Who is listened to, where a guest has a port for him. */
+export interface InsideChoice {
+  /** QEMU's guest agent is asked. */
+  readonly asksAgent: boolean;
+  /** Our own agent is heard. */
+  readonly hearsOwn: boolean;
+}
+
 /** What those inside say of a guest. */
 export interface Said {
   /** Best source first. */

@@ -30,7 +30,7 @@ describe('the configuration when nothing is given', () => {
         dom0Min: mibToPages(mib(1024)),
       },
       qmp: { sockets: [], reserve: mibToPages(mib(1024)), asksAgent: true, hearsOwn: true },
-      libvirt: { uri: 'qemu:///system', reserve: mibToPages(mib(1024)) },
+      libvirt: { uri: 'qemu:///system', reserve: mibToPages(mib(1024)), asksAgent: true, hearsOwn: true },
       agent: { port: null, root: '/' },
     };
     const { guestLimits, ...rest } = config;
@@ -92,6 +92,8 @@ own_agent = false
 [libvirt]
 uri = "qemu+unix:///session?socket=/run/x"
 reserve_mib = 5
+guest_agent = false
+own_agent = false
 [agent]
 port = "/dev/vport0p2"
 root = "/guest"
@@ -116,7 +118,7 @@ max_mib = 128
       xenGuest: { root: '/sysroot' },
       xenHost: { socket: '/run/xs', sight: 'xl', reserve: 256, isDom0Driven: true, dom0Min: 512 },
       qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768, asksAgent: false, hearsOwn: false },
-      libvirt: { uri: 'qemu+unix:///session?socket=/run/x', reserve: 1_280 },
+      libvirt: { uri: 'qemu+unix:///session?socket=/run/x', reserve: 1_280, asksAgent: false, hearsOwn: false },
       agent: { port: '/dev/vport0p2', root: '/guest' },
     });
     assert.deepEqual(

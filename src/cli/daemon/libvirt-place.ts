@@ -15,7 +15,7 @@ const silent = { onEvent: () => undefined, onGap: () => undefined };
 /** Opens this host. Throws `SelfballoonError` where libvirt cannot be reached or lets this user only look. */
 export async function openLibvirtPlace({ config, warn }: PlaceOptions): Promise<Place> {
   const clock = new RealClock();
-  const { uri, reserve } = config.libvirt;
+  const { uri, reserve, asksAgent, hearsOwn } = config.libvirt;
   // A daemon that could not ask for anything must not start as if all were well.
   await (await openVirsh({ uri, clock, ...silent }, clock.timeLimit(CONNECT_LIMIT))).close();
   const host = openLibvirtHost({
@@ -25,6 +25,7 @@ export async function openLibvirtPlace({ config, warn }: PlaceOptions): Promise<
     connect: (listener, signal) => openVirsh({ uri, clock, ...listener }, signal),
     root: config.xenGuest.root,
     reserve,
+    inside: { asksAgent, hearsOwn },
     tell: warn,
   });
   return hostPlace(config, clock, host);

@@ -10,6 +10,7 @@ import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/
 import type { GuestId } from '../../control/reading.js';
 import { SharedLook, type Seen } from '../../control/shared-look.js';
 import type { HypervisorError } from '../../errors.js';
+import type { InsideChoice } from '../../inside/index.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import { millis, type GuestSize, type Millis, type Pages } from '../../units.js';
 import {
@@ -20,7 +21,7 @@ import {
   type Virsh,
   type VirshOptions,
 } from '../../virsh/index.js';
-import { formatTarget, readingOf, setTargetWords } from './codec.js';
+import { formatTarget, heldIn, readingOf, setTargetWords } from './codec.js';
 import {
   asHypervisorError,
   closed,
@@ -36,6 +37,7 @@ import {
   superseded,
   targetTooSlow,
 } from './errors.js';
+import { openInside } from './inside.js';
 import { KIND, Roster, type Domain } from './roster.js';
 
 export interface LibvirtHostOptions {
@@ -49,6 +51,8 @@ export interface LibvirtHostOptions {
   readonly root: string;
   /** What must stay free on the host. */
   readonly reserve: Pages;
+  /** Who is listened to in the guests. */
+  readonly inside: InsideChoice;
   /** Told what a person should know of: the connection lost and found. */
   readonly tell: (message: string) => void;
 }
@@ -76,13 +80,14 @@ class LibvirtHost implements Hypervisor {
 
   constructor(options: LibvirtHostOptions) {
     this.#options = options;
-    const { clock, tell, root, reserve, uri } = options;
+    const { clock, tell, root, reserve, uri, inside } = options;
     const now = (): Millis => clock.now();
     this.description = `the virtual machines of this host, through libvirt at ${uri}`;
     this.#memory = openHostMemory({ root, pool: KIND, reserve, now });
     this.#roster = new Roster({
       clock,
       tell,
+      openInside: (of) => openInside({ ...of, ...inside, clock, tell, connected: () => this.#connected(of.guest) }),
       put: (notice) => {
         this.#notices.put(notice);
       },
@@ -121,7 +126,10 @@ class LibvirtHost implements Hypervisor {
     const seen = await this.#seen(signal);
     // After the look: one that was held up must not make what the host has old too.
     report({ kind: 'host-reading', host: this.#memory.read() });
-    for (const guest of guests) report(this.#readOne(guest, seen));
+    const readAndReport = async (guest: GuestId): Promise<void> => {
+      report(await this.#readOne(guest, seen));
+    };
+    await Promise.all(guests.map(readAndReport));
     if (seen instanceof Error) return;
     const { names } = this.#roster;
     if ([...seen.sight.keys()].some((name) => !names.has(name))) this.#roster.refresh();
@@ -152,7 +160,7 @@ class LibvirtHost implements Hypervisor {
     return kept.connection;
   }
 
-  #readOne(guest: GuestId, seen: Seen<AllStats> | HypervisorError): ReadOutcome {
+  async #readOne(guest: GuestId, seen: Seen<AllStats> | HypervisorError): Promise<ReadOutcome> {
     const domain = this.#roster.find(guest);
     if (domain === null) return { kind: 'reading-failed', guest, error: goneDomain(guest) };
     if (seen instanceof Error) {
@@ -164,8 +172,13 @@ class LibvirtHost implements Hypervisor {
       return { kind: 'reading-failed', guest, error: notTold(guest) };
     }
     const { clock, wall } = this.#options;
+    const { shape, held } = domain;
+    const kept = heldIn(stats, shape);
+    if (kept !== null) held.note(kept, seen.at);
+    const inside = await domain.inside.look();
     const asked = this.#asked.get(domain) ?? null;
-    const reading = readingOf({ stats, shape: domain.shape, asked }, { at: clock.now(), wall: wall() });
+    const look = { stats, shape, asked, inside, heldAt: (at: Millis) => held.at(at) };
+    const reading = readingOf(look, { at: clock.now(), wall: wall() });
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };
   }
@@ -205,7 +218,11 @@ class LibvirtHost implements Hypervisor {
       if (this.#targets.isBusy) await unlessAborted(this.#targets.settled(), clock.timeLimit(CLOSE_WAIT), stillAsking);
     } finally {
       // What is not put back in time stays switched on, which costs a guest next to nothing.
-      await unlessAborted(this.#roster.leave(), clock.timeLimit(LEAVING_LIMIT), closed).catch(() => undefined);
+      await unlessAborted(
+        this.#roster.leave(clock.timeLimit(INSIDE_LIMIT)),
+        clock.timeLimit(LEAVING_LIMIT),
+        closed,
+      ).catch(() => undefined);
       this.#ending.abort();
       await this.#keeping;
       this.#memory.close();
@@ -223,5 +240,7 @@ interface Asked {
 
 /** How long closing waits for targets on their way: as long as the executor waits for an answer to any call. */
 const CLOSE_WAIT = millis(5_000);
+/** For closing what is open inside of guests, at the end. */
+const INSIDE_LIMIT = millis(1_000);
 /** For putting back what was changed, at the end. */
 const LEAVING_LIMIT = millis(2_000);

@@ -20,8 +20,12 @@ import {
   subtractToZero,
   type GuestSize,
   type KiB,
+  type Millis,
   type Pages,
 } from '../../units.js';
+import type { Said } from '../../inside/index.js';
+import { mergeSignals } from '../../signals/merge.js';
+import { outsideBalloon } from '../../signals/outside-balloon.js';
 import { STATE_PAUSED, virtioMem, type DomainShape, type DomainStats } from '../../virsh/index.js';
 
 /** One look at a domain, with what is known of it. */
@@ -30,16 +34,20 @@ export interface DomainLook {
   readonly shape: DomainShape;
   /** What it was last asked to keep by us; null: nothing yet. */
   readonly asked: Pages | null;
+  /** What is known from inside the guest. */
+  readonly inside: Said;
+  /** What it kept at that time, by libvirt; null: not known. */
+  readonly heldAt: (at: Millis) => Pages | null;
 }
 
 const NO_BALLOON = unknown('not-reported', 'it has no balloon');
 
 /** Makes the reading. Never throws, whatever the guest says. */
-export function readingOf({ stats, shape, asked }: DomainLook, times: LookTimes): Reading {
+export function readingOf(look: DomainLook, times: LookTimes): Reading {
+  const { stats, shape, asked, inside } = look;
   const { at } = times;
   const added = virtioMem(shape);
-  // libvirt counts what virtio-mem adds; QEMU's balloon, and so a target, does not.
-  const actual = shape.balloon === null ? null : without(stats.current, added.current);
+  const actual = heldIn(stats, shape);
   const base = without(stats.maximum, added.size);
   const silence = shape.balloon === null ? NO_BALLOON : unknown('not-reported', 'libvirt does not say what it holds');
   const current: Signal<Pages> = actual === null ? silence : knownAt(actual, at);
@@ -48,7 +56,14 @@ export function readingOf({ stats, shape, asked }: DomainLook, times: LookTimes)
   const sizes = { actual, base, deflatesOnOom: shape.balloon?.deflatesOnOom ?? false };
   const said = shape.balloon === null ? silentBalloon(NO_BALLOON) : saidBy(stats, sizes, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
-  return { ...NOTHING_KNOWN, ...said, at, current, maximum, asked: asks };
+  const outside = outsideBalloon(mergeSignals([...inside.sources, said]), {
+    current: actual,
+    base,
+    deflatesOnOom: sizes.deflatesOnOom,
+    heldAt: look.heldAt,
+  });
+  const refused = inside.refusal === null ? {} : { refusal: inside.refusal };
+  return { ...outside, ...refused, at, current, maximum, asked: asks };
 }
 
 function saidBy(stats: DomainStats, sizes: BalloonSizes, times: LookTimes): BalloonSignals {
@@ -78,6 +93,10 @@ const inBalloonStats = (stats: DomainStats): BalloonStats => ({
 });
 
 const inPages = (size: KiB | null): Pages | null => (size === null ? null : kibToPagesDown(size));
+
+/** What the guest keeps of what it was started with. libvirt counts what virtio-mem adds; QEMU's balloon, and so a target, does not. */
+export const heldIn = (stats: DomainStats, shape: DomainShape): Pages | null =>
+  shape.balloon === null ? null : without(stats.current, virtioMem(shape).current);
 
 const without = (size: KiB | null, added: KiB): Pages | null =>
   size === null ? null : subtractToZero(kibToPagesDown(size), kibToPagesDown(added));

@@ -6,7 +6,10 @@ import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
+import type { Alarm } from '../../control/alarm.js';
 import { errorText } from '../../errors.js';
+import type { Inside } from '../../inside/index.js';
+import { HeldBefore } from '../../signals/held-before.js';
 import { addMillis, millis, type Millis } from '../../units.js';
 import {
   LIST_DOMAINS,
@@ -18,12 +21,15 @@ import {
   type Virsh,
 } from '../../virsh/index.js';
 import { setPeriodWords } from './codec.js';
+import type { InsideOptions } from './inside.js';
 
 export const KIND = 'libvirt';
 
 export interface RosterOptions {
   readonly clock: Clock;
   readonly put: (notice: GuestNotice) => void;
+  /** Begins to listen to whoever is inside of a domain. */
+  readonly openInside: (options: Pick<InsideOptions, 'guest' | 'shape' | 'onAlarm'>) => Inside;
   /** Told, in words for the log, what a person should know of. */
   readonly tell: (message: string) => void;
 }
@@ -37,6 +43,9 @@ export interface Domain {
   /** Before we asked for statistics, to be put back in the end; null: we have not asked. */
   periodFound: number | null;
   metAt: Millis;
+  readonly inside: Inside;
+  /** What it kept at its last looks. */
+  readonly held: HeldBefore;
 }
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that there is. */
@@ -45,6 +54,8 @@ const PERIOD_S = 1;
 const LISTENING_AFTER = millis(1_000);
 /** For all that is asked in one go about domains. */
 const REFRESH_LIMIT = millis(30_000);
+/** For closing what is open inside of a domain that has gone. */
+const GOING_LIMIT = millis(1_000);
 const RETRY_AFTER = millis(2_000);
 /** A domain that says nothing is looked at again as often: somebody may have switched its statistics off. */
 const DOUBT_AFTER = millis(30_000);
@@ -183,10 +194,16 @@ export class Roster {
 
   #came(uuid: string, shape: DomainShape): Domain {
     const id = this.#freeId(shape.name, uuid);
-    const domain = { uuid, id, shape, told: describe(id, shape), periodFound: null, metAt: millis(0) };
+    const { put } = this.#options;
+    const onAlarm = (alarm: Alarm): void => {
+      if (this.#ids.get(id)?.uuid === uuid) put({ kind: 'guest-alarm', guest: id, alarm });
+    };
+    const inside = this.#options.openInside({ guest: id, shape, onAlarm });
+    const told = describe(id, shape);
+    const domain = { uuid, id, shape, told, periodFound: null, metAt: millis(0), inside, held: new HeldBefore() };
     this.#domains.set(uuid, domain);
     this.#ids.set(id, domain);
-    this.#options.put({ kind: 'guest-came', guest: domain.told });
+    put({ kind: 'guest-came', guest: domain.told });
     return domain;
   }
 
@@ -203,6 +220,7 @@ export class Roster {
   #left(domain: Domain): void {
     this.#domains.delete(domain.uuid);
     this.#ids.delete(domain.id);
+    void domain.inside.close(this.#options.clock.timeLimit(GOING_LIMIT));
     this.#options.put({ kind: 'guest-left', guest: domain.id });
   }
 
@@ -218,7 +236,8 @@ export class Roster {
   }
 
   /** Puts back what was changed at the beginning, as far as libvirt still answers. Never rejects. */
-  async leave(): Promise<void> {
+  async leave(limit: AbortSignal): Promise<void> {
+    await Promise.all([...this.#domains.values()].map(({ inside }) => inside.close(limit)));
     const virsh = this.#virsh;
     if (virsh === null) return;
     const back = [...this.#domains.values()].map(async ({ uuid, periodFound }) => {

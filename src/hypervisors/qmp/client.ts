@@ -7,6 +7,7 @@ import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
+import type { InsideChoice } from '../../inside/index.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import { bytesToPagesDown, millis, type Bytes, type GuestSize, type Millis, type Pages } from '../../units.js';
@@ -23,7 +24,7 @@ import {
   superseded,
   targetTooSlow,
 } from './errors.js';
-import { openInside, type InsideChoice } from './inside.js';
+import { openInside } from './inside.js';
 import type { Machine } from './machine.js';
 import { KIND, Roster } from './roster.js';
 

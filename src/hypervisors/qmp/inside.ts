@@ -3,19 +3,11 @@ import type { Alarm } from '../../control/alarm.js';
 import type { Clock } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { GuestAgent } from '../../guest-agent/index.js';
-import { Inside, OWN_PORT, OwnAgent, type InsideSource } from '../../inside/index.js';
+import { Inside, OWN_PORT, OwnAgent, type InsideChoice, type InsideSource } from '../../inside/index.js';
 import type { GuestPorts } from './guest-ports.js';
 
 /** The port of QEMU's guest agent, by its own convention. */
 const AGENT_PORT = 'org.qemu.guest_agent.0';
-
-/** Who is listened to, where a machine has a port for him. */
-export interface InsideChoice {
-  /** QEMU's guest agent is asked. */
-  readonly asksAgent: boolean;
-  /** Our own agent is heard. */
-  readonly hearsOwn: boolean;
-}
 
 export interface InsideOptions extends InsideChoice {
   readonly guest: GuestId;

@@ -1,6 +1,7 @@
 /** Protects the border to libvirt: a target's unit and polarity to the letter, and readings from absurd numbers. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { NOTHING_SAID } from '../../../src/inside/index.js';
 import fc from 'fast-check';
 import { formatTarget, readingOf, setPeriodWords, setTargetWords } from '../../../src/hypervisors/libvirt/codec.js';
 import { guestSize, millis, pages } from '../../../src/units.js';
@@ -40,7 +41,7 @@ describe('whatever libvirt and a guest say', () => {
         const devices = `<devices>${device}<memballoon ${model}/></devices>`;
         const shape = parseDomainXml([`<domain><name>x</name><uuid>${UUID}</uuid>${devices}</domain>`]);
         assert.ok(stats !== undefined);
-        const reading = readingOf({ stats, shape, asked: null }, TIMES);
+        const reading = readingOf({ stats, shape, asked: null, inside: NOTHING_SAID, heldAt: () => null }, TIMES);
         const { current, maximum, total, available, free, cached, used } = reading;
         for (const signal of [current, maximum, total, available, free, cached, used]) {
           if (!signal.known) continue;

@@ -26,7 +26,7 @@ export class Rig {
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
 
-  constructor() {
+  constructor(inside = { asksAgent: true, hearsOwn: true }) {
     this.host = openLibvirtHost({
       clock: this.clock,
       wall: () => millis(WALL_START + this.clock.now()),
@@ -39,6 +39,7 @@ export class Rig {
       },
       root: fixture('xen-guest'),
       reserve: mibToPages(mib(64)),
+      inside,
       tell: (message) => this.told.push(message),
     });
   }

@@ -1,0 +1,121 @@
+/** Protects what a domain's guest says by its agents: it is known through libvirt too, and nobody's silence or nonsense costs others. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { FakeGuest } from '../../agent-port/support/fake-guest.js';
+import { FakeAgent } from '../../guest-agent/support/fake-agent.js';
+import { until } from '../../qmp/support/opened.js';
+import { reportText } from '../../support/report-text.js';
+import type { FakeDomain } from '../../virsh/support/fake-libvirt.js';
+import { Rig } from './support/rig.js';
+
+const channel = (name: string, path: string): string =>
+  `<channel type='unix'><source mode='bind' path='${path}'/><target type='virtio' name='${name}'/></channel>`;
+const AGENT = channel('org.qemu.guest_agent.0', '/run/qga');
+
+/** libvirt carries its words to this agent, and the answers back as libvirt 9.0 does. */
+function attach(rig: Rig, domain: FakeDomain, agent: FakeAgent, isConnected = (): boolean => true): void {
+  rig.libvirt.tamper = (line) => {
+    const [, text] = /^qemu-agent-command (?:\S+) '(.*)' --timeout \d+$/s.exec(line) ?? [];
+    if (text === undefined || !line.includes(domain.uuid)) return undefined;
+    if (!isConnected()) return '\nerror: Guest agent is not responding: QEMU guest agent is not connected\n';
+    const request = JSON.parse(text) as { readonly execute: string };
+    agent.requests.push(request);
+    const answer = agent.answer(request);
+    if (!('error' in answer)) return `${JSON.stringify(answer)}\n\n`;
+    const { desc } = answer['error'] as { readonly desc: string };
+    return `\nerror: internal error: unable to execute QEMU agent command '${request.execute}': ${desc}\n`;
+  };
+}
+
+type Choice = ConstructorParameters<typeof Rig>[0];
+
+async function opened(test: TestContext, devices: string, choice?: Choice): Promise<[Rig, FakeDomain]> {
+  const rig = new Rig(choice);
+  test.after(() => rig.host.close());
+  const domain = rig.libvirt.add('one', { devices });
+  rig.libvirt.add('two');
+  rig.watch();
+  await rig.untilLog('came libvirt/one', 'came libvirt/two');
+  return [rig, domain];
+}
+
+const committedOf = async (rig: Rig, guest: string): Promise<unknown> => {
+  const { committed } = await rig.reading(guest);
+  return committed.known ? 'known' : committed.reason;
+};
+
+describe('QEMU’s agent in a domain', () => {
+  it('is asked through libvirt, and only where the domain has a channel for it', async (test) => {
+    const agent = new FakeAgent('xen-guest-256-mib');
+    const [rig, domain] = await opened(test, AGENT);
+    attach(rig, domain, agent);
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'known');
+    assert.equal(await committedOf(rig, 'libvirt/two'), 'not-reported');
+    const { reserve, refaults, swapTotal } = await rig.reading('libvirt/one');
+    assert.ok(reserve.known && refaults.known && swapTotal.known);
+    const countOpens = (): number => agent.asked.filter((name) => name === 'guest-file-open').length;
+    const opens = countOpens();
+    await rig.reading('libvirt/one');
+    assert.equal(countOpens(), opens, 'handles are used again');
+  });
+
+  it('that was started again is asked for its files anew', async (test) => {
+    const agent = new FakeAgent('xen-guest-256-mib');
+    const [rig, domain] = await opened(test, AGENT);
+    attach(rig, domain, agent);
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'known');
+    agent.restart();
+    await rig.pass(5_000);
+    const { committed, at } = await rig.reading('libvirt/one');
+    assert.ok(committed.known && committed.at === at);
+  });
+
+  it('that is not there, or has commands switched off, makes its own guest unknown and no other', async (test) => {
+    const agent = new FakeAgent('xen-guest-256-mib');
+    const [rig, domain] = await opened(test, AGENT);
+    let isConnected = false;
+    attach(rig, domain, agent, () => isConnected);
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'not-reported');
+    assert.ok((await rig.reading('libvirt/one')).current.known);
+    assert.deepEqual(rig.told, []);
+    isConnected = true;
+    for (const name of ['guest-file-open', 'guest-file-read']) agent.switchedOff.add(name);
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'not-reported');
+    assert.match(rig.told.join('\n'), /libvirt\/one: its guest agent has the commands for files switched off/);
+  });
+
+  it('is left in peace where that is switched off', async (test) => {
+    const agent = new FakeAgent('xen-guest-256-mib');
+    const [rig, domain] = await opened(test, AGENT, { asksAgent: false, hearsOwn: true });
+    attach(rig, domain, agent);
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'not-reported');
+    assert.deepEqual(agent.asked, []);
+  });
+});
+
+describe('our own agent in a domain', () => {
+  it('is heard over its channel’s socket, and its alarm is told of its own guest', async (test) => {
+    const guest = new FakeGuest(test);
+    await guest.start();
+    const [rig] = await opened(test, channel('org.selfballoon.0', guest.path));
+    await until('the channel is connected to', () => guest.clients.length > 0);
+    guest.client.write(`${reportText(1)}\n`);
+    while ((await committedOf(rig, 'libvirt/one')) !== 'known') await rig.pass(10);
+    assert.equal(await committedOf(rig, 'libvirt/two'), 'not-reported');
+    guest.client.write(`${reportText(2, { alarms: 1, alarm: 'low' })}\n`);
+    for (let turn = 0; turn < 1_000 && !rig.log.includes('alarm libvirt/one'); turn += 1) await rig.pass(10);
+    assert.deepEqual(rig.log.slice(2), ['alarm libvirt/one']);
+  });
+
+  it('is let go of with its domain', async (test) => {
+    const guest = new FakeGuest(test);
+    await guest.start();
+    const [rig, domain] = await opened(test, channel('org.selfballoon.0', guest.path));
+    await until('the channel is connected to', () => guest.clients.length > 0);
+    let isClosed = false;
+    guest.client.on('close', () => (isClosed = true)).resume();
+    rig.libvirt.remove(domain);
+    await rig.untilLog('came libvirt/one', 'came libvirt/two', 'left libvirt/one');
+    await until('the connection has ended', () => isClosed);
+  });
+});
