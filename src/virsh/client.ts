@@ -38,8 +38,9 @@ export interface Virsh {
    */
   look(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   /**
-   * Runs a command that changes something. It is not begun when `signal` is aborted before, and once it is begun it settles only
-   * when it can have no more effect, after 45 s at most. Rejects with `VirshError`.
+   * Runs a command that changes something. It is not begun when `signal` is aborted before. Once it is begun it settles when it can have
+   * no more effect, or after 45 s with `mayHaveHappened`: then libvirt lets whatever is asked of that domain later wait behind it.
+   * Rejects with `VirshError`.
    */
   act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   /**
