@@ -38,13 +38,16 @@ const SECONDS_MAX = 86_400;
 /** `/proc/PID/stat` counts in USER_HZ, which is 100 on every architecture that Node.js is built for (proc(5)). */
 const MS_PER_TICK = 10;
 
+/** A figure of `smaps_rollup` in KiB. Throws an `Error` that says what is missing. */
+export function parseRollup(rollup: string, name: string): number {
+  const text = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1];
+  if (text === undefined) throw new Error(`smaps_rollup has no ${name}`);
+  return Number(text);
+}
+
 /** `smaps_rollup` and `stat` of a process → numbers. Throws an `Error` that says what is missing. */
 export function parseLook(rollup: string, stat: string): Look {
-  const kib = (name: string): number => {
-    const text = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1];
-    if (text === undefined) throw new Error(`smaps_rollup has no ${name}`);
-    return Number(text);
-  };
+  const kib = (name: string): number => parseRollup(rollup, name);
   // The name of a program stands in brackets and may hold brackets and blanks itself; what follows the last one is numbers.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [userTicks, systemTicks] = [Number(fields[11]), Number(fields[12])];

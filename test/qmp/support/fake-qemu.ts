@@ -42,11 +42,14 @@ export class FakeQemu {
   /** What is sent to whoever connects. */
   greeting: readonly string[] = [GREETING];
   tamper: Tamper = (answer) => [line(answer)];
-  readonly #folder = mkdtempSync(join(tmpdir(), 'selfballoon-qmp-'));
+  /** Made for the socket alone, and removed with it; null: the socket is in a folder of somebody else's. */
+  readonly #folder: string | null;
   readonly #server: Server;
 
-  constructor() {
-    this.path = join(this.#folder, 'qmp');
+  /** Listens at `path`, by default in a folder of its own. */
+  constructor(path?: string) {
+    this.#folder = path === undefined ? mkdtempSync(join(tmpdir(), 'selfballoon-qmp-')) : null;
+    this.path = path ?? join(this.#folder ?? '', 'qmp');
     this.machine.emit = (name, data) => {
       this.emit(name, data);
     };
@@ -75,7 +78,7 @@ export class FakeQemu {
 
   async stop(): Promise<void> {
     await this.end();
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   /** The newest connection. */
