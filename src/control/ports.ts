@@ -104,6 +104,8 @@ export interface Clock {
   timeLimit(length: Millis): AbortSignal;
   /** A timer that calls `run` each time it goes off. It is not set yet. For what runs so often that a promise each time counts. */
   timer(run: () => void): Timer;
+  /** Resolves when what has come by now from outside has been taken in, so that it can be dealt with together. Never rejects. */
+  gather(): Promise<void>;
 }
 
 /** Made by a clock. Goes off once each time it is set. */

@@ -42,7 +42,7 @@ const WATCH_AGAIN_AFTER = millis(5_000);
 
 export class Loop<Memory> implements Commands {
   readonly #parts: LoopParts<Memory>;
-  readonly #inbox = new Inbox();
+  readonly #inbox: Inbox;
   readonly #executor: Executor;
   readonly #owners = new Map<GuestId, Hypervisor>();
   readonly #questions = new Map<ActionId, (answer: Answer) => void>();
@@ -54,6 +54,7 @@ export class Loop<Memory> implements Commands {
   constructor(parts: LoopParts<Memory>) {
     this.#parts = parts;
     this.#state = parts.state;
+    this.#inbox = new Inbox(parts.clock);
     this.#executor = new Executor(
       (guest) => this.#owners.get(guest),
       parts.clock,
@@ -87,7 +88,7 @@ export class Loop<Memory> implements Commands {
     const watches = this.#parts.hypervisors.map((hypervisor) => this.#watch(hypervisor, watching.signal));
     while (!signal.aborted) {
       const wakeAt = this.#turn();
-      await this.#inbox.wait(this.#parts.clock, wakeAt, signal);
+      await this.#inbox.wait(wakeAt, signal);
     }
     watching.abort();
     await Promise.all(watches);
@@ -108,7 +109,7 @@ export class Loop<Memory> implements Commands {
       this.#unanswered().length > 0 || (this.#guestsWhere(isOwed).length > 0 && clock.now() < owedUntil);
     while (isWaitedFor() && clock.now() < until) {
       const wakeAt = this.#turn();
-      if (isWaitedFor()) await this.#inbox.wait(clock, minMillis(wakeAt ?? until, until), limit);
+      if (isWaitedFor()) await this.#inbox.wait(minMillis(wakeAt ?? until, until), limit);
     }
     return this.#notReleased();
   }

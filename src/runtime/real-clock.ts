@@ -34,6 +34,11 @@ export class RealClock implements Clock {
   timer(run: () => void): Timer {
     return new RealTimer(run);
   }
+
+  /** An immediate comes after everything that the event loop found to be ready when it last looked. */
+  gather(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** One for all, for an error of its own costs a stack each time, and nobody reads it. */

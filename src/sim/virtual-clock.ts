@@ -81,6 +81,11 @@ export class VirtualClock implements Clock {
     };
   }
 
+  /** Nothing comes from outside of virtual time. */
+  gather(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /**
    * Moves to `at`, firing what is due on the way. Throws `RangeError` when `at` is in the past, when the clock is being moved
    * already, or when timers set each other at one instant without end.

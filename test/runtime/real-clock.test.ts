@@ -1,7 +1,11 @@
 /** Protects the real clock: it ends a wait when it should, without an error, and leaves nothing behind. */
 import assert from 'node:assert/strict';
-import { getEventListeners } from 'node:events';
-import { describe, it } from 'node:test';
+import { getEventListeners, once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
 import { RealClock } from '../../src/runtime/real-clock.js';
 import { addMillis, millis } from '../../src/units.js';
 
@@ -114,4 +118,44 @@ describe('the real clock', () => {
     assert.equal(count, 5);
     assert.equal(timers(), before);
   });
+
+  it('gathers what several sockets have brought by the time that the first of them is read', async (test) => {
+    const folder = mkdtempSync(join(tmpdir(), 'selfballoon-gather-'));
+    test.after(() => {
+      rmSync(folder, { recursive: true });
+    });
+    const pairs = await Promise.all([0, 1, 2].map((n) => connectedPair(test, join(folder, String(n)))));
+    let read = 0;
+    const all = pairs.map(
+      ({ near }) =>
+        new Promise<number>((resolve) => {
+          near.once('data', () => {
+            read += 1;
+            void new RealClock().gather().then(() => {
+              resolve(read);
+            });
+          });
+        }),
+    );
+    // Written at once: all three are ready before the event loop looks for the first time.
+    for (const { far } of pairs) far.write('x');
+    assert.deepEqual(await Promise.all(all), [3, 3, 3]);
+  });
 });
+
+/** Both ends of a connection over the socket at `path`. They end with the test. */
+async function connectedPair(
+  test: TestContext,
+  path: string,
+): Promise<{ readonly near: Socket; readonly far: Socket }> {
+  const server = createServer();
+  server.listen(path);
+  const near = createConnection(path);
+  const [far] = (await once(server, 'connection')) as [Socket];
+  test.after(() => {
+    near.destroy();
+    far.destroy();
+    server.close();
+  });
+  return { near, far };
+}

@@ -184,6 +184,10 @@ class LateClock {
     return this.clock.timeLimit(length);
   }
 
+  gather(): Promise<void> {
+    return this.clock.gather();
+  }
+
   timer(run: () => void): Timer {
     const timer = this.clock.timer(run);
     return {
