@@ -25,8 +25,10 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, outOfTim
     };
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => {
+    const end = (): void => {
       signal.removeEventListener('abort', onAbort);
-    });
+    };
+    work.then(end, end);
+    work.then(resolve, reject);
   });
 }

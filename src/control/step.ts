@@ -11,8 +11,9 @@ import { believableHost } from './believe.js';
 import { createGuestControl, type GuestControl, type GuestSettings } from './guest.js';
 import { isOurs, isOwed } from './guest-give-back.js';
 import type { StepContext } from './guest-requests.js';
-import { promisedTo, wakeAtOf, wantOf, type GuestState } from './guest-state.js';
+import { wakeAtOf, wantOf, type GuestState } from './guest-state.js';
 import { narrowed, NO_LIMITS, type GuestLimits } from './limits.js';
+import { Promised, promisedWhere } from './promised.js';
 import type { Safeguards } from './safeguards.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
 import { HOST_READING_AGE_MAX, spareIn, type HostReading, type PoolId, type PoolView } from './pool.js';
@@ -88,6 +89,7 @@ class StepRun<Memory> implements StepContext {
   #unseenHosts: UnseenHosts;
   /** What part of its want each guest of a pool gets, while all of them want everything. */
   readonly #shares = new Map<PoolId, number>();
+  readonly #promised = new Promised();
   /** Of which there is a look in this step. */
   readonly #seenPools = new Set<PoolId>();
 
@@ -124,21 +126,11 @@ class StepRun<Memory> implements StepContext {
 
   finish(): StepResult<Memory> {
     for (const pool of this.#seenPools) this.#giveBackAgain(pool);
-    const states = this.#states;
-    let wakeAt = Infinity;
-    for (const [place, before] of states.entries()) {
-      let due: number = wakeAtOf(before);
-      if (due <= this.now) {
-        const looking = this.#safely(before, TIME_PASSED);
-        states[place] = looking;
-        due = wakeAtOf(looking);
-      }
-      if (due < wakeAt) wakeAt = due;
-    }
+    const wakeAt = this.#lookWhereDue();
     const state = {
       ...this.before,
       tunables: this.tunables,
-      guests: this.#roster.withStates(states),
+      guests: this.#roster.withStates(this.#states),
       pools: this.#pools,
       unseenHosts: this.#unseenHosts,
       nextId: this.#nextId,
@@ -151,13 +143,30 @@ class StepRun<Memory> implements StepContext {
     };
   }
 
+  /** Says when the next is due; `Infinity`: none will be. Counts by hand: it is over all guests in each step. */
+  #lookWhereDue(): number {
+    let wakeAt = Infinity;
+    for (let place = 0; place < this.#states.length; place += 1) {
+      const before = this.#states[place];
+      if (before === undefined) continue;
+      let due: number = wakeAtOf(before);
+      if (due <= this.now) {
+        const looking = this.#safely(before, TIME_PASSED);
+        this.#put(place, looking);
+        due = wakeAtOf(looking);
+      }
+      if (due < wakeAt) wakeAt = due;
+    }
+    return wakeAt;
+  }
+
   /** News of a guest that has left in the meantime is no longer of interest. */
   #handleGuest(event: GuestEvent): void {
     const place = this.#roster.places.get(event.guest);
     const guest = place === undefined ? undefined : this.#states[place];
     if (place === undefined || guest === undefined) return;
     if (event.kind === 'reading-failed') this.#noteFailedLook(guest.guest, event.message);
-    this.#states[place] = this.#safely(guest, event);
+    this.#put(place, this.#safely(guest, event));
   }
 
   #noteFailedLook({ pool }: GuestDescription, message: string): void {
@@ -198,7 +207,7 @@ class StepRun<Memory> implements StepContext {
   }
 
   #changeAll(change: Change): void {
-    this.#states = this.#states.map((guest) => this.#safely(guest, change));
+    this.#putAll(this.#states.map((guest) => this.#safely(guest, change)));
   }
 
   #handleHost(event: HostEvent): void {
@@ -242,7 +251,7 @@ class StepRun<Memory> implements StepContext {
     const place = this.#roster.places.get(guest.id);
     const state = place === undefined ? undefined : this.#states[place];
     if (place === undefined || state === undefined) return;
-    this.#states[place] = this.control.change(state, guest, this.#settingsOf(guest));
+    this.#put(place, this.control.change(state, guest, this.#settingsOf(guest)));
   }
 
   /** What guests could not be given back when they were released, now that it is known what their host has free. */
@@ -250,7 +259,7 @@ class StepRun<Memory> implements StepContext {
     const isOf = (state: GuestState<Memory>): boolean => state.guest.pool === pool && isOwed(state);
     if (!this.#states.some(isOf)) return;
     this.#shareOut(isOf);
-    this.#states = this.#states.map((state) => (isOf(state) ? this.#safely(state, { kind: 'released' }) : state));
+    this.#putAll(this.#states.map((state) => (isOf(state) ? this.#safely(state, { kind: 'released' }) : state)));
     this.#shares.clear();
   }
 
@@ -263,20 +272,30 @@ class StepRun<Memory> implements StepContext {
 
   /** What a guest's growth must fit in: what is free, less what other guests were promised and have not taken. */
   readonly poolFor = ({ pool, id }: GuestDescription): PoolView | null => {
-    return pool === undefined ? null : this.#viewOf(pool, ({ guest }) => guest.id !== id);
+    if (pool === undefined) return null;
+    const place = this.#roster.places.get(id);
+    const own = place === undefined ? undefined : this.#states[place];
+    return this.#viewOf(pool, this.#promised.in(pool, this.#states, own));
   };
+
+  #put(place: number, state: GuestState<Memory>): void {
+    const before = this.#states[place];
+    if (before !== undefined) this.#promised.replace(before, state);
+    this.#states[place] = state;
+  }
+
+  #putAll(states: GuestState<Memory>[]): void {
+    this.#states = states;
+    this.#promised.forget();
+  }
 
   #hostOf(pool: PoolId): HostReading | undefined {
     return Object.hasOwn(this.#pools, pool) ? this.#pools[pool] : undefined;
   }
 
-  #viewOf(pool: PoolId, isOther: (state: GuestState<Memory>) => boolean): PoolView {
+  #viewOf(pool: PoolId, promised: Pages): PoolView {
     const host = this.#hostOf(pool);
     const free = refuseStale(host?.free ?? NOT_REPORTED, this.now, HOST_READING_AGE_MAX);
-    let promised = NO_PAGES;
-    for (const state of this.#states) {
-      if (state.guest.pool === pool && isOther(state)) promised = addPages(promised, promisedTo(state));
-    }
     return {
       free: free.known ? free.value : NO_PAGES,
       reserve: host?.reserve ?? NO_PAGES,
@@ -293,7 +312,7 @@ class StepRun<Memory> implements StepContext {
 
   #setRoster(roster: Roster<Memory>): void {
     this.#roster = roster;
-    this.#states = roster.list.slice();
+    this.#putAll(roster.list.slice());
   }
 
   #writeTunable(event: Extract<HostEvent, { kind: 'tunable-write' }>): void {
@@ -338,7 +357,8 @@ class StepRun<Memory> implements StepContext {
       if (pool !== undefined) wanted.set(pool, addPages(wanted.get(pool) ?? NO_PAGES, wantOf(state)));
     }
     for (const [pool, want] of wanted) {
-      const spare = spareIn(this.#viewOf(pool, (state) => !gets(state)));
+      const others = promisedWhere(this.#states, (state) => state.guest.pool === pool && !gets(state));
+      const spare = spareIn(this.#viewOf(pool, others));
       if (spare >= want) continue;
       this.#shares.set(pool, spare / want);
     }
