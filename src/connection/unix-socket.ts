@@ -37,23 +37,29 @@ export interface ByteStream<Failure extends Error> {
   close(): Promise<void>;
 }
 
+/**
+ * What comes is read into it, over whichever socket, and has been used when the next comes: Node.js would otherwise allocate as much for
+ * each read, and collect garbage for it.
+ */
+const RECEIVED = Buffer.alloc(64 * 1024);
+
 /** Connects to the socket at `path`. Rejects with what `errors` makes: also when `signal` is aborted before there is a connection. */
 export async function connectUnixSocket<Failure extends Error>(
   path: string,
   signal: AbortSignal,
   errors: SocketErrors<Failure>,
 ): Promise<ByteStream<Failure>> {
-  const socket = createConnection({ path });
+  const unixSocket = new UnixSocket(path, (cause) => errors.lost(path, cause));
   try {
-    await connected(socket, signal, {
+    await connected(unixSocket.socket, signal, {
       tooLate: () => errors.tooLate(path, signal.reason),
       notConnected: (cause) => errors.notConnected(path, cause),
     });
   } catch (error) {
-    socket.destroy();
+    unixSocket.socket.destroy();
     throw error;
   }
-  return new UnixSocket(path, socket, (cause) => errors.lost(path, cause));
+  return unixSocket;
 }
 
 interface Refusals {
@@ -83,17 +89,28 @@ function connected(socket: Socket, signal: AbortSignal, { tooLate, notConnected 
 
 class UnixSocket<Failure extends Error> implements ByteStream<Failure> {
   readonly description: string;
-  readonly #socket: Socket;
+  readonly socket: Socket;
   readonly #lost: (cause: unknown) => Failure;
   readonly #gone: Promise<void>;
   #isClosing = false;
-  #isGathering = false;
   #error: unknown = null;
+  #onBytes: SocketListener<Failure>['onBytes'] = () => undefined;
+  /** What goes out at the end of this turn of the event loop. */
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
 
-  constructor(path: string, socket: Socket, lost: (cause: unknown) => Failure) {
+  /** Begins to connect. */
+  constructor(path: string, lost: (cause: unknown) => Failure) {
     this.description = path;
-    this.#socket = socket;
     this.#lost = lost;
+    const callback = (length: number): boolean => {
+      this.#onBytes(RECEIVED.subarray(0, length));
+      return true;
+    };
+    const socket = createConnection({ path, onread: { buffer: RECEIVED, callback } });
+    this.socket = socket;
+    // Until it is started, what comes stays in the kernel.
+    socket.pause();
     // The reason is told with the end that follows it.
     socket.on('error', (error) => (this.#error = error));
     // One that says no more may not read any more either, and what is left to send would hold the socket open for ever.
@@ -106,39 +123,46 @@ class UnixSocket<Failure extends Error> implements ByteStream<Failure> {
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength;
+    return this.socket.writableLength + this.#gatheredBytes;
   }
 
   start({ onBytes, onLost }: SocketListener<Failure>): void {
-    this.#socket.on('data', onBytes);
+    this.#onBytes = onBytes;
+    this.socket.resume();
     void this.#gone.then(() => {
       if (!this.#isClosing) onLost(this.#lost(this.#error));
     });
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.socket.resume();
   }
 
   send(bytes: Buffer): void {
-    if (!this.#isGathering) {
-      this.#isGathering = true;
-      this.#socket.cork();
+    if (this.#gathered.length === 0) {
       process.nextTick(() => {
-        this.#isGathering = false;
-        this.#socket.uncork();
+        this.#sendGathered();
       });
     }
-    this.#socket.write(bytes);
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
+  }
+
+  /** One buffer: a vector of two short ones costs more than a copy. */
+  #sendGathered(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    this.socket.write(Buffer.concat(gathered));
   }
 
   close(): Promise<void> {
     this.#isClosing = true;
-    this.#socket.destroy();
+    this.socket.destroy();
     return this.#gone;
   }
 }

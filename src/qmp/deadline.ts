@@ -1,6 +1,6 @@
-/** The end of a wait: when its time is up, or its caller gives up. */
-import type { Clock } from '../control/ports.js';
-import type { Millis } from '../units.js';
+/** The ends of waits: when their time is up, or their callers give up. */
+import type { Clock, Timer } from '../control/ports.js';
+import { addMillis, millis, type Millis } from '../units.js';
 
 export interface Deadline {
   readonly clock: Clock;
@@ -26,4 +26,61 @@ export function startDeadline({ clock, limit, signal }: Deadline, giveUp: (cause
   signal?.addEventListener('abort', onAbort, { once: true });
   timer.set(limit);
   return stop;
+}
+
+interface Wait {
+  readonly endsAt: Millis;
+  readonly giveUp: () => void;
+}
+
+/**
+ * The time limits of many waits, with one timer for all of them: nearly every wait ends long before its limit, and setting a timer and
+ * clearing it again each time costs more than what is waited for.
+ */
+export class TimeLimits {
+  readonly #clock: Clock;
+  readonly #timer: Timer;
+  readonly #waits = new Set<Wait>();
+  /** When the timer goes off; at that time there may be nothing to do. Null: it is not set. */
+  #ringsAt: Millis | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#timer = clock.timer(() => {
+      this.#ring();
+    });
+  }
+
+  /** Calls `giveUp` when `limit`, 0 or more, has passed, once, unless what it returns was called before. */
+  start(limit: Millis, giveUp: () => void): () => void {
+    const now = this.#clock.now();
+    const wait = { endsAt: addMillis(now, limit), giveUp };
+    this.#waits.add(wait);
+    if (this.#ringsAt === null || wait.endsAt < this.#ringsAt) this.#set(wait.endsAt, now);
+    return () => {
+      this.#waits.delete(wait);
+    };
+  }
+
+  /** Ends all of them without a word. */
+  close(): void {
+    this.#waits.clear();
+    this.#timer.clear();
+    this.#ringsAt = null;
+  }
+
+  #set(at: Millis, now: Millis): void {
+    this.#ringsAt = at;
+    this.#timer.set(millis(Math.max(0, at - now)));
+  }
+
+  #ring(): void {
+    this.#ringsAt = null;
+    const now = this.#clock.now();
+    const ended = [...this.#waits].filter(({ endsAt }) => endsAt <= now);
+    for (const wait of ended) this.#waits.delete(wait);
+    const next = Math.min(...Array.from(this.#waits, ({ endsAt }) => endsAt));
+    if (Number.isFinite(next)) this.#set(millis(next), now);
+    for (const { giveUp } of ended) giveUp();
+  }
 }

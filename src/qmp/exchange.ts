@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../control/ports.js';
 import type { Millis } from '../units.js';
-import { startDeadline } from './deadline.js';
+import { TimeLimits } from './deadline.js';
 import { connectionGone, gaveUp, notTaken, refused, tooMany, type QmpError, type Subject } from './errors.js';
 import { encodeCommand, type Message, type QmpArguments } from './message.js';
 import type { Transport } from './transport.js';
@@ -42,11 +42,13 @@ interface Call extends Subject {
 interface Waiter {
   readonly resolve: (value: unknown) => void;
   readonly reject: (why: QmpError) => void;
-  readonly stopClock: () => void;
+  /** Ends its time limit, and that its caller may give up. */
+  readonly stop: () => void;
 }
 
 export class Exchange {
   readonly #options: ExchangeOptions;
+  readonly #limits: TimeLimits;
   /** In the order in which they were sent. */
   readonly #sent = new Map<number, Call>();
   readonly #waiting = new Set<Call>();
@@ -60,6 +62,7 @@ export class Exchange {
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
+    this.#limits = new TimeLimits(options.clock);
   }
 
   /**
@@ -68,7 +71,7 @@ export class Exchange {
    */
   execute(command: string, args?: QmpArguments, options: ExecuteOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const { clock, transport, limit: usual } = this.#options;
+      const { transport, limit: usual } = this.#options;
       const { signal, limit = usual } = options;
       const subject = { command, at: transport.description };
       // What this throws rejects.
@@ -76,10 +79,7 @@ export class Exchange {
       const why = this.#whyNot(subject, signal);
       if (why !== null) throw why;
       const call: Call = { ...subject, id: (this.#lastId += 1), line, waiter: null };
-      const stopClock = startDeadline({ clock, limit, signal }, (cause) => {
-        this.#giveUp(call, cause);
-      });
-      call.waiter = { resolve, reject, stopClock };
+      call.waiter = { resolve, reject, stop: this.#watch(call, limit, signal) };
       this.#waiting.add(call);
       this.#sendMore();
     });
@@ -111,12 +111,29 @@ export class Exchange {
     this.#waiting.clear();
     for (const call of sent) release(call)?.reject(connectionGone(call, true, why));
     for (const call of waiting) release(call)?.reject(connectionGone(call, false, why));
+    this.#limits.close();
   }
 
   #whyNot(subject: Subject, signal: AbortSignal | undefined): QmpError | null {
     if (this.#ended !== undefined) return connectionGone(subject, false, this.#ended);
     if (signal?.aborted === true) return gaveUp(subject, false, signal.reason);
     return this.#waiting.size < this.#options.waitingMax ? null : tooMany(subject, this.#waiting.size);
+  }
+
+  /** Gives up on a call when its time limit passes or `signal` is aborted. Returns how to end that. */
+  #watch(call: Call, limit: Millis, signal: AbortSignal | undefined): () => void {
+    const stopClock = this.#limits.start(limit, () => {
+      this.#giveUp(call, `the limit of ${limit} ms passed`);
+    });
+    if (signal === undefined) return stopClock;
+    const onAbort = (): void => {
+      this.#giveUp(call, signal.reason);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    return () => {
+      stopClock();
+      signal.removeEventListener('abort', onAbort);
+    };
   }
 
   #giveUp(call: Call, cause: unknown): void {
@@ -138,6 +155,6 @@ export class Exchange {
 function release(call: Call): Waiter | null {
   const { waiter } = call;
   call.waiter = null;
-  waiter?.stopClock();
+  waiter?.stop();
   return waiter;
 }

@@ -59,8 +59,8 @@ export function decodeMessage(line: Uint8Array): Message {
 const wordIn = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 function parse(line: Uint8Array): unknown {
+  if (isTooDeep(line)) throw brokenProtocol(`a line of JSON came that is nested more than ${DEPTH_MAX} deep`);
   const text = decodeUtf8(line);
-  if (isTooDeep(text)) throw brokenProtocol(`a line of JSON came that is nested more than ${DEPTH_MAX} deep`);
   try {
     return JSON.parse(text);
   } catch {
@@ -76,16 +76,26 @@ function decodeUtf8(line: Uint8Array): string {
   }
 }
 
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+/** `{` and `}` differ from `[` and `]` in this bit alone; no other bytes become these two with it. */
+const BRACE_BIT = 0x20;
+const OPENING = 0x7b;
+const CLOSING = 0x7d;
+/** Each object or list is opened and closed: what is shorter is not so deep, or no JSON. */
+const DEEP_BYTES_MIN = 2 * (DEPTH_MAX + 1);
+
 /** Counts brackets outside of strings. For what is not JSON it may say either. */
-function isTooDeep(text: string): boolean {
+function isTooDeep(line: Uint8Array): boolean {
+  if (line.length < DEEP_BYTES_MIN) return false;
   let depth = 0;
   let isString = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at];
-    if (character === '"') isString = !isString;
-    else if (isString) at += character === '\\' ? 1 : 0;
-    else if (character === '{' || character === '[') depth += 1;
-    else if (character === '}' || character === ']') depth -= 1;
+  for (let at = 0; at < line.length; at += 1) {
+    const byte = line[at] ?? 0;
+    if (byte === QUOTE) isString = !isString;
+    else if (isString) at += byte === BACKSLASH ? 1 : 0;
+    else if ((byte | BRACE_BIT) === OPENING) depth += 1;
+    else if ((byte | BRACE_BIT) === CLOSING) depth -= 1;
     if (depth > DEPTH_MAX) return true;
   }
   return false;

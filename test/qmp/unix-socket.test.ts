@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { connectUnixSocket, UNREAD_BYTES_MAX } from '../../src/qmp/unix-socket.js';
 import { qmpError } from './support/failures.js';
 import { FakeQemu } from './support/fake-qemu.js';
@@ -21,6 +21,17 @@ function asNobody<T>(begin: () => T): T {
   } finally {
     process.seteuid?.(0);
   }
+}
+
+/** Somebody who says nothing but a letter, again and again, and what was heard of it. */
+async function listenTo(context: TestContext, letter: string) {
+  const fake = await FakeQemu.start(context);
+  fake.greeting = [];
+  const transport = await connectUnixSocket(fake.path, patience());
+  let text = '';
+  transport.start({ onBytes: (chunk) => (text += Buffer.from(chunk).toString()), onLost: fail });
+  await until('it is connected', () => fake.connections.length === 1);
+  return { fake, letter, transport, heard: () => text };
 }
 
 describe('a connection over the socket', () => {
@@ -56,8 +67,23 @@ describe('a connection over the socket', () => {
     await until('it is greeted', () => fake.connections.length === 1);
     await new Promise((resolve) => setTimeout(resolve, 20));
     const chunks: Uint8Array[] = [];
-    transport.start({ onBytes: (chunk) => chunks.push(chunk), onLost: fail });
+    transport.start({ onBytes: (chunk) => chunks.push(Uint8Array.from(chunk)), onLost: fail });
     await until('it came', () => Buffer.concat(chunks).toString() === fake.greeting.join(''));
+  });
+
+  it('gets what it is sent, piece by piece, while others get theirs', async (context) => {
+    const talks = await Promise.all(['a', 'b', 'c'].map((letter) => listenTo(context, letter)));
+    const pieces = 50;
+    for (let piece = 0; piece < pieces; piece += 1) {
+      for (const { fake, letter } of talks) fake.send(letter.repeat(piece * 100));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const length = 100 * ((pieces * (pieces - 1)) / 2);
+    await until('all has come', () => talks.every(({ heard }) => heard().length === length));
+    for (const { letter, heard, transport } of talks) {
+      assert.equal(heard(), letter.repeat(length));
+      await transport.close();
+    }
   });
 
   it('that is closed is not lost, and may be closed again', async (context) => {
