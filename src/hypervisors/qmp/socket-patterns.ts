@@ -2,8 +2,9 @@
  * Which sockets there are now, of those that an administrator named by path, folder or pattern. It does not know who listens
  * there.
  */
+import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { systemErrorCode } from '../../errors.js';
 
 /** More machines than one host is planned for, four times over. */
@@ -25,21 +26,29 @@ export async function findSockets(patterns: readonly string[]): Promise<readonly
   return [...found].sort();
 }
 
+/** Something that a pattern has found so far. What it is is known where a folder has told it. */
+interface Found {
+  readonly path: string;
+  readonly kind: Kind | null;
+}
+
+type Kind = 'socket' | 'folder' | 'other';
+
 async function expand(pattern: string): Promise<readonly string[]> {
-  let paths: readonly string[] = ['/'];
+  let found: readonly Found[] = [{ path: '/', kind: 'folder' }];
   for (const part of pattern.split('/').filter((one) => one !== '')) {
-    const next = await Promise.all(paths.map((path) => below(path, part)));
-    paths = next.flat().slice(0, SOCKETS_MAX);
+    const next = await Promise.all(found.map(({ path }) => below(path, part)));
+    found = next.flat().slice(0, SOCKETS_MAX);
   }
-  const sockets = await Promise.all(paths.map((path) => socketsAt(path)));
+  const sockets = await Promise.all(found.map(socketsAt));
   return sockets.flat();
 }
 
 /** What is in the folder under this name, or under those that fit. */
-async function below(folder: string, part: string): Promise<readonly string[]> {
-  if (!WILDCARD.test(part)) return [join(folder, part)];
+async function below(folder: string, part: string): Promise<readonly Found[]> {
+  if (!WILDCARD.test(part)) return [{ path: join(folder, part), kind: null }];
   const fits = expressionOf(part);
-  return (await namesIn(folder)).filter((name) => fits.test(name)).map((name) => join(folder, name));
+  return (await entriesOf(folder)).filter(({ path }) => fits.test(basename(path)));
 }
 
 function expressionOf(part: string): RegExp {
@@ -49,30 +58,40 @@ function expressionOf(part: string): RegExp {
 }
 
 /** The socket itself, or those right in the folder. */
-async function socketsAt(path: string): Promise<readonly string[]> {
-  const kind = await kindOf(path);
-  if (kind === 'socket') return [path];
+async function socketsAt(found: Found): Promise<readonly string[]> {
+  const kind = await kindOf(found);
+  if (kind === 'socket') return [found.path];
   if (kind !== 'folder') return [];
-  const inside = (await namesIn(path)).map((name) => join(path, name));
+  const inside = await entriesOf(found.path);
   const kinds = await Promise.all(inside.map(kindOf));
-  return inside.filter((_, n) => kinds[n] === 'socket');
+  return inside.filter((_, n) => kinds[n] === 'socket').map(({ path }) => path);
 }
 
-async function kindOf(path: string): Promise<'socket' | 'folder' | 'other'> {
+async function kindOf({ path, kind }: Found): Promise<Kind> {
+  if (kind !== null) return kind;
   try {
-    const found = await stat(path);
-    return found.isSocket() ? 'socket' : found.isDirectory() ? 'folder' : 'other';
+    const seen = await stat(path);
+    return seen.isSocket() ? 'socket' : seen.isDirectory() ? 'folder' : 'other';
   } catch (error) {
     if (systemErrorCode(error) === null) throw error;
     return 'other';
   }
 }
 
-async function namesIn(folder: string): Promise<readonly string[]> {
+/** With what the folder says of each: a call for each of a thousand sockets, every two seconds, would cost more than their looks. */
+async function entriesOf(folder: string): Promise<readonly Found[]> {
   try {
-    return await readdir(folder);
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.map((entry) => ({ path: join(folder, entry.name), kind: kindSaid(entry) }));
   } catch (error) {
     if (systemErrorCode(error) === null) throw error;
     return [];
   }
+}
+
+/** Null for a link, which may lead to a socket, and where the file system does not say. */
+function kindSaid(entry: Dirent): Kind | null {
+  if (entry.isSocket()) return 'socket';
+  if (entry.isFile()) return 'other';
+  return entry.isDirectory() ? 'folder' : null;
 }
