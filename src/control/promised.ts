@@ -1,14 +1,27 @@
 /**
  * What the guests of each pool were promised and have not taken, as a sum that is kept while one guest after the other is dealt
- * with: each of a thousand asks for it in a round, and it is over a thousand. It does not know what the sum is used for.
+ * with, and from step to step: each of a thousand asks for it in a round, and it is over a thousand. It does not know what the sum is
+ * used for.
  */
 import { addPages, NO_PAGES, subtractToZero, type Pages } from '../units.js';
 import { promisedTo, type GuestState } from './guest-state.js';
 import type { PoolId } from './pool.js';
 
+/** The sums of those pools that were asked for. */
+export type PromisedSums = ReadonlyMap<PoolId, Pages>;
+
 export class Promised {
-  /** Of pools that were asked for. */
-  readonly #sums = new Map<PoolId, Pages>();
+  readonly #sums: Map<PoolId, Pages>;
+
+  /** `known`: of the guests as they are before anything is replaced. */
+  constructor(known: PromisedSums) {
+    this.#sums = new Map(known);
+  }
+
+  /** As far as they are known now. */
+  get sums(): PromisedSums {
+    return this.#sums;
+  }
 
   /** The sum over the guests of `pool`, without `but`. `states`: all guests as they are now. */
   in(pool: PoolId, states: readonly GuestState<unknown>[], but: GuestState<unknown> | undefined): Pages {

@@ -3,13 +3,21 @@
  * microsecond, and shares the places of their ids until a guest comes or leaves.
  */
 import type { GuestState } from './guest-state.js';
+import type { PromisedSums } from './promised.js';
 import type { GuestId } from './reading.js';
 
+const NOTHING_SUMMED: PromisedSums = new Map();
+
 export class Roster<Memory> {
+  readonly #promised: PromisedSums;
+
   private constructor(
     readonly places: ReadonlyMap<GuestId, number>,
     readonly list: readonly GuestState<Memory>[],
-  ) {}
+    promised: PromisedSums = NOTHING_SUMMED,
+  ) {
+    this.#promised = promised;
+  }
 
   /** A roster of these guests, each of another id. */
   static of<Memory>(list: readonly GuestState<Memory>[]): Roster<Memory> {
@@ -21,9 +29,14 @@ export class Roster<Memory> {
     return place === undefined ? undefined : this.list[place];
   }
 
-  /** The same guests in the same places, in other states. */
-  withStates(list: readonly GuestState<Memory>[]): Roster<Memory> {
-    return new Roster(this.places, list);
+  /** What these guests were promised, as far as somebody has asked. It follows from the list, and is no part of the state. */
+  get promised(): PromisedSums {
+    return this.#promised;
+  }
+
+  /** The same guests in the same places, in other states. `promised`: what is known of the sums over those. */
+  withStates(list: readonly GuestState<Memory>[], promised?: PromisedSums): Roster<Memory> {
+    return new Roster(this.places, list, promised);
   }
 
   /** With this guest, in the place of one of the same id or at the end. */

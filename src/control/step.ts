@@ -89,7 +89,7 @@ class StepRun<Memory> implements StepContext {
   #unseenHosts: UnseenHosts;
   /** What part of its want each guest of a pool gets, while all of them want everything. */
   readonly #shares = new Map<PoolId, number>();
-  readonly #promised = new Promised();
+  readonly #promised: Promised;
   /** Of which there is a look in this step. */
   readonly #seenPools = new Set<PoolId>();
 
@@ -100,6 +100,7 @@ class StepRun<Memory> implements StepContext {
   ) {
     this.#roster = before.guests;
     this.#states = before.guests.list.slice();
+    this.#promised = new Promised(before.guests.promised);
     this.#nextId = before.nextId;
     this.tunables = before.tunables;
     this.#pools = before.pools;
@@ -130,7 +131,7 @@ class StepRun<Memory> implements StepContext {
     const state = {
       ...this.before,
       tunables: this.tunables,
-      guests: this.#roster.withStates(this.#states),
+      guests: this.#roster.withStates(this.#states, this.#promised.sums),
       pools: this.#pools,
       unseenHosts: this.#unseenHosts,
       nextId: this.#nextId,
