@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
-import { collectWhenGathered, keepEngineSmall, letEngineGrow } from '../../src/cli/daemon/engine.js';
+import { collectWhenGathered, keepEngineSmall, letEngineGrow, letEngineOptimise } from '../../src/cli/daemon/engine.js';
 
 const ENGINE = new URL('../../src/cli/daemon/engine.js', import.meta.url).href;
 
@@ -42,6 +42,11 @@ describe('the engine', () => {
     for (const flag of flagsOf(letEngineGrow)) {
       assert.match(options, new RegExp(`--${subject(flag)} \\([^\\n]*\\n\\s+type: \\w+\\s+default: ${flag}\\b`), flag);
     }
+  });
+
+  it('is let optimise for a host, and otherwise stays as it was', () => {
+    assert.deepEqual(flagsOf(letEngineOptimise), ['--opt']);
+    assert.ok(flagsOf(letEngineGrow).includes('--opt'));
   });
 
   it('says nothing when it is kept small', () => {

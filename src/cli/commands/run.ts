@@ -5,7 +5,7 @@ import { openProcFile } from '../../signals/proc-file.js';
 import { parseCommandLine } from '../../signals/cmdline.js';
 import { join } from 'node:path';
 import { openDaemon, type Daemon, type DaemonParts } from '../daemon/daemon.js';
-import { collectWhenGathered, letEngineGrow } from '../daemon/engine.js';
+import { collectWhenGathered, letEngineGrow, letEngineOptimise } from '../daemon/engine.js';
 import { openPlace } from '../daemon/find-place.js';
 import { openLog, sayInfo, sayWarning } from '../daemon/log.js';
 import { openOutput } from '../daemon/output.js';
@@ -28,9 +28,7 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
   const warn = sayWarning(logger);
 
   const place = await openPlace({ config, bootOptions: bootOptionsOf(config, flags), warn });
-  const tidy = place.isSmall === true ? collectWhenGathered() : null;
-  if (tidy === null) letEngineGrow();
-  else tidy();
+  const tidy = tuneEngine(place);
   const shown = wantsScreen(config, flags) ? await tableShow(process.stdout) : lineShow(output.line, info);
   show = shown;
   const afterStep: DaemonParts['afterStep'] = (decisions) => {
@@ -52,6 +50,18 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
     shown.close();
     await daemon.close();
   }
+}
+
+/** What is to be called after each round; null: nothing. */
+function tuneEngine({ isSmall, isHost }: Place): (() => void) | null {
+  if (isSmall === true) {
+    const tidy = collectWhenGathered();
+    tidy();
+    return tidy;
+  }
+  if (isHost === true) letEngineOptimise();
+  else letEngineGrow();
+  return null;
 }
 
 /** Some terminals say that they have no rows; a table would never be seen there. */

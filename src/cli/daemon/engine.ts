@@ -22,7 +22,15 @@ export function keepEngineSmall(setFlag: SetFlag = setFlagsFromString): void {
   for (const flag of SMALL) setFlag(flag);
 }
 
-/** For whoever has more to do than one guest makes. */
+/**
+ * For a host, whose guests' rounds are worth compiling well. The space for new objects stays as it is: what a round makes is garbage when
+ * it is over, and 200 guests were driven no faster with 16 MiB of it (docs/decisions/0019-many-machines.md).
+ */
+export function letEngineOptimise(setFlag: SetFlag = setFlagsFromString): void {
+  setFlag('--opt');
+}
+
+/** For whoever has more to do than that: the simulator, above all. */
 export function letEngineGrow(setFlag: SetFlag = setFlagsFromString): void {
   for (const flag of USUAL) setFlag(flag);
 }

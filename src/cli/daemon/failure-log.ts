@@ -100,6 +100,7 @@ export class FailureLog {
 
   #sayAll(part: FailedPart, now: Millis, calmFor: number): void {
     const talk = this.#talks[part];
+    if (talk.begun.size === 0 && this.#troubles.size === 0) return;
     const lines = [
       ...Array.from(talk.begun, ([code, alike]) => describeFailures(part, code, [...alike.values()])).flat(),
       ...describeRecoveries(part, this.#takeEnded(part, now - calmFor)),

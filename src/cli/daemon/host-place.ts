@@ -13,6 +13,7 @@ export const hostPlace = (config: Config, clock: Clock, host: Hypervisor): Place
   tunables: { ...config.tunables, frontswap_selfshrinking: 0 },
   policy: hostPolicy,
   isSimulated: false,
+  isHost: true,
   keepTime: null,
   close: () => host.close(),
 });

@@ -20,6 +20,8 @@ export interface Place {
   readonly isSimulated: boolean;
   /** One guest is driven, from inside it: its memory counts more than our speed. Default false. */
   readonly isSmall?: boolean;
+  /** Real guests are driven from outside, however many: speed counts, and so does memory. Default false. */
+  readonly isHost?: boolean;
   /** Keeps simulated time going until `signal` is aborted; null where time goes by itself. */
   readonly keepTime: ((signal: AbortSignal) => Promise<void>) | null;
   close(): Promise<void>;
