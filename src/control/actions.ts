@@ -9,7 +9,10 @@ import type { TunableName } from './tunables.js';
 export type GuestAction =
   /** Look at the guest now; answered by `reading` or `reading-failed`. */
   | { readonly kind: 'look'; readonly guest: GuestId }
+  /** The guest is to keep so much of its boot memory; what is plugged in comes on top. */
   | { readonly kind: 'set-target'; readonly guest: GuestId; readonly id: ActionId; readonly target: GuestSize }
+  /** The guest is to have so much plugged in beyond its boot memory, in whole blocks. */
+  | { readonly kind: 'set-growth'; readonly guest: GuestId; readonly id: ActionId; readonly plugged: Pages }
   | { readonly kind: 'shrink-overflow'; readonly guest: GuestId; readonly id: ActionId; readonly to: Pages };
 
 export type TellCode =
@@ -29,7 +32,7 @@ export type TellCode =
   | 'host-seen-again';
 
 /** What can fail of what is done with a guest. */
-export type FailedPart = 'look' | 'target' | 'shrinking';
+export type FailedPart = 'look' | 'target' | 'growth' | 'shrinking';
 
 /** Something that a person should hear of. Not answered. */
 export interface Tell {

@@ -3,7 +3,7 @@
  */
 import { maxMillis, millis, type Millis, type Pages } from '../units.js';
 import type { HostReading } from './pool.js';
-import { NOTHING_KNOWN, type Reading, type Signals } from './reading.js';
+import { NOTHING_KNOWN, type GrowthSignals, type Reading, type Signals } from './reading.js';
 import { refuseStale, unknown, type Signal } from './signal.js';
 
 /** More memory than any machine has (2^52 bytes): what a guest says beyond this is a mistake or a lie. */
@@ -39,13 +39,15 @@ const PAGE_SIGNALS = [
  * left is still only a hint, and can hurt nobody but that guest.
  */
 export function believable(reading: Reading, now: Millis, ageMax: Millis): Reading {
-  const sound = isFresh(reading, now, ageMax) ? reading : withoutUnbelievable(reading, now, ageMax);
+  const believed = isFresh(reading, now, ageMax) ? reading : withoutUnbelievable(reading, now, ageMax);
+  const sound = withSoundGrowth(believed, now, ageMax);
   const contradiction = contradictionIn(sound);
   if (contradiction === null) return withSoundMaximum(sound);
-  const { at, current, asked, maximum, refusal } = withSoundMaximum(sound);
+  const { at, current, asked, maximum, refusal, growth } = withSoundMaximum(sound);
   // Whoever contradicts himself has reported all the same.
   const left = { ...NOTHING_KNOWN, at, current, asked, maximum, total: contradiction, committed: contradiction };
-  return refusal === undefined ? left : { ...left, refusal };
+  const whole = growth === undefined ? left : { ...left, growth };
+  return refusal === undefined ? whole : { ...whole, refusal };
 }
 
 /** Whether nothing needs taking out: nearly always, so this is written out, without looking signals up by name. */
@@ -82,6 +84,26 @@ function withoutUnbelievable(reading: Reading, now: Millis, ageMax: Millis): Rea
   for (const name of PAGE_SIGNALS)
     checked[name] = believableSignal(reading[name], now, SLOW_SIGNALS.has(name) ? slowAgeMax : ageMax);
   return { ...reading, ...checked };
+}
+
+/** What is plugged in is a part of what the guest holds, and what can be is a part of its maximum. */
+function withSoundGrowth(reading: Reading, now: Millis, ageMax: Millis): Reading {
+  const { growth, current, maximum } = reading;
+  if (growth === undefined) return reading;
+  const sound = (name: keyof GrowthSignals): Signal<Pages> => believableSignal(growth[name], now, ageMax);
+  return {
+    ...reading,
+    growth: {
+      plugged: partOf(current, sound('plugged'), 'plugged in'),
+      asked: sound('asked'),
+      pluggable: partOf(maximum, sound('pluggable'), 'that can be plugged in'),
+    },
+  };
+}
+
+function partOf(whole: Signal<Pages>, part: Signal<Pages>, what: string): Signal<Pages> {
+  if (!whole.known || !part.known || part.value <= whole.value) return part;
+  return unknown('implausible', `${part.value} pages ${what} of ${whole.value} in all`);
 }
 
 /** A guest that holds more than its maximum has another maximum than it says. */

@@ -2,11 +2,12 @@
  * From a policy's wish to what one guest is asked for: held within its limits, and within what its host has. It does not know
  * which policy, and makes no wishes of its own but to keep a guest within its administrator's limits.
  */
-import { maxPages, millis, minMillis, minPages, NO_PAGES, type Millis, type Pages } from '../units.js';
+import { addPages, maxPages, millis, minMillis, minPages, NO_PAGES, type Millis, type Pages } from '../units.js';
 import type { GuestDecision } from './actions.js';
 import type { StepContext } from './guest-requests.js';
-import { heldBy, liveTarget, type GuestState } from './guest-state.js';
-import type { Limited } from './limits.js';
+import { isResting, wholeGrant, wholeSize } from './growth.js';
+import { growthViewOf, heldBy, liveTarget, type GuestState } from './guest-state.js';
+import { ceilingNow, type Limited } from './limits.js';
 import type { Decision, Wish } from './policy.js';
 import { isLeftOut } from './pursuit.js';
 import { NOTHING_KNOWN } from './reading.js';
@@ -27,7 +28,8 @@ export function decisionFor<Memory>(
       ? holdWithin(safeguards, state, decided.wish, context)
       : resizeWithin(safeguards, state, decided.wish, context);
   const { shrinkOverflowTo } = decided;
-  return withinHost(safeguards, state, { guest: state.guest.id, shrinkOverflowTo, ...within }, context);
+  const decision = { guest: state.guest.id, shrinkOverflowTo, ...within };
+  return withinHost(safeguards, state, inWholeBlocks(state, decision, context), context);
 }
 
 /** When the policy is to be asked again. */
@@ -86,6 +88,24 @@ function limit<Memory>(
   });
 }
 
+/** What goes beyond boot memory comes in whole blocks, and not to a guest that did not take the last ones. */
+function inWholeBlocks<Memory>(
+  state: GuestState<Memory>,
+  decision: GuestDecision,
+  { now }: StepContext,
+): GuestDecision {
+  const { target } = decision;
+  const [view, held] = [growthViewOf(state), heldBy(state)];
+  if (state.growth === null || view === null || held === null || target === null || target <= held) return decision;
+  const most = addPages(view.bootMaximum, isResting(state.growth.up, now) ? view.plugged : view.pluggable);
+  if (target > most && most < addPages(view.bootMaximum, view.pluggable)) {
+    const reason = { ...decision.reason, code: 'left-out' } as const;
+    return { ...decision, target: most > held ? most : null, reason };
+  }
+  const ceiling = ceilingNow(state.limits, state.reading?.maximum ?? NOTHING_KNOWN.maximum);
+  return { ...decision, target: wholeSize(view, target, ceiling) };
+}
+
 /** Growth must fit in what the host has; a guest of a host of which nothing is known has its own driver to tell it. */
 function withinHost<Memory>(
   safeguards: Safeguards,
@@ -104,5 +124,7 @@ function withinHost<Memory>(
   // What it was told that it may have is kept from others already; it is not taken back for want of a newer look.
   const granted = maxPages(safeguards.grant(target, held, view), minPages(target, liveTarget(state)));
   if (granted === target) return decision;
-  return { ...decision, target: granted, reason: { ...decision.reason, code: 'clamped-to-host' } };
+  const growth = growthViewOf(state);
+  const whole = growth === null ? granted : wholeGrant(growth, granted);
+  return { ...decision, target: whole, reason: { ...decision.reason, code: 'clamped-to-host' } };
 }

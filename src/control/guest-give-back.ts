@@ -4,7 +4,8 @@
  */
 import { maxPages, minMillis, minPages, NO_PAGES, type Pages } from '../units.js';
 import type { Alarm } from './alarm.js';
-import { askFor, tell, type StepContext } from './guest-requests.js';
+import { tell, type StepContext } from './guest-requests.js';
+import { askForSize } from './guest-size.js';
 import { boundFor, heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
 import type { Decision, Wish } from './policy.js';
 import { isLeftOut } from './pursuit.js';
@@ -36,11 +37,12 @@ export function relieve<Memory>(
 }
 
 /** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
-function hasOrGets<Memory>({ guest, pursuit, reading }: GuestState<Memory>, most: Pages): boolean {
-  if (pursuit === null) return reading?.current.known === true && reading.current.value >= most;
-  if (pursuit.target < most || pursuit.phase === 'failed') return false;
+function hasOrGets<Memory>(state: GuestState<Memory>, most: Pages): boolean {
+  const requests = [state.pursuit, state.growth?.pursuit ?? null].filter((request) => request !== null);
+  if (requests.length === 0) return (heldBy(state) ?? NO_PAGES) >= most;
+  if ((boundFor(state) ?? NO_PAGES) < most || requests.some(({ phase }) => phase === 'failed')) return false;
   // Asking one that stands still again would only keep memory from others that it does not take.
-  return guest.pool !== undefined || pursuit.phase !== 'stuck';
+  return state.guest.pool !== undefined || requests.every(({ phase }) => phase !== 'stuck');
 }
 
 const SEEN: Readonly<Record<Alarm['cause'], string>> = {
@@ -65,6 +67,9 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
   const most = mostFor(state);
   if (decided.wish.kind === 'hold' && decided.wish.reason.code === 'switched-off') return decided;
   if (most === null) return { ...decided, shrinkOverflowTo: null };
+  // What it came with does not bound a guest that can be given more.
+  const isBeyond = state.growth !== null && decided.wish.kind === 'resize' && decided.wish.target > most;
+  if (isBeyond) return { ...decided, shrinkOverflowTo: null };
   const reason = underPressure(most, null);
   const held = heldBy(state) ?? NO_PAGES;
   // A guest above its ceiling is brought down to it at another time: it keeps what it holds, also where it was told to give it up.
@@ -122,7 +127,7 @@ function giveBack<Memory>(
   const target = granted(safeguards, state, { most, bound }, context);
   state.decision = { guest: state.guest.id, goal: most, wished: most, target, shrinkOverflowTo: null, reason };
   context.note(state.decision);
-  if (state.isDriven && target !== null) askFor(state, target, context);
+  if (state.isDriven && target !== null) askForSize(safeguards, state, target, context);
 }
 
 /**

@@ -4,10 +4,10 @@
  */
 import type { ErrorCode } from '../errors.js';
 import { guestSize, NO_PAGES, type Millis, type Pages } from '../units.js';
-import type { Action, GuestDecision, Tell } from './actions.js';
+import type { Action, FailedPart, GuestDecision, Tell } from './actions.js';
 import type { ActionId, GuestEvent } from './events.js';
 import type { GuestDescription } from './ports.js';
-import { heldBy, type Draft, type GuestState } from './guest-state.js';
+import { bootHeldBy, type Draft, type GuestState } from './guest-state.js';
 import type { PoolView } from './pool.js';
 import { answerPursuit, beginPursuit, dropPromise, isSpent, withdrawPursuit, type Pursuit } from './pursuit.js';
 import type { Tunables } from './tunables.js';
@@ -24,20 +24,20 @@ export interface StepContext {
   readonly poolFor: (guest: GuestDescription) => PoolView | null;
 }
 
-export function carryOut<Memory>(state: Draft<Memory>, decision: GuestDecision, context: StepContext): void {
-  if (decision.target !== null) askFor(state, decision.target, context);
+export function askForShrinking<Memory>(state: Draft<Memory>, decision: GuestDecision, context: StepContext): void {
   if (decision.shrinkOverflowTo === null || state.shrinking !== null) return;
   const id = context.nextId();
   context.emit({ kind: 'shrink-overflow', guest: state.guest.id, id, to: decision.shrinkOverflowTo });
   state.shrinking = id;
 }
 
+/** Asks it to keep `target` of its boot memory. */
 export function askFor<Memory>(state: Draft<Memory>, target: Pages, context: StepContext): void {
   const isThere = state.pursuit?.target === target && state.pursuit.phase === 'reached';
   if (isThere) return;
   const id = context.nextId();
   context.emit({ kind: 'set-target', guest: state.guest.id, id, target: guestSize(target) });
-  state.pursuit = beginPursuit(state.pursuit, { id, target, current: heldBy(state), now: context.now });
+  state.pursuit = beginPursuit(state.pursuit, { id, target, current: bootHeldBy(state), now: context.now });
 }
 
 /**
@@ -46,7 +46,7 @@ export function askFor<Memory>(state: Draft<Memory>, target: Pages, context: Ste
  */
 export function withdrawPromise<Memory>(state: Draft<Memory>, context: StepContext): void {
   const { pursuit, guest } = state;
-  const held = heldBy(state);
+  const held = bootHeldBy(state);
   if (guest.pool === undefined || pursuit === null || !isSpent(pursuit, context.now)) return;
   if (held === null || held >= pursuit.target) return;
   const id = context.nextId();
@@ -64,18 +64,27 @@ export function finishAction<Memory>(
   note: string | null,
   context: StepContext,
 ): void {
-  if (failure !== null) {
-    const part = state.shrinking === id ? 'shrinking' : 'target';
-    tellFailure(context, state, { part, code: failure.code }, failure.message);
+  const part = partOf(state, id);
+  if (failure !== null) tellFailure(context, state, { part, code: failure.code }, failure.message);
+  if (part === 'target') {
+    state.pursuit = answered(state.pursuit, id, failure, bootHeldBy(state) ?? NO_PAGES);
+  } else if (part === 'growth' && state.growth !== null) {
+    state.growth = { ...state.growth, pursuit: answered(state.growth.pursuit, id, failure, state.growth.plugged) };
+  } else {
+    if (note !== null) tell(context, state, 'debug', 'overflow-shrunk', note);
+    state.shrinking = null;
   }
-  if (state.shrinking !== id) {
-    state.pursuit = answerPursuit(state.pursuit, id, failure?.message ?? null);
-    if (failure !== null && state.pursuit?.id === id && !MAY_HAVE_LANDED.has(failure.code))
-      state.pursuit = dropPromise(state.pursuit, heldBy(state) ?? NO_PAGES);
-    return;
-  }
-  if (note !== null) tell(context, state, 'debug', 'overflow-shrunk', note);
-  state.shrinking = null;
+}
+
+function partOf<Memory>({ shrinking, growth }: GuestState<Memory>, id: ActionId): Exclude<FailedPart, 'look'> {
+  if (shrinking === id) return 'shrinking';
+  return growth?.pursuit?.id === id ? 'growth' : 'target';
+}
+
+function answered(before: Pursuit | null, id: ActionId, failure: Failure, held: Pages): Pursuit | null {
+  const pursuit = answerPursuit(before, id, failure?.message ?? null);
+  if (failure === null || pursuit?.id !== id || MAY_HAVE_LANDED.has(failure.code)) return pursuit;
+  return dropPromise(pursuit, held);
 }
 
 /** Nobody knows what became of a request that was not answered: the guest may have been told, and may take what it was promised. */
@@ -95,7 +104,7 @@ export function tellProgress<Memory>(state: GuestState<Memory>, before: Pursuit 
 
 /** The two directions have different causes, and so different remedies. */
 function describeStuck<Memory>(state: GuestState<Memory>, { target }: Pursuit): string {
-  const held = heldBy(state);
+  const held = bootHeldBy(state);
   return held !== null && held < target
     ? `does not get the memory it asks for (${target} pages); its host may have none left`
     : `does not give memory up (down to ${target} pages); is its balloon driver loaded?`;

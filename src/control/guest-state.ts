@@ -1,6 +1,7 @@
 /** What control knows of one guest: plain data, replaced as a whole by each step. It decides nothing. */
-import { addMillis, maxPages, millis, minPages, NO_PAGES, subtractToZero, type Millis, type Pages } from '../units.js';
+import { addMillis, addPages, maxPages, millis, NO_PAGES, subtractToZero, type Millis, type Pages } from '../units.js';
 import type { GuestDecision } from './actions.js';
+import { blocksDown, livePlugged, promisedGrowth, type Growth, type GrowthView } from './growth.js';
 import type { ActionId } from './events.js';
 import type { GuestLimits } from './limits.js';
 import type { GuestDescription } from './ports.js';
@@ -25,9 +26,15 @@ export interface GuestState<Memory> {
   readonly lookDueAt: Millis;
   /** Since when an answer to a look is awaited; null = none is. */
   readonly lookingSince: Millis | null;
-  /** The most that it was ever believed to be able to hold: what release gives back, even when readings fail by then. */
+  /**
+   * The most that it was ever believed to be able to hold of its boot memory: what release gives back, even when readings fail by
+   * then.
+   */
   readonly maximumSeen: Pages | null;
+  /** Of its boot memory, which for most guests is all they have. */
   readonly pursuit: Pursuit | null;
+  /** Of what is plugged in beyond that; null = nothing is known of it, or it cannot grow. */
+  readonly growth: Growth | null;
   /** It was under pressure; null = never. */
   readonly relief: Relief | null;
   /** The overflow tier is being shrunk by this action; null = it is left alone. */
@@ -61,27 +68,66 @@ export const draftOf = <Memory>(state: GuestState<Memory>): Draft<Memory> => ({
   lookingSince: state.lookingSince,
   maximumSeen: state.maximumSeen,
   pursuit: state.pursuit,
+  growth: state.growth,
   relief: state.relief,
   shrinking: state.shrinking,
   isReleased: state.isReleased,
 });
 
-/** What the guest held when it was last read; null = not known. */
+/** What the guest held in all when it was last read; null = not known. */
 export const heldBy = <Memory>({ reading }: GuestState<Memory>): Pages | null =>
   reading?.current.known === true ? reading.current.value : null;
 
-/** What this guest was told that it may have, and has not taken: by us, or by whoever else sets its size. */
-export function promisedTo<Memory>(state: GuestState<Memory>): Pages {
-  const { pursuit, reading } = state;
-  const asked = reading?.asked.known === true ? reading.asked.value : NO_PAGES;
-  const ours = pursuit?.target ?? NO_PAGES;
-  return subtractToZero(maxPages(ours, asked), heldBy(state) ?? NO_PAGES);
+/** What it held of its boot memory then; null = not known. */
+export const bootHeldBy = <Memory>({ reading }: GuestState<Memory>): Pages | null =>
+  reading === null ? null : bootHeldIn(reading);
+
+export function bootHeldIn({ current, growth }: Reading): Pages | null {
+  if (!current.known) return null;
+  if (growth === undefined) return current.value;
+  return growth.plugged.known ? subtractToZero(current.value, growth.plugged.value) : null;
 }
 
-/** The most that the guest may have: its administrator's ceiling, or what it was ever seen to be able to hold. Null = unknown. */
-export function mostFor<Memory>({ limits, maximumSeen }: GuestState<Memory>): Pages | null {
-  if (maximumSeen === null || limits.ceiling === null) return maximumSeen ?? limits.ceiling;
-  return minPages(maximumSeen, limits.ceiling);
+/** Most that it could hold of its boot memory, by that reading; null = not known. */
+export function bootMaximumIn({ maximum, growth }: Reading): Pages | null {
+  if (!maximum.known) return null;
+  if (growth === undefined) return maximum.value;
+  return growth.pluggable.known ? subtractToZero(maximum.value, growth.pluggable.value) : null;
+}
+
+/** Where its memory lies; null = it cannot grow, or that is not known. */
+export function growthViewOf<Memory>({ guest, reading }: GuestState<Memory>): GrowthView | null {
+  const block = guest.capabilities.growthBlock;
+  if (block === undefined || reading?.growth === undefined) return null;
+  const [boot, bootMaximum] = [bootHeldIn(reading), bootMaximumIn(reading)];
+  const { plugged, pluggable } = reading.growth;
+  if (boot === null || bootMaximum === null || !plugged.known || !pluggable.known) return null;
+  return { block, boot, bootMaximum, plugged: plugged.value, pluggable: blocksDown(pluggable.value, block) };
+}
+
+/** What this guest was told that it may have, and has not taken: by us, or by whoever else sets its size. */
+export function promisedTo<Memory>(state: GuestState<Memory>): Pages {
+  const { pursuit, reading, growth } = state;
+  const asked = reading?.asked.known === true ? reading.asked.value : NO_PAGES;
+  const ours = pursuit?.target ?? NO_PAGES;
+  const ofBoot = subtractToZero(maxPages(ours, asked), bootHeldBy(state) ?? NO_PAGES);
+  if (growth === null) return ofBoot;
+  const plugAsked = reading?.growth?.asked;
+  return addPages(ofBoot, promisedGrowth(growth, plugAsked?.known === true ? plugAsked.value : NO_PAGES));
+}
+
+/**
+ * The most that is given back to the guest: its boot memory, with what was plugged in when it was found or is now; no more than its
+ * administrator's ceiling. Null = unknown.
+ */
+export function mostFor<Memory>(state: GuestState<Memory>): Pages | null {
+  const { limits, maximumSeen, growth } = state;
+  if (maximumSeen === null) return limits.ceiling;
+  const own = growth === null ? maximumSeen : addPages(maximumSeen, maxPages(growth.found, livePlugged(growth)));
+  if (limits.ceiling === null || limits.ceiling >= own) return own;
+  const block = state.guest.capabilities.growthBlock;
+  if (block === undefined || limits.ceiling <= maximumSeen) return limits.ceiling;
+  return addPages(maximumSeen, blocksDown(subtractToZero(limits.ceiling, maximumSeen), block));
 }
 
 /** What would have to come back for it to have all that it may have; 0 where that is not known. */
@@ -89,8 +135,17 @@ export const wantOf = <Memory>(state: GuestState<Memory>): Pages =>
   subtractToZero(mostFor(state) ?? NO_PAGES, heldBy(state) ?? NO_PAGES);
 
 /** What it may take already, by what we told it last; 0 where that was refused, or never. */
-export const liveTarget = <Memory>({ pursuit }: GuestState<Memory>): Pages =>
-  pursuit === null || pursuit.phase === 'failed' ? NO_PAGES : pursuit.target;
+export function liveTarget<Memory>(state: GuestState<Memory>): Pages {
+  const { pursuit, growth } = state;
+  const ofBoot = pursuit === null || pursuit.phase === 'failed' ? null : pursuit.target;
+  if (growth === null) return ofBoot ?? NO_PAGES;
+  return addPages(ofBoot ?? bootHeldBy(state) ?? NO_PAGES, livePlugged(growth));
+}
 
 /** Where it is on its way to, by what it was told last: it may stand elsewhere yet. Null = it was told nothing, and is not known. */
-export const boundFor = <Memory>(state: GuestState<Memory>): Pages | null => state.pursuit?.target ?? heldBy(state);
+export function boundFor<Memory>(state: GuestState<Memory>): Pages | null {
+  const { pursuit, growth } = state;
+  const ofBoot = pursuit?.target ?? bootHeldBy(state);
+  if (growth === null || ofBoot === null) return ofBoot;
+  return addPages(ofBoot, growth.pursuit?.target ?? growth.plugged);
+}

@@ -6,15 +6,9 @@ import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis }
 import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
 import { isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
-import {
-  carryOut,
-  finishAction,
-  tellFailure,
-  tellProgress,
-  withdrawPromise,
-  type StepContext,
-} from './guest-requests.js';
-import { draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
+import { finishAction, tellFailure, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
+import { canGrow, carryOut, goOn, isGrowthOnItsWay, observeGrowth } from './guest-size.js';
+import { bootHeldIn, bootMaximumIn, draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
 import type { GuestLimits } from './limits.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
 import type { GuestDescription } from './ports.js';
@@ -73,6 +67,7 @@ export function createGuestControl<Memory>(
       lookingSince: null,
       maximumSeen: null,
       pursuit: null,
+      growth: null,
       relief: null,
       shrinking: null,
       isReleased: false,
@@ -141,11 +136,16 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
   }
 }
 
-/** An alarm that could not be answered wholly, for what the host had free a while ago, is answered again after a look. */
-function lookAgainIfShort<Memory>(state: Draft<Memory>, { now }: StepContext): void {
+/**
+ * An alarm that could not be answered wholly, for what the host had free a while ago, is answered again after a look; and so is one
+ * of a guest that could have more than it came with, for only the policy says how much.
+ */
+function lookAgainIfShort<Memory>(state: Draft<Memory>, context: StepContext): void {
+  const { now } = context;
   const { guest, relief, decision, policyDueAt, reading } = state;
-  if (guest.pool === undefined || !isRelieved(relief, now) || policyDueAt === null) return;
-  if (decision !== null && decision.target === decision.goal) return;
+  if (!isRelieved(relief, now) || policyDueAt === null) return;
+  const isShort = guest.pool !== undefined && (decision === null || decision.target !== decision.goal);
+  if (!isShort && !canGrow(state, context)) return;
   // A guest may tell of as many alarms as it likes: the whole host is looked at for it once a second.
   const due = reading === null ? now : maxMillis(now, addMillis(reading.at, LOOK_ON_THE_WAY));
   state.policyDueAt = minMillis(policyDueAt, due);
@@ -156,10 +156,12 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
   const { now, tunables } = context;
   const reading = safeguards.believe(raw, now, readingAgeMax(tunables));
   const before = state.pursuit;
-  if (reading.current.known) state.pursuit = observePursuit(before, reading.current.value, now);
-  const { maximum } = reading;
-  if (maximum.known && maximum.value > (state.maximumSeen ?? 0)) state.maximumSeen = maximum.value;
+  const held = bootHeldIn(reading);
+  if (held !== null) state.pursuit = observePursuit(before, held, now);
+  const maximum = bootMaximumIn(reading);
+  if (maximum !== null && maximum > (state.maximumSeen ?? 0)) state.maximumSeen = maximum;
   state.reading = reading;
+  if (reading.growth !== undefined && observeGrowth(state, reading.growth, context)) goOn(safeguards, state, context);
   if (state.pursuit !== before) {
     tellProgress(state, before, context);
     withdrawPromise(state, context);
@@ -170,9 +172,11 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
 }
 
 /** The policy's time, when that comes before the next look is due anyway. */
-function nextLook<Memory>(state: GuestState<Memory>, { now, tunables }: StepContext): Millis {
+function nextLook<Memory>(state: GuestState<Memory>, context: StepContext): Millis {
+  const { now, tunables } = context;
   const { policyDueAt, guest, pursuit } = state;
-  const isOnTheWay = guest.pool !== undefined && (isOnItsWay(pursuit, now) || isOwed(state));
+  const isMoving = isOnItsWay(pursuit, now) || isGrowthOnItsWay(state, context);
+  const isOnTheWay = guest.pool !== undefined && (isMoving || isOwed(state));
   const byInterval = addMillis(now, isOnTheWay ? LOOK_ON_THE_WAY : lookInterval(tunables));
   return policyDueAt !== null && policyDueAt > now ? minMillis(policyDueAt, byInterval) : byInterval;
 }
@@ -204,7 +208,7 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
   state.memory = decided.memory;
   state.policyDueAt = dueAfter(decision, decided.wakeAt, now);
   state.decision = decision;
-  if (state.isDriven) carryOut(state, decision, context);
+  if (state.isDriven) carryOut(safeguards, state, decision, context);
   state.lookDueAt = nextLook(state, context);
 }
 

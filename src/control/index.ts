@@ -5,6 +5,7 @@ export * from './believe.js';
 export * from './boot-options.js';
 export * from './describe.js';
 export * from './events.js';
+export type { Growth, Rest } from './growth.js';
 export { createGuestControl, type GuestControl, type GuestSettings } from './guest.js';
 export { heldBy, wakeAtOf, type GuestState } from './guest-state.js';
 export type { StepContext } from './guest-requests.js';

@@ -50,11 +50,12 @@ export function encodeState<Memory>(state: ControlState<Memory>): unknown {
 /** The state back from JSON data that `encodeState` made. Its form must have been checked; what it says is trusted. */
 export function decodeState<Memory>(encoded: unknown): ControlState<Memory> {
   const state = encoded as Omit<ControlState<Memory>, 'guests' | 'unseenHosts'> & {
-    readonly guests: readonly GuestState<Memory>[];
-    /** Records from before there was such a thing do not have it. */
+    // Records from before there were such things do not have them.
+    readonly guests: readonly (Omit<GuestState<Memory>, 'growth'> & Partial<GuestState<Memory>>)[];
     readonly unseenHosts?: UnseenHosts;
   };
-  return { ...state, unseenHosts: state.unseenHosts ?? {}, guests: Roster.of(state.guests) };
+  const guests = state.guests.map((guest): GuestState<Memory> => ({ ...guest, growth: guest.growth ?? null }));
+  return { ...state, unseenHosts: state.unseenHosts ?? {}, guests: Roster.of(guests) };
 }
 
 export interface Difference {

@@ -22,6 +22,11 @@ export interface Capabilities {
   readonly deflatesOnOom?: boolean;
   /** The guests are made up by a simulator. Everything shown says so. */
   readonly isSimulated: boolean;
+  /**
+   * The guest can be given memory beyond what it was started with, in whole blocks of so many pages, 1 or more. Its readings have
+   * `growth` then. Left out: it has its boot memory and no more.
+   */
+  readonly growthBlock?: Pages;
 }
 
 /** A guest as its adapter announces it. */
@@ -64,11 +69,17 @@ export interface Hypervisor {
   /** Looks at the guests named, and reports each as soon as it is known: a slow guest does not hold up the others. */
   read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void>;
   /**
-   * Asks for a new size. That it returns means "asked", not "reached": only a later reading says what was reached. The newest
+   * Asks for a new size of what it keeps of its boot memory, which for most guests is all they have; what is plugged in comes on
+   * top and is not changed. That it returns means "asked", not "reached": only a later reading says what was reached. The newest
    * size asked of a guest wins: a call that ran out of time must not take effect after a newer one. One that waits for another
    * and is overtaken by a newer one rejects with `EUNAVAILABLE` and never takes effect.
    */
   setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void>;
+  /**
+   * Asks a guest to have `plugged` pages beyond its boot memory, in all: whole blocks, 0 or more. What is said of `setTarget` goes for
+   * it too: it means "asked", and the newest wins. Left out where no guest can grow.
+   */
+  setGrowth?(guest: GuestId, plugged: Pages, signal: AbortSignal): Promise<void>;
   /** Asks the overflow tier to give back pages until it holds at most `to`. Returns what was done, in words for the log. */
   shrinkOverflow(guest: GuestId, to: Pages, signal: AbortSignal): Promise<string>;
   /**

@@ -95,12 +95,12 @@ export const dropPromise = (failed: Pursuit, held: Pages): Pursuit => ({
 export const isSpent = ({ phase, isWithdrawn, patienceFrom }: Pursuit, now: Millis): boolean =>
   phase === 'stuck' && !isWithdrawn && now - patienceFrom >= STUCK_AFTER;
 
-/** Whether an answer is to be expected soon. */
-export const isOnItsWay = (pursuit: Pursuit | null, now: Millis): boolean =>
+/** Whether an answer is to be expected soon. `stuckAfter`: how long it may take to come nearer. */
+export const isOnItsWay = (pursuit: Pursuit | null, now: Millis, stuckAfter: Millis = STUCK_AFTER): boolean =>
   pursuit !== null &&
   (pursuit.phase === 'asked' || pursuit.phase === 'accepted' || pursuit.phase === 'stuck') &&
   !pursuit.isWithdrawn &&
-  now - pursuit.patienceFrom < 2 * STUCK_AFTER;
+  now - pursuit.patienceFrom < 2 * stuckAfter;
 
 /** Whether it is not to be asked for growth: it did not take the last one, and that is not long ago. */
 export const isLeftOut = (pursuit: Pursuit | null, now: Millis): boolean =>
@@ -138,8 +138,13 @@ export function answerPursuit(pursuit: Pursuit | null, id: ActionId, failure: st
   return advance(pursuit, { ...progressOf(pursuit), phase: 'accepted' });
 }
 
-/** A reading says where the guest is. */
-export function observePursuit(pursuit: Pursuit | null, current: Pages, now: Millis): Pursuit | null {
+/** A reading says where the guest is. `stuckAfter`: how long it may take to come nearer. */
+export function observePursuit(
+  pursuit: Pursuit | null,
+  current: Pages,
+  now: Millis,
+  stuckAfter: Millis = STUCK_AFTER,
+): Pursuit | null {
   if (pursuit === null || pursuit.phase === 'failed') return pursuit;
   const { phase, failure } = pursuit;
   const distance = distanceTo(pursuit.target, current);
@@ -155,7 +160,7 @@ export function observePursuit(pursuit: Pursuit | null, current: Pages, now: Mil
     return advance(pursuit, { ...progressOf(pursuit), distance });
   }
   if (distance < pursuit.distance) return moved('accepted');
-  return now - pursuit.patienceFrom < STUCK_AFTER ? pursuit : lookAtStuck(pursuit, now);
+  return now - pursuit.patienceFrom < stuckAfter ? pursuit : lookAtStuck(pursuit, now);
 }
 
 function lookAtStuck(pursuit: Pursuit, now: Millis): Pursuit {

@@ -14,11 +14,11 @@ export interface Pressure {
 }
 
 export interface Signals {
-  /** What the guest holds, as its balloon driver or its hypervisor says. */
+  /** What the guest holds in all, plugged memory included, as its balloon driver or its hypervisor says. */
   readonly current: Signal<Pages>;
-  /** What it was last asked to hold, by whoever asked. Unknown where nobody can tell. */
+  /** What its balloon was last asked to leave it of its boot memory, by whoever asked. Unknown where nobody can tell. */
   readonly asked: Signal<Pages>;
-  /** What the guest could hold at most without memory being added. */
+  /** What the guest could hold at most, with all that can be plugged in. */
   readonly maximum: Signal<Pages>;
   /** RAM that the guest's kernel manages now: `MemTotal`, the specification's `totalramPages`. */
   readonly total: Signal<Pages>;
@@ -46,6 +46,16 @@ export interface Signals {
   readonly pressure: Signal<Pressure>;
 }
 
+/** What lies beyond a guest's boot memory. */
+export interface GrowthSignals {
+  /** What it has really plugged in: a part of `current`. */
+  readonly plugged: Signal<Pages>;
+  /** What it was last asked to have plugged in, by whoever asked. */
+  readonly asked: Signal<Pages>;
+  /** Most that can be plugged in: a part of `maximum`. */
+  readonly pluggable: Signal<Pages>;
+}
+
 export interface Reading extends Signals {
   /** When the look was finished. */
   readonly at: Millis;
@@ -54,6 +64,8 @@ export interface Reading extends Signals {
    * before, and grows old.
    */
   readonly refusal?: string;
+  /** Left out of a guest that can have no more than its boot memory. */
+  readonly growth?: GrowthSignals;
 }
 
 /**

@@ -19,10 +19,14 @@ export const SHRINK_TIME_LIMIT = millis(600_000);
 export type FindHypervisor = (guest: GuestId) => Hypervisor | undefined;
 
 type Target = Extract<Action, { kind: 'set-target' }>;
+type Grow = Extract<Action, { kind: 'set-growth' }>;
 type Shrink = Extract<Action, { kind: 'shrink-overflow' }>;
+/** What is answered by its id. */
+type Asked = Target | Grow | Shrink;
 
 export class Executor {
   readonly #targets = new Lanes(superseded);
+  readonly #growths = new Lanes(superseded);
   readonly #shrinks = new Lanes(superseded);
   /** Guests that a look has not been answered for, its time limit or not. */
   readonly #looking = new Set<GuestId>();
@@ -37,14 +41,17 @@ export class Executor {
   run(actions: readonly GuestAction[]): void {
     const looks: GuestId[] = [];
     const targets: Target[] = [];
+    const growths: Grow[] = [];
     const shrinks: Shrink[] = [];
     for (const action of actions) {
       if (action.kind === 'look') looks.push(action.guest);
       else if (action.kind === 'set-target') targets.push(action);
+      else if (action.kind === 'set-growth') growths.push(action);
       else shrinks.push(action);
     }
     for (const [hypervisor, guests] of this.#byHypervisor(looks)) void this.#look(hypervisor, guests);
     this.#requestAll(targets, this.#targets, { length: CALL_TIME_LIMIT, call: setTarget });
+    this.#requestAll(growths, this.#growths, { length: CALL_TIME_LIMIT, call: setGrowth });
     this.#requestAll(shrinks, this.#shrinks, { length: SHRINK_TIME_LIMIT, call: shrinkOverflow });
   }
 
@@ -105,7 +112,7 @@ export class Executor {
   }
 
   /** All calls of a kind that begin together share one time limit: with a thousand guests, a timer for each would cost more. */
-  #requestAll<Request extends Target | Shrink>(requests: readonly Request[], lanes: Lanes, how: How<Request>): void {
+  #requestAll<Request extends Asked>(requests: readonly Request[], lanes: Lanes, how: How<Request>): void {
     if (requests.length === 0) return;
     const limit = this.clock.timeLimit(how.length);
     const open = new Set(requests);
@@ -133,7 +140,7 @@ export class Executor {
   }
 
   /** A promise also of what the hypervisor throws before it has made one. */
-  #call<Request extends Target | Shrink>(request: Request, call: Call<Request>, limit: AbortSignal): Promise<unknown> {
+  #call<Request extends Asked>(request: Request, call: Call<Request>, limit: AbortSignal): Promise<unknown> {
     const hypervisor = this.find(request.guest);
     if (hypervisor === undefined) return Promise.reject(gone());
     try {
@@ -153,16 +160,18 @@ interface How<Request> {
 }
 
 const setTarget: Call<Target> = (hypervisor, { guest, target }, limit) => hypervisor.setTarget(guest, target, limit);
+const setGrowth: Call<Grow> = (hypervisor, { guest, plugged }, limit) =>
+  hypervisor.setGrowth?.(guest, plugged, limit) ?? Promise.reject(cannotGrow());
 const shrinkOverflow: Call<Shrink> = (hypervisor, { guest, to }, limit) => hypervisor.shrinkOverflow(guest, to, limit);
 
-const succeeded = ({ guest, id }: Target | Shrink, note: unknown): Event => ({
+const succeeded = ({ guest, id }: Asked, note: unknown): Event => ({
   kind: 'action-done',
   guest,
   id,
   note: typeof note === 'string' ? note : null,
 });
 
-const failed = ({ guest, id }: Target | Shrink, error: unknown): Event => ({
+const failed = ({ guest, id }: Asked, error: unknown): Event => ({
   kind: 'action-failed',
   guest,
   id,
@@ -179,6 +188,9 @@ const outOfTime = (): HypervisorError =>
 
 const superseded = (): HypervisorError =>
   new HypervisorError({ code: 'EUNAVAILABLE', message: 'a newer request took the place of this one while it waited' });
+
+const cannotGrow = (): HypervisorError =>
+  new HypervisorError({ code: 'EPERM', message: 'its hypervisor cannot give guests more than their boot memory' });
 
 const gone = (): HypervisorError =>
   new HypervisorError({ code: 'EGONE', message: 'the guest left before it could be asked' });

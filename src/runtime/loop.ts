@@ -8,6 +8,7 @@ import { isOwed } from '../control/guest-give-back.js';
 import type { GuestState } from '../control/guest-state.js';
 import { encodeState, JOURNAL_FORMAT, type Journal, type StartRecord } from '../control/journal.js';
 import type { Clock, GuestNotice, Hypervisor } from '../control/ports.js';
+import type { Pursuit } from '../control/pursuit.js';
 import type { GuestId } from '../control/reading.js';
 import type { ControlState, Step, StepResult } from '../control/step.js';
 import { errorText, SelfballoonError } from '../errors.js';
@@ -207,13 +208,15 @@ export class Loop<Memory> implements Commands {
   }
 
   #unanswered(): readonly GuestId[] {
-    return this.#guestsWhere(({ pursuit }) => pursuit?.phase === 'asked');
+    return this.#guestsWhere(({ pursuit, growth }) =>
+      [pursuit, growth?.pursuit].some((asked) => asked?.phase === 'asked'),
+    );
   }
 
   #notReleased(): readonly GuestId[] {
     return this.#guestsWhere(
-      ({ isDriven, isReleased, pursuit }) =>
-        isDriven && (!isReleased || pursuit?.phase === 'asked' || pursuit?.phase === 'failed'),
+      ({ isDriven, isReleased, pursuit, growth }) =>
+        isDriven && (!isReleased || [pursuit, growth?.pursuit].some(isUnsettled)),
     ).concat(this.#guestsWhere(isOwed));
   }
 
@@ -221,3 +224,6 @@ export class Loop<Memory> implements Commands {
     return this.#state.guests.list.filter(test).map(({ guest }) => guest.id);
   }
 }
+
+const isUnsettled = (request: Pursuit | null | undefined): boolean =>
+  request?.phase === 'asked' || request?.phase === 'failed';

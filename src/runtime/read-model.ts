@@ -3,8 +3,9 @@
  * next to nothing; a snapshot is made only when somebody looks.
  */
 import { describeReason } from '../control/describe.js';
-import type { GuestState } from '../control/guest-state.js';
+import { bootHeldBy, type GuestState } from '../control/guest-state.js';
 import type { HostReading } from '../control/pool.js';
+import type { Pursuit } from '../control/pursuit.js';
 import type { Reading } from '../control/reading.js';
 import type { Reason } from '../control/reason.js';
 import type { Signal } from '../control/signal.js';
@@ -148,22 +149,30 @@ function guestRow<Memory>(state: GuestState<Memory>): GuestRow {
 }
 
 function phaseOf<Memory>(state: GuestState<Memory>): GuestPhase {
-  const { pursuit } = state;
+  const { pursuit, growth } = state;
   if (state.readFailure !== null) return 'unreadable';
   if (state.reading === null) return 'waiting';
   if (!state.isDriven) return 'observed';
-  if (pursuit?.phase === 'failed') return 'failed';
+  if (failedRequest(state) !== null) return 'failed';
   if (state.isReleased) return 'released';
   if (pursuit?.isUncooperative === true) return 'uncooperative';
   if (pursuit?.phase === 'stuck') return 'stuck';
-  const current = valueOf(state.reading.current);
-  if (pursuit === null || pursuit.phase === 'reached' || current === null) return 'steady';
-  return pursuit.target < current ? 'shrinking' : 'growing';
+  return wayOf(pursuit, bootHeldBy(state)) ?? wayOf(growth?.pursuit ?? null, growth?.plugged ?? null) ?? 'steady';
 }
+
+/** Where a request leads one that has `current`; null = it is there, or nothing was asked. */
+function wayOf(request: Pursuit | null, current: Pages | null): 'shrinking' | 'growing' | null {
+  if (request === null || request.phase === 'reached' || current === null) return null;
+  return request.target < current ? 'shrinking' : 'growing';
+}
+
+const failedRequest = <Memory>({ pursuit, growth }: GuestState<Memory>): Pursuit | null =>
+  [pursuit, growth?.pursuit ?? null].find((request) => request?.phase === 'failed') ?? null;
 
 function whyOf<Memory>(state: GuestState<Memory>): string {
   if (state.readFailure !== null) return `could not be read: ${state.readFailure}`;
-  if (state.pursuit?.phase === 'failed') return `its hypervisor refused: ${state.pursuit.failure ?? 'no reason given'}`;
+  const failed = failedRequest(state);
+  if (failed !== null) return `its hypervisor refused: ${failed.failure ?? 'no reason given'}`;
   const why = whyDecided(state);
   const refusal = state.reading?.refusal;
   // Signals grow too old when nothing newer is understood: a person must know that, and not only that they are old.

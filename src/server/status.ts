@@ -2,11 +2,12 @@
  * What `GET /v1/status` answers: the read model's snapshot with the units in the names. Memory is counted in pages of 4 KiB,
  * times in milliseconds of the daemon's clock; null is "not known".
  */
-import type { Pressure, Reading } from '../control/reading.js';
+import type { GrowthSignals, Pressure, Reading } from '../control/reading.js';
 import type { Reason } from '../control/reason.js';
 import type { Signal } from '../control/signal.js';
 import type { Tunables } from '../control/tunables.js';
 import { SelfballoonError } from '../errors.js';
+import type { Pages } from '../units.js';
 import type { GuestPhase, GuestRow, HostRow, Snapshot } from '../runtime/read-model.js';
 
 export interface StatusReading {
@@ -26,6 +27,10 @@ export interface StatusReading {
   readonly majorFaultsCount: number | null;
   readonly oomKillsCount: number | null;
   readonly pressure: Pressure | null;
+  /** Beyond its boot memory: what it has plugged in, what it was last asked to have, and the most that can be. */
+  readonly pluggedPages: number | null;
+  readonly plugAskedPages: number | null;
+  readonly pluggablePages: number | null;
   /** For each signal that the source has and that is not known now, why. */
   readonly unknown: Readonly<Record<string, string>>;
   /** Why the newest thing that the guest said of itself was not understood; null = it was, or it says nothing of itself. */
@@ -68,7 +73,7 @@ function guestOf({ reading, ...row }: GuestRow): StatusGuest {
   return { ...row, reading: reading === null ? null : readingOf(reading) };
 }
 
-const valueOf = <T>(signal: Signal<T>): T | null => (signal.known ? signal.value : null);
+const valueOf = <T>(signal: Signal<T> | undefined): T | null => (signal?.known === true ? signal.value : null);
 
 function readingOf(reading: Reading): StatusReading {
   return {
@@ -86,20 +91,33 @@ function readingOf(reading: Reading): StatusReading {
     majorFaultsCount: valueOf(reading.majorFaults),
     oomKillsCount: valueOf(reading.oomKills),
     pressure: valueOf(reading.pressure),
+    pluggedPages: valueOf(reading.growth?.plugged),
+    plugAskedPages: valueOf(reading.growth?.asked),
+    pluggablePages: valueOf(reading.growth?.pluggable),
     unknown: unknownIn(reading),
     refusal: reading.refusal ?? null,
   };
 }
 
-function unknownIn(reading: Reading): Readonly<Record<string, string>> {
+function unknownIn({ growth, ...reading }: Reading): Readonly<Record<string, string>> {
   const unknown: [string, string][] = [];
-  const entries: readonly (readonly [string, number | string | Signal<unknown>])[] = Object.entries(reading);
+  const beyond = growth === undefined ? {} : nameGrowth(growth);
+  const entries: readonly (readonly [string, number | string | Signal<unknown>])[] = Object.entries({
+    ...reading,
+    ...beyond,
+  });
   for (const [name, signal] of entries) {
     if (typeof signal !== 'object') continue;
     if (!signal.known && signal.reason !== 'not-reported') unknown.push([name, `${signal.reason}: ${signal.detail}`]);
   }
   return Object.fromEntries(unknown);
 }
+
+const nameGrowth = ({ plugged, asked, pluggable }: GrowthSignals): Readonly<Record<string, Signal<Pages>>> => ({
+  plugged,
+  plugAsked: asked,
+  pluggable,
+});
 
 /** Decodes the body of `GET /v1/status`. Throws `SelfballoonError` `EIO` when it is not one. */
 export function decodeStatus(body: string): Status {

@@ -162,6 +162,12 @@ describe('selfballoon replay', () => {
     assert.match(said, /^7 steps, \d+ decisions: identical$/);
   });
 
+  it('takes a start from before guests could grow', async () => {
+    const lines = linesOf(journalOf(2, 'a run')).map((line) => line.replace('"growth":null,', ''));
+    const { said } = await replayLines(lines);
+    assert.match(said, /^13 steps, \d+ decisions: identical$/);
+  });
+
   const bad: readonly (readonly [string, readonly string[], RegExp])[] = [
     [
       'a step without decisions',

@@ -67,8 +67,8 @@ describe('the embedded hypervisor', () => {
     const { hypervisor, clock } = setUp();
     await clock.advanceTo(millis(7_500));
     const { reading } = await readingOf(hypervisor, 'embedded/web');
-    const { at, refusal, ...signals } = reading;
-    assert.deepEqual([at, refusal], [7_500, undefined]);
+    const { at, refusal, growth, ...signals } = reading;
+    assert.deepEqual([at, refusal, growth], [7_500, undefined, undefined]);
     assert.equal(Object.keys(signals).length, 18);
     for (const [name, signal] of Object.entries(signals)) {
       // What a host's administrator asked for, and Qubes' one number, are for real hypervisors.

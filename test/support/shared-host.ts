@@ -5,19 +5,21 @@
 import assert from 'node:assert/strict';
 import type { Action } from '../../src/control/actions.js';
 import type { Event } from '../../src/control/events.js';
+import { encodeState, JOURNAL_FORMAT, type JournalRecord, type StepRecord } from '../../src/control/journal.js';
 import type { GuestLimits } from '../../src/control/limits.js';
 import type { Signals } from '../../src/control/reading.js';
 import { SAFEGUARDS, type Safeguards } from '../../src/control/safeguards.js';
-import { knownAt, NOT_REPORTED } from '../../src/control/signal.js';
+import { knownAt, NOT_REPORTED, type Signal } from '../../src/control/signal.js';
 import { createStep, initialState, type ControlState } from '../../src/control/step.js';
 import { DEFAULT_TUNABLES, type Tunables } from '../../src/control/tunables.js';
 import { hostPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
-import { millis, pages, type Millis } from '../../src/units.js';
+import { millis, pages, type Millis, type Pages } from '../../src/units.js';
 import { readingOf } from './readings.js';
 
 export const POOL = 'host';
 
 export interface SharedGuest {
+  /** Of its boot memory. */
   held: number;
   committed: number;
   readonly maximum: number;
@@ -28,7 +30,18 @@ export interface SharedGuest {
   readonly limits: GuestLimits | null;
   /** What it says, true or not, of what is not modelled here; `at` is the time of the look. */
   readonly claims: (at: Millis) => Partial<Signals>;
+  /** What can be plugged in beyond its boot memory, in blocks of `BLOCK`; 0 = it cannot grow. */
+  readonly pluggable: number;
+  plugged: number;
+  plugTarget: number;
+  /** `keeps`: it plugs in, and never gives up what is plugged in. `never`: it does neither. */
+  plugging: 'obeys' | 'keeps' | 'never';
+  /** Most that it plugs in or out in a second. */
+  plugSpeed: number;
 }
+
+/** Of what is plugged in: as with virtio's memory on x86, 2 MiB. */
+export const BLOCK = 512;
 
 export const sharedGuest = (given: Partial<SharedGuest>): SharedGuest => ({
   held: 100_000,
@@ -39,6 +52,11 @@ export const sharedGuest = (given: Partial<SharedGuest>): SharedGuest => ({
   target: given.held ?? 100_000,
   limits: null,
   claims: () => ({}),
+  pluggable: 0,
+  plugged: 0,
+  plugTarget: given.plugged ?? 0,
+  plugging: 'obeys',
+  plugSpeed: 128 * BLOCK,
   ...given,
 });
 
@@ -48,6 +66,8 @@ export interface SharedHostOptions {
   readonly guests: Readonly<Record<string, SharedGuest>>;
   readonly safeguards?: Partial<Safeguards>;
   readonly tunables?: Partial<Tunables>;
+  /** Takes the journal's records. */
+  readonly record?: (record: JournalRecord) => void;
 }
 
 export class SharedHost {
@@ -57,10 +77,12 @@ export class SharedHost {
   /** The sentences of what was told about the host as a whole. */
   readonly toldOfHost: string[] = [];
   readonly targets: { readonly at: number; readonly guest: string; readonly target: number }[] = [];
+  readonly growths: { readonly at: number; readonly guest: string; readonly plugged: number }[] = [];
   /** How often each guest was looked at. */
   readonly looks = new Map<string, number>();
   state: ControlState<SelfshrinkMemory>;
   seconds = 0;
+  #recorded = 0;
   /** Whether anybody could read the host's own memory. */
   isSeen = true;
   /** Whether looks succeed at all. */
@@ -80,15 +102,17 @@ export class SharedHost {
       hasFrontswap: false,
       limits: {},
     });
-    for (const [id, { limits }] of Object.entries(options.guests)) {
-      const capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };
+    for (const [id, { limits, pluggable }] of Object.entries(options.guests)) {
+      const can = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };
+      const capabilities = pluggable === 0 ? can : { ...can, growthBlock: pages(BLOCK) };
       const guest = { id, name: id, capabilities, pool: POOL, ...(limits === null ? {} : { limits }) };
       this.tell({ kind: 'guest-came', guest });
     }
   }
 
   get free(): number {
-    return this.#options.total - Object.values(this.#options.guests).reduce((sum, { held }) => sum + held, 0);
+    const { total, guests } = this.#options;
+    return total - Object.values(guests).reduce((sum, { held, plugged }) => sum + held + plugged, 0);
   }
 
   guest(id: string): SharedGuest {
@@ -106,10 +130,26 @@ export class SharedHost {
   }
 
   tell(...events: readonly Event[]): readonly Action[] {
-    const result = this.#step(this.state, events, millis(this.seconds * 1000));
+    const at = millis(this.seconds * 1000);
+    const before = this.state;
+    const result = this.#step(before, events, at);
     this.state = result.state;
+    this.#record(before, { ...result, kind: 'step', at, events });
     this.#obey(result.actions);
     return result.actions;
+  }
+
+  /** A start every hundred steps, as where a file of a rotated set begins. */
+  #record(before: ControlState<SelfshrinkMemory>, step: StepRecord): void {
+    const { record } = this.#options;
+    if (record === undefined) return;
+    const { at, kind, events, actions, decisions, wakeAt } = step;
+    if (this.#recorded % 100 === 0) {
+      const state = encodeState(before);
+      record({ kind: 'start', format: JOURNAL_FORMAT, policy: hostPolicy.name, run: 'a run', at, state });
+    }
+    this.#recorded += 1;
+    record({ kind, at, events, actions, decisions, wakeAt });
   }
 
   alarm(guest: string): void {
@@ -125,7 +165,8 @@ export class SharedHost {
   /** The worst case: every guest takes all that it was told it may have. */
   checkPromises(): void {
     const promised = Object.values(this.#options.guests).reduce(
-      (sum, { held, target }) => sum + Math.max(0, target - held),
+      (sum, { held, target, plugged, plugTarget }) =>
+        sum + Math.max(0, target - held) + Math.max(0, plugTarget - plugged),
       0,
     );
     assert.ok(promised <= this.free, `${promised} pages are promised at ${this.seconds} s, and ${this.free} are free`);
@@ -133,6 +174,7 @@ export class SharedHost {
 
   #moveGuests(): void {
     for (const guest of Object.values(this.#options.guests)) {
+      this.#movePlugged(guest);
       if (guest.behaviour === 'ignores' || (guest.behaviour === 'late' && guest.target > guest.held)) continue;
       const wanted = guest.target - guest.held;
       assert.ok(wanted <= this.free, `a guest takes ${wanted} pages that are not there`);
@@ -140,16 +182,22 @@ export class SharedHost {
     }
   }
 
+  #movePlugged(guest: SharedGuest): void {
+    const { plugging, plugSpeed } = guest;
+    const way = guest.plugTarget - guest.plugged;
+    if (plugging === 'never' || (plugging === 'keeps' && way < 0)) return;
+    assert.ok(way <= this.free, `a guest plugs in ${way} pages that are not there`);
+    guest.plugged += Math.max(-plugSpeed, Math.min(plugSpeed, way));
+  }
+
   #obey(actions: readonly Action[]): void {
     const looks = actions.flatMap((action) => (action.kind === 'look' ? [action.guest] : []));
     for (const action of actions) {
       if (action.kind === 'tell') this.told.push(`${action.guest ?? ''} ${action.code}`);
       if (action.kind === 'tell' && action.guest === null) this.toldOfHost.push(`${this.seconds} s ${action.text}`);
-      if (action.kind !== 'set-target') continue;
-      const { guest, target } = action;
-      this.targets.push({ at: this.seconds, guest, target });
-      this.guest(guest).target = target;
-      const { id } = action;
+      if (action.kind !== 'set-target' && action.kind !== 'set-growth') continue;
+      const { guest, id } = action;
+      this.#take(action);
       if (this.answerAfter === 0) this.tell({ kind: 'action-done', guest, id, note: null });
       else this.#answers.push(this.#lateAnswer(guest, id));
     }
@@ -161,6 +209,19 @@ export class SharedHost {
       return;
     }
     this.tell(...(this.isSeen ? [this.#hostReading()] : []), ...looks.map((id) => this.#reading(id)));
+  }
+
+  #take(action: Extract<Action, { kind: 'set-target' | 'set-growth' }>): void {
+    const at = this.seconds;
+    const guest = this.guest(action.guest);
+    if (action.kind === 'set-target') {
+      this.targets.push({ at, guest: action.guest, target: action.target });
+      guest.target = action.target;
+      return;
+    }
+    assert.ok(action.plugged % BLOCK === 0 && action.plugged <= guest.pluggable, `${action.plugged} pages to plug in`);
+    this.growths.push({ at, guest: action.guest, plugged: action.plugged });
+    guest.plugTarget = action.plugged;
   }
 
   #lateAnswer(guest: string, id: number): { readonly at: number; readonly event: Event } {
@@ -188,20 +249,23 @@ export class SharedHost {
   }
 
   #reading(id: string): Event {
-    const { held, committed, maximum, isSilent, claims } = this.guest(id);
+    const { held, committed, isSilent, claims, pluggable, plugged, plugTarget } = this.guest(id);
     const at = millis(this.seconds * 1000);
-    const total = held - 3_000;
+    const [current, maximum] = [held + plugged, this.guest(id).maximum + pluggable];
+    const total = current - 3_000;
     const free = Math.max(0, total - committed);
-    const truth = readingOf({ at, current: held, total, committed, maximum, maxPfn: maximum, free });
+    const truth = readingOf({ at, current, total, committed, maximum, maxPfn: maximum, free });
     // Its page cache is empty, and stays so.
     const files = { cached: knownAt(pages(0), at), refaults: knownAt(0, at) };
-    const swapTotal = knownAt(pages(100_000), at);
+    const size = (value: number): Signal<Pages> => knownAt(pages(value), at);
+    const growth = { plugged: size(plugged), asked: size(plugTarget), pluggable: size(pluggable) };
     const reading = {
       ...truth,
       ...files,
-      swapTotal,
+      swapTotal: size(100_000),
       available: NOT_REPORTED,
       overflowUsed: NOT_REPORTED,
+      ...(pluggable === 0 ? {} : { growth }),
       ...claims(at),
     };
     const unsaid = { committed: NOT_REPORTED, total: NOT_REPORTED, reserve: NOT_REPORTED, free: NOT_REPORTED };

@@ -12,12 +12,14 @@ const NAMES_MAX = 5;
 const FAILED: Readonly<Record<FailedPart, string>> = {
   look: 'could not be read',
   target: 'could not be asked for another size',
+  growth: 'could not be asked to plug memory in or out',
   shrinking: 'could not have their overflow tier shrunk',
 };
 
 const WORKS: Readonly<Record<FailedPart, string>> = {
   look: 'can be read again',
   target: 'can be asked for another size again',
+  growth: 'can be asked to plug memory in or out again',
   shrinking: 'had the overflow tier shrunk again',
 };
 

@@ -41,7 +41,7 @@ interface Talk {
 
 const nothingSaid = (): Talk => ({ begun: new Map(), saidAt: -Infinity });
 
-const PARTS = ['look', 'target', 'shrinking'] as const;
+const PARTS = ['look', 'target', 'growth', 'shrinking'] as const;
 
 export class FailureLog {
   readonly #options: FailureLogOptions;
@@ -49,6 +49,7 @@ export class FailureLog {
   readonly #talks: Readonly<Record<FailedPart, Talk>> = {
     look: nothingSaid(),
     target: nothingSaid(),
+    growth: nothingSaid(),
     shrinking: nothingSaid(),
   };
 
@@ -123,8 +124,9 @@ export class FailureLog {
 
 const nameOf = (part: FailedPart, guest: GuestId | null): string => `${part} ${guest ?? ''}`;
 
-/** Only an answer says that a target was taken; that a tier was shrunk is told. */
-function isOver(part: FailedPart, { readFailure, pursuit }: GuestState<unknown>): boolean {
+/** Only an answer says that a request was taken; that a tier was shrunk is told. */
+function isOver(part: FailedPart, { readFailure, pursuit, growth }: GuestState<unknown>): boolean {
   if (part === 'look') return readFailure === null;
-  return part === 'target' && pursuit?.phase !== 'asked' && pursuit?.phase !== 'failed';
+  const request = part === 'growth' ? growth?.pursuit : pursuit;
+  return part !== 'shrinking' && request?.phase !== 'asked' && request?.phase !== 'failed';
 }

@@ -3,9 +3,10 @@
  * another version, is told by what it lacks. Whether the values are true is not its business.
  */
 import * as v from 'valibot';
+import type { Growth } from '../../control/growth.js';
 import type { GuestState } from '../../control/guest-state.js';
 import type { HostReading } from '../../control/pool.js';
-import type { Reading, Signals } from '../../control/reading.js';
+import type { GrowthSignals, Reading, Signals } from '../../control/reading.js';
 import type { ControlState } from '../../control/step.js';
 import { AUTOMATIC, TUNABLES, type TunableRow } from '../../control/tunables.js';
 
@@ -47,6 +48,9 @@ const signals = {
 export const readingSchema = v.looseObject({
   at: v.number(),
   refusal: v.optional(v.string()),
+  growth: v.optional(
+    v.looseObject({ plugged: count, asked: count, pluggable: count } satisfies FieldsOf<GrowthSignals>),
+  ),
   ...signals,
 } satisfies FieldsOf<Reading>);
 
@@ -58,6 +62,7 @@ export const guestDescriptionSchema = v.looseObject({
     hasOverflowTier: v.boolean(),
     isSimulated: v.boolean(),
     deflatesOnOom: v.optional(v.boolean()),
+    growthBlock: v.optional(v.number()),
   }),
 });
 
@@ -85,6 +90,16 @@ const pursuit = v.looseObject({
   failure: v.nullable(v.string()),
 });
 
+const rest = v.nullable(v.looseObject({ times: v.number(), until: numberOrNull }));
+
+const growth = v.looseObject({
+  found: v.number(),
+  plugged: v.number(),
+  pursuit: v.nullable(pursuit),
+  up: rest,
+  down: rest,
+} satisfies FieldsOf<Growth>);
+
 const guest = v.looseObject({
   guest: guestDescriptionSchema,
   limits,
@@ -98,6 +113,7 @@ const guest = v.looseObject({
   lookingSince: numberOrNull,
   maximumSeen: numberOrNull,
   pursuit: v.nullable(pursuit),
+  growth: v.optional(v.nullable(growth)),
   relief: v.nullable(v.looseObject({ until: v.number(), hold: v.number() })),
   shrinking: numberOrNull,
   isReleased: v.boolean(),

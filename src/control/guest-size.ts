@@ -1,0 +1,183 @@
+/**
+ * How one guest is asked for a size: through its balloon, and by plugging memory in or out where it can grow; and what follows from
+ * how it does the latter. It does not decide on the size.
+ */
+import { addPages, subtractToZero, type Pages } from '../units.js';
+import type { GuestDecision } from './actions.js';
+import {
+  blocksUp,
+  GROWTH_STUCK_AFTER,
+  heldIn,
+  isResting,
+  planSize,
+  restAfter,
+  type Direction,
+  type Growth,
+  type GrowthView,
+} from './growth.js';
+import { askFor, askForShrinking, tell, type StepContext } from './guest-requests.js';
+import { bootHeldBy, growthViewOf, heldBy, type Draft, type GuestState } from './guest-state.js';
+import { beginPursuit, isOnItsWay, observePursuit } from './pursuit.js';
+import type { GrowthSignals } from './reading.js';
+import type { Safeguards } from './safeguards.js';
+
+export function carryOut<Memory>(
+  safeguards: Safeguards,
+  state: Draft<Memory>,
+  decision: GuestDecision,
+  context: StepContext,
+): void {
+  if (decision.target !== null) askForSize(safeguards, state, decision.target, context);
+  askForShrinking(state, decision, context);
+}
+
+/** Asks it to hold `target` in all: granted, and in whole blocks beyond boot memory. */
+export function askForSize<Memory>(
+  safeguards: Safeguards,
+  state: Draft<Memory>,
+  target: Pages,
+  context: StepContext,
+): void {
+  const { growth, maximumSeen } = state;
+  if (growth === null) {
+    askFor(state, target, context);
+    return;
+  }
+  const view = growthViewOf(state);
+  if (view === null) {
+    // Where its memory lies is not known now; that it may have all of its boot memory can be said all the same.
+    if (maximumSeen !== null && target >= maximumSeen) askFor(state, maximumSeen, context);
+    return;
+  }
+  const room = roomFor(safeguards, state, view, context);
+  const plan = planSize({ target, view, growth, room, now: context.now });
+  if (plan.boot === null) stayAtBoot(state, context);
+  else askFor(state, plan.boot, context);
+  askForGrowth(state, plan.plugged, context);
+}
+
+/** What it may take beyond what it holds; null = nobody counts. */
+function roomFor<Memory>(
+  { grant }: Safeguards,
+  { guest }: GuestState<Memory>,
+  view: GrowthView,
+  { poolFor }: StepContext,
+): Pages | null {
+  const pool = poolFor(guest);
+  if (pool === null) return null;
+  const held = heldIn(view);
+  return subtractToZero(grant(addPages(view.bootMaximum, view.plugged), held, pool), held);
+}
+
+/** A balloon that is on its way is stopped where it is. */
+function stayAtBoot<Memory>(state: Draft<Memory>, context: StepContext): void {
+  const held = bootHeldBy(state);
+  const { pursuit } = state;
+  if (held === null || pursuit === null || pursuit.isWithdrawn || pursuit.phase === 'reached') return;
+  if (pursuit.target !== held) askFor(state, held, context);
+}
+
+/** Asks it to have `plugged` beyond its boot memory, unless that has been asked for or is there already. */
+function askForGrowth<Memory>(state: Draft<Memory>, plugged: Pages, context: StepContext): void {
+  const { growth, guest } = state;
+  const block = guest.capabilities.growthBlock;
+  if (growth === null || block === undefined) return;
+  const { pursuit } = growth;
+  const target = blocksUp(plugged, block);
+  if (isAsked(growth, target)) {
+    // A refusal of what is not wanted any more is nobody's trouble.
+    if (pursuit?.phase === 'failed') state.growth = { ...growth, pursuit: null };
+    return;
+  }
+  const id = context.nextId();
+  context.emit({ kind: 'set-growth', guest: guest.id, id, plugged: target });
+  // To stay where it is, is another thing than what it did not get to: that was no want of patience.
+  const before = pursuit?.phase === 'stuck' ? null : pursuit;
+  const ask = { id, target, current: growth.plugged, now: context.now };
+  state.growth = { ...growth, pursuit: beginPursuit(before, ask) };
+}
+
+/** A request that failed may have got through all the same: then it must be taken back. */
+function isAsked({ pursuit, plugged }: Growth, target: Pages): boolean {
+  if (pursuit !== null && pursuit.phase !== 'failed') return pursuit.target === target;
+  return target === plugged && (pursuit === null || pursuit.target <= plugged);
+}
+
+/** A reading says what is plugged in. Returns whether a request has come to its end by it, one way or the other. */
+export function observeGrowth<Memory>(state: Draft<Memory>, signals: GrowthSignals, context: StepContext): boolean {
+  const { plugged, asked } = signals;
+  if (!plugged.known) return false;
+  const before = state.growth ?? {
+    found: asked.known ? asked.value : plugged.value,
+    plugged: plugged.value,
+    pursuit: null,
+    up: null,
+    down: null,
+  };
+  const moved = afterMove(before, plugged.value);
+  if (isLively(before, moved)) tell(context, state, 'info', 'obeys-again', 'plugs memory in or out again');
+  const pursuit = observePursuit(moved.pursuit, plugged.value, context.now, GROWTH_STUCK_AFTER);
+  state.growth = { ...moved, pursuit };
+  if (pursuit?.phase === 'stuck') giveUp(state, context);
+  return pursuit !== moved.pursuit && (pursuit?.phase === 'reached' || pursuit?.phase === 'stuck');
+}
+
+const isLively = (before: Growth, after: Growth): boolean =>
+  (before.up !== null && after.up === null) || (before.down !== null && after.down === null);
+
+/** Other memory than before is plugged in: what could not be moved may be gone, and who did not grow does. */
+function afterMove(before: Growth, plugged: Pages): Growth {
+  if (plugged === before.plugged) return before;
+  const { up } = before;
+  return { ...before, plugged, up: plugged > before.plugged ? null : up, down: null };
+}
+
+/** It does not get anywhere: the request is taken back, and there is none in that direction for a while. */
+function giveUp<Memory>(state: Draft<Memory>, context: StepContext): void {
+  const { growth } = state;
+  const pursuit = growth?.pursuit ?? null;
+  if (growth === null || pursuit === null) return;
+  const direction = pursuit.target > growth.plugged ? 'up' : 'down';
+  const rest = restAfter(growth[direction], direction, context.now);
+  state.growth = { ...growth, [direction]: rest };
+  tellStuck(state, { direction, asked: pursuit.target, plugged: growth.plugged }, context);
+  askForGrowth(state, growth.plugged, context);
+}
+
+interface Stuck {
+  readonly direction: Direction;
+  readonly asked: Pages;
+  readonly plugged: Pages;
+}
+
+/** Once when it begins, and once when nothing more is tried. */
+function tellStuck<Memory>(state: GuestState<Memory>, stuck: Stuck, context: StepContext): void {
+  const rest = state.growth?.[stuck.direction];
+  const { asked, plugged } = stuck;
+  if (stuck.direction === 'up') {
+    const text = `does not plug in the memory it was given (${asked} pages, it has ${plugged}); is its driver loaded, and does it bring new memory online?`;
+    if (rest?.times === 1) tell(context, state, 'info', 'stuck', text);
+    return;
+  }
+  const text = `does not give up what was plugged in (down to ${asked} pages, it has ${plugged}); something in it cannot be moved`;
+  if (rest?.times === 1) tell(context, state, 'info', 'stuck', `${text}: its balloon does the rest`);
+  if (rest?.until === null) tell(context, state, 'warning', 'uncooperative', `${text}: it is not asked any more`);
+}
+
+/** Whether plugging in or out is under way. */
+export const isGrowthOnItsWay = <Memory>({ growth }: GuestState<Memory>, { now }: StepContext): boolean =>
+  growth !== null && isOnItsWay(growth.pursuit, now, GROWTH_STUCK_AFTER);
+
+/** Whether it could be given more than it has now. */
+export function canGrow<Memory>(state: GuestState<Memory>, { now }: StepContext): boolean {
+  const view = growthViewOf(state);
+  return view !== null && view.plugged < view.pluggable && !isResting(state.growth?.up ?? null, now);
+}
+
+/** What was decided last is asked for once more, now that a request has ended; not beyond what it holds, for that may be gone. */
+export function goOn<Memory>(safeguards: Safeguards, state: Draft<Memory>, context: StepContext): void {
+  const target = state.decision?.target ?? null;
+  const held = heldBy(state);
+  if (!state.isDriven || state.isReleased || target === null || held === null || target > held) return;
+  askForSize(safeguards, state, target, context);
+}
