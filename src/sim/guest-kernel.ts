@@ -8,6 +8,7 @@ import { COPY_SECONDS, DISK_PAGES_PER_SECOND, DISK_READ_SECONDS, TOUCH_SECONDS }
 import { GuestMemory, type Anonymous } from './guest-memory.js';
 import type { HostMemory } from './host-memory.js';
 import { adoptWorkingSet, rereadFiles, streamFiles } from './page-cache.js';
+import { PluggedMemory } from './plugged-memory.js';
 import { PressureMeter } from './pressure.js';
 import { SwapSpace } from './swap-space.js';
 import { EphemeralPool, PersistentPool } from './tmem.js';
@@ -18,6 +19,8 @@ export interface GuestKernelOptions {
   readonly bootPages: Pages;
   /** What the guest could hold at most; the rest starts in the balloon. */
   readonly maximumPages: Pages;
+  /** What can be plugged in beyond that, in whole blocks. */
+  readonly pluggablePages: Pages;
   readonly swapPages: Pages;
   /** The host keeps tmem for it: cleancache and frontswap. */
   readonly hasTmem: boolean;
@@ -41,6 +44,7 @@ export class GuestKernel implements BalloonedKernel {
   readonly watermarks: Watermarks;
   readonly memory: GuestMemory;
   readonly balloon: BalloonLink;
+  readonly plugged: PluggedMemory;
   readonly pressure = new PressureMeter();
   readonly demand: Demand = noDemand();
   /** Counted since boot, as `/proc/vmstat` does: pages read again, faults that went to swap (frontswap too), processes killed. */
@@ -68,6 +72,7 @@ export class GuestKernel implements BalloonedKernel {
     const swap = new SwapSpace(options.swapPages, this.#frontswap);
     this.memory = new GuestMemory(subtractPages(options.bootPages, own), kernel, swap, this.#cleancache);
     this.balloon = new BalloonLink({ ...options, ownPages: own }, this, host);
+    this.plugged = new PluggedMemory(options.pluggablePages, this, host);
     this.#tickedAt = options.startSeconds;
     this.#askWorkloadAt = options.startSeconds;
     this.nextTickAt = options.startSeconds + SOON;
@@ -86,6 +91,12 @@ export class GuestKernel implements BalloonedKernel {
   setTarget(target: Pages, nowSeconds: number): void {
     this.balloon.ask(target);
     if (this.balloon.dueAt <= nowSeconds) this.nextTickAt = Math.min(this.nextTickAt, nowSeconds + SOON);
+  }
+
+  /** Asks for so many pages to be plugged in beyond boot memory; it begins with the next whole second. */
+  setPlugged(plugged: Pages, nowSeconds: number): void {
+    this.plugged.ask(plugged);
+    this.nextTickAt = Math.min(this.nextTickAt, nowSeconds + SOON);
   }
 
   /**
@@ -111,6 +122,7 @@ export class GuestKernel implements BalloonedKernel {
     this.#diskReadsLeft = DISK_PAGES_PER_SECOND * seconds;
     this.memory.stalledSeconds = 0;
     if (this.balloon.dueAt <= now) this.balloon.tick(now);
+    this.plugged.tick(seconds);
     if (this.#askWorkloadAt <= now) {
       this.#askWorkloadAt = now + this.#workload.demandAt(now, this.demand);
       adoptWorkingSet(this.memory, this.demand.fileHotPages);
@@ -126,6 +138,7 @@ export class GuestKernel implements BalloonedKernel {
   /** Its memory goes back to the host. It must not be ticked afterwards. */
   close(host: HostMemory): void {
     host.giveBack(this.balloon.currentPages);
+    this.plugged.close();
     this.#frontswap?.close();
     this.#cleancache?.close();
   }
@@ -216,7 +229,8 @@ export class GuestKernel implements BalloonedKernel {
    * same for all. Reading files does not need short ticks: what is found and what is missed follows a closed form.
    */
   #planTick(now: number): number {
-    const calm = this.memory.hot.swapped === 0 ? now - (now % LATER) + LATER : now + SOON;
+    const isCalm = this.memory.hot.swapped === 0 && this.plugged.isSettled;
+    const calm = isCalm ? now - (now % LATER) + LATER : now + SOON;
     return Math.max(now + SOON, Math.min(calm, this.#askWorkloadAt, this.balloon.dueAt));
   }
 }

@@ -8,6 +8,7 @@ import { addPages, millis, NO_PAGES, type Millis, type Pages } from '../units.js
 import { GuestKernel, ownPagesOf } from './guest-kernel.js';
 import { readGuest } from './guest-signals.js';
 import { HostMemory } from './host-memory.js';
+import { PLUG_BLOCK } from './plugged-memory.js';
 import { createRandomStream } from './random.js';
 import type { WorkloadFactory } from './workload.js';
 
@@ -18,6 +19,8 @@ export interface SimGuestOptions {
   readonly bootPages: Pages;
   /** What it could hold at most; the rest is in the balloon at start. */
   readonly maximumPages: Pages;
+  /** What can be plugged in beyond that: whole blocks of 2 MiB. Default 0: nothing. */
+  readonly pluggablePages?: Pages;
   readonly workload: WorkloadFactory;
   /** Size of its swap disk. Default: as much as `maximumPages`, so that a mistake costs time and not a process. */
   readonly swapPages?: Pages;
@@ -43,6 +46,8 @@ export interface SimGuest {
   read(): Reading;
   /** Asks its balloon driver for a size. */
   setTarget(target: Pages): void;
+  /** Asks it to have so much plugged in beyond its boot memory: whole blocks, at most what can be. */
+  setGrowth(plugged: Pages): void;
 }
 
 const NAME_LENGTH_MAX = 200;
@@ -78,7 +83,9 @@ export class SimHost {
   /** Sum of what the guests could hold at most. */
   get maximaPages(): Pages {
     let sum = NO_PAGES;
-    for (const { options } of this.#kernels) sum = addPages(sum, options.maximumPages);
+    for (const { options } of this.#kernels) {
+      sum = addPages(sum, addPages(options.maximumPages, options.pluggablePages));
+    }
     return sum;
   }
 
@@ -107,6 +114,7 @@ export class SimHost {
       {
         bootPages,
         maximumPages,
+        pluggablePages: options.pluggablePages ?? NO_PAGES,
         swapPages: options.swapPages ?? maximumPages,
         hasTmem: options.hasTmem ?? true,
         startSeconds: this.#second,
@@ -155,7 +163,7 @@ export class SimHost {
     let ephemeral = 0;
     for (const [name, { kernel }] of this.#guests) {
       assertSound(name, kernel);
-      held += kernel.balloon.currentPages;
+      held += kernel.balloon.currentPages + kernel.plugged.pluggedPages;
       persistent += kernel.tmemPages.persistent;
       ephemeral += kernel.tmemPages.ephemeral;
     }
@@ -184,18 +192,24 @@ export class SimHost {
       setTarget: (target) => {
         kernel.setTarget(target, this.#second);
       },
+      setGrowth: (plugged) => {
+        kernel.setPlugged(plugged, this.#second);
+      },
     };
     this.#guests.set(name, guest);
     this.#kernels.push(kernel);
     return guest;
   }
 
-  #checkOptions({ name, bootPages, maximumPages }: SimGuestOptions): void {
+  #checkOptions({ name, bootPages, maximumPages, pluggablePages = NO_PAGES }: SimGuestOptions): void {
     if (name === '' || name.length > NAME_LENGTH_MAX) {
       throw refuse(name, `a name has 1 to ${NAME_LENGTH_MAX} characters, not ${name.length}`, 'Choose another');
     }
     if (this.#guests.has(name)) throw refuse(name, 'there is a guest of that name already', 'Choose another');
     if (this.#guests.size >= GUESTS_MAX) throw refuse(name, `there are ${GUESTS_MAX} guests already`, 'Remove some');
+    if (pluggablePages % PLUG_BLOCK !== 0) {
+      throw refuse(name, `${pluggablePages} pages cannot be plugged in`, `It must be whole blocks of ${PLUG_BLOCK}`);
+    }
     const least = 2 * ownPagesOf(maximumPages);
     if (bootPages > maximumPages || bootPages < least) {
       const asked = `boots with ${bootPages} pages of at most ${maximumPages}`;
@@ -216,7 +230,7 @@ function assertSound(name: string, kernel: GuestKernel): void {
   const { memory, balloon } = kernel;
   assertEqual(`guest ${name}: the driver's current pages`, balloon.driver.stats.currentPages, balloon.currentPages);
   const own = ownPagesOf(kernel.options.maximumPages);
-  assertEqual(`guest ${name}: RAM managed`, memory.ram, balloon.currentPages - own);
+  assertEqual(`guest ${name}: RAM managed`, memory.ram, balloon.currentPages - own + kernel.plugged.pluggedPages);
   assertEqual(`guest ${name}: pages in swap`, memory.hot.swapped + memory.cold.swapped, memory.swap.usedPages);
   const counts = [memory.free, memory.cacheHot, memory.cacheCold, memory.cacheCold - memory.dirty, memory.droppedHot];
   counts.push(memory.hot.resident, memory.hot.swapped, memory.cold.resident, memory.cold.swapped);

@@ -1,5 +1,6 @@
 /** The simulator's public face. */
 export { GuestKernel, ownPagesOf, type GuestKernelOptions } from './guest-kernel.js';
+export { PLUG_BLOCK, PluggedMemory } from './plugged-memory.js';
 export { SimHost, type SimGuest, type SimGuestOptions, type SimHostOptions } from './host.js';
 export { HostMemory, type Evictable } from './host-memory.js';
 export { createRandomStream, type RandomStream } from './random.js';

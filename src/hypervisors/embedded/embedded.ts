@@ -12,7 +12,7 @@ import type {
 } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { errorText, HypervisorError } from '../../errors.js';
-import type { SimGuest, SimHost } from '../../sim/index.js';
+import { PLUG_BLOCK, type SimGuest, type SimHost } from '../../sim/index.js';
 import { pages, pagesToMibDown, type GuestSize, type Pages } from '../../units.js';
 import { watchRoster } from './watch.js';
 
@@ -80,6 +80,15 @@ class EmbeddedHypervisor implements Hypervisor {
     return Promise.resolve();
   }
 
+  async setGrowth(guest: GuestId, plugged: Pages, signal: AbortSignal): Promise<void> {
+    const doing = `asking it to have ${plugged} pages plugged in`;
+    const found = this.#find(guest, doing, signal);
+    const { pluggablePages } = found.kernel.options;
+    if (plugged > pluggablePages || plugged % PLUG_BLOCK !== 0) throw notPluggable(guest, doing, pluggablePages);
+    found.setGrowth(plugged);
+    return Promise.resolve();
+  }
+
   async shrinkOverflow(guest: GuestId, to: Pages, signal: AbortSignal): Promise<string> {
     const { kernel } = this.#find(guest, `shrinking its frontswap to ${to} pages`, signal);
     const home = pages(kernel.shrinkFrontswap(to));
@@ -142,11 +151,22 @@ const rosterOf = (host: SimHost): ReadonlyMap<GuestId, SimGuest> =>
 const describe = (id: GuestId, { name, kernel }: SimGuest): GuestDescription => ({
   id,
   name,
-  capabilities: kernel.options.hasTmem ? WITH_TMEM : WITHOUT_TMEM,
+  capabilities: {
+    ...(kernel.options.hasTmem ? WITH_TMEM : WITHOUT_TMEM),
+    ...(kernel.options.pluggablePages === 0 ? {} : { growthBlock: PLUG_BLOCK }),
+  },
 });
 
 const WITH_TMEM: Capabilities = { canSetTarget: true, hasOverflowTier: true, isSimulated: true };
 const WITHOUT_TMEM: Capabilities = { ...WITH_TMEM, hasOverflowTier: false };
+
+const notPluggable = (guest: GuestId, doing: string, most: Pages): HypervisorError =>
+  new HypervisorError({
+    code: most === 0 ? 'EPERM' : 'EINVAL',
+    guest,
+    message: `${doing}: ${most} can be in all, in blocks of ${PLUG_BLOCK}`,
+    advice: 'Give the simulated guest pluggablePages for that',
+  });
 
 const gone = (guest: GuestId, doing: string): HypervisorError =>
   new HypervisorError({
