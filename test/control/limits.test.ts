@@ -116,6 +116,24 @@ describe('a reading', () => {
     assert.equal(committed.known, true);
   });
 
+  it('loses what is plugged in where that is more than the whole, is old, or cannot be', () => {
+    const { current, maximum } = sound;
+    assert.ok(current.known && maximum.known);
+    const growth = { plugged: signal(current.value), asked: signal(5), pluggable: signal(maximum.value) };
+    const given = { ...sound, growth };
+    assert.deepEqual(believable(given, NOW, AGE_MAX), given);
+    const known = (change: object): boolean[] => {
+      const { growth: left } = believable({ ...sound, growth: { ...growth, ...change } }, NOW, AGE_MAX);
+      return [left?.plugged, left?.asked, left?.pluggable].map((kept) => kept?.known === true);
+    };
+    assert.deepEqual(known({ plugged: signal(current.value + 1) }), [false, true, true]);
+    assert.deepEqual(known({ pluggable: signal(maximum.value + 1) }), [true, true, false]);
+    assert.deepEqual(known({ asked: signal(2 ** 41) }), [true, false, true]);
+    assert.deepEqual(known({ plugged: signal(5, millis(NOW - 6_001)) }), [false, true, true]);
+    // Whoever contradicts himself keeps what his hypervisor says of him.
+    assert.deepEqual(believable({ ...given, free: signal(131_073) }, NOW, AGE_MAX).growth, growth);
+  });
+
   it('keeps the reason of what was unknown before', () => {
     const torn = { ...sound, reserve: unknown('malformed', 'cut short') };
     assert.deepEqual(believable(torn, NOW, AGE_MAX).reserve, unknown('malformed', 'cut short'));
