@@ -2,7 +2,7 @@
  * What the answers to commands say, with their units. QEMU says it, and some of it is the guest's word, who may be hostile: nothing here
  * throws, and what is not as it should be is null. The names and units are those of QEMU's `qapi/*.json`, of 7.2 and newer.
  */
-import type { Bytes } from '../units.js';
+import { bytes, type Bytes } from '../units.js';
 import { booleanIn, bytesIn, countIn, isObject, listIn, objectIn, textIn } from './fields.js';
 import type { QmpArguments } from './message.js';
 
@@ -146,6 +146,13 @@ export function decodeVirtioMemDevices(answer: unknown): readonly VirtioMemDevic
   const all = listIn(answer, (element) => (isObject(element) && typeof element['type'] === 'string' ? element : null));
   const ours = all?.filter(({ type }) => type === 'virtio-mem').map(({ data }) => data);
   return listIn(ours, decodeVirtioMem);
+}
+
+/** `query-memory-devices`: what is in DIMMs, NVDIMMs not among them. 0 also where it is malformed. */
+export function decodeDimmSize(answer: unknown): Bytes {
+  if (!Array.isArray(answer)) return bytes(0);
+  const dimms = answer.map(objectIn).filter(({ type }) => type === 'dimm');
+  return bytes(dimms.reduce((sum, { data }) => sum + (bytesIn(objectIn(data)['size']) ?? 0), 0));
 }
 
 function decodeVirtioMem(data: unknown): VirtioMemDevice | null {

@@ -9,9 +9,10 @@ import { LIVES, SimHost, VirtualClock } from '../../src/sim/index.js';
 import { addMillis, mib, mibToPages, millis, secondsToMillis } from '../../src/units.js';
 import { temporaryFolder } from '../signals/proc-roots.js';
 import { fixture } from '../support/paths.js';
-import { describeContract, type Subject } from './contract.js';
+import { fakePlug } from '../qmp/support/fake-machine.js';
+import { describeContract, GROWS, type Subject } from './contract.js';
 import { domainOf, openRig as openLibvirtRig } from './libvirt/support/rig.js';
-import { openRig } from './qmp/support/rig.js';
+import { Rig } from './qmp/support/rig.js';
 import { ONE, openTwo, TARGET } from './xen-host/support/two-domains.js';
 
 const SIZES = [40_000, 50_000] as const;
@@ -30,6 +31,8 @@ function embedded(test: TestContext): Promise<Subject> {
   const host = new SimHost({ seed: 1, totalPages: mibToPages(mib(4_096)) });
   host.addGuest({ name: 'one', bootPages: memory, maximumPages: memory, workload: LIVES.idle });
   host.addGuest({ name: 'two', bootPages: memory, maximumPages: memory, workload: LIVES.idle });
+  const pluggablePages = mibToPages(mib(128));
+  host.addGuest({ name: 'grows', bootPages: memory, maximumPages: memory, pluggablePages, workload: LIVES.idle });
   const clock = new VirtualClock();
   const hypervisor = createEmbeddedHypervisor({ host, clock });
   test.after(() => hypervisor.close());
@@ -39,6 +42,7 @@ function embedded(test: TestContext): Promise<Subject> {
     sizes: SIZES,
     now: () => clock.now(),
     told: () => host.guest('one')?.kernel.balloon.currentPages ?? null,
+    growing: { guest: 'embedded/grows', told: () => host.guest('grows')?.kernel.plugged.askedPages ?? NaN },
     settle: async () => {
       await clock.advanceTo(addMillis(clock.now(), secondsToMillis(10)));
       host.advanceTo(clock.now());
@@ -77,15 +81,21 @@ async function xenHost(test: TestContext): Promise<Subject> {
 }
 
 async function qmpHost(test: TestContext): Promise<Subject> {
-  const rig = await openRig(test, 'one', 'two');
+  const rig = new Rig();
+  test.after(() => rig.host.close());
+  const { machine } = await rig.addQemu(test, 'one');
+  const plug = fakePlug();
+  (await rig.addQemu(test, 'two')).machine.plugs = [plug];
+  rig.watch();
+  await rig.untilCame(2);
   rig.stopWatching();
-  const machine = rig.qemus[0]?.machine;
   return {
     hypervisor: rig.host,
     guest: 'qmp/one',
     sizes: SIZES,
     now: () => rig.clock.now(),
-    told: () => (typeof machine?.target === 'number' ? machine.target / 4_096 : null),
+    told: () => (machine.target === null ? null : machine.target / 4_096),
+    growing: { guest: 'qmp/two', told: () => plug.requested / 4_096 },
     settle: () => rig.pass(1),
   };
 }
@@ -122,6 +132,7 @@ function thisMachine(test: TestContext): Promise<Subject> {
   });
 }
 
+const CANNOT_GROW = { reason: 'its guests have their boot memory and no more', tests: GROWS };
 const CAN_SET = { reason: 'its guests can be set', tests: [ONLY_WATCHES] };
 
 describeContract('the embedded simulated host', { open: embedded, skip: [CAN_SET] });
@@ -130,6 +141,7 @@ describeContract('the inside of a Xen guest', {
   open: xenGuest,
   skip: [
     CAN_SET,
+    CANNOT_GROW,
     {
       reason: 'its one guest is there as long as the program is: the watch ends with its signal alone',
       tests: ['ends the watch when it is told to, and when it is closed'],
@@ -141,13 +153,13 @@ describeContract('the inside of a Xen guest', {
   ],
 });
 
-describeContract('a Xen host', { open: xenHost, skip: [CAN_SET] });
+describeContract('a Xen host', { open: xenHost, skip: [CAN_SET, CANNOT_GROW] });
 
 describeContract('machines behind QEMU monitors', { open: qmpHost, skip: [CAN_SET] });
 
-describeContract('domains of libvirt', { open: libvirtHost, skip: [CAN_SET] });
+describeContract('domains of libvirt', { open: libvirtHost, skip: [CAN_SET, CANNOT_GROW] });
 
 describeContract('this machine', {
   open: thisMachine,
-  skip: [{ reason: 'it is only watched', tests: CANNOT_SET }],
+  skip: [{ reason: 'it is only watched', tests: [...CANNOT_SET, ...GROWS] }],
 });

@@ -20,6 +20,12 @@ export interface Subject {
   readonly now: () => Millis;
   /** The size in pages that the guest was last told to have, as seen from its side; null = none yet. */
   readonly told: () => number | null;
+  /** A guest that can be given more than its boot memory; left out where there is none. */
+  readonly growing?: {
+    readonly guest: GuestId;
+    /** What it was last told to have plugged in, in pages, as seen from its side. */
+    readonly told: () => number;
+  };
   /** Lets everything that was asked for come about. */
   readonly settle: () => Promise<void>;
 }
@@ -242,6 +248,82 @@ const SETTING: readonly Promised[] = [
   ],
 ];
 
+/** What is told of the guest that can grow, and how it is asked. */
+async function growingOf(subject: Subject): Promise<{
+  readonly block: number;
+  readonly plug: (blocks: number, signal?: AbortSignal, guest?: GuestId) => Promise<void>;
+  readonly told: () => number;
+}> {
+  const { hypervisor, growing } = subject;
+  assert.ok(growing !== undefined && hypervisor.setGrowth !== undefined);
+  const came = (await watchOnce(subject)).find(
+    (notice) => notice.kind === 'guest-came' && notice.guest.id === growing.guest,
+  );
+  assert.ok(came?.kind === 'guest-came');
+  const block = came.guest.capabilities.growthBlock ?? assert.fail('it does not say in which blocks');
+  assert.ok(Number.isSafeInteger(block) && block > 0);
+  const plug = async (blocks: number, signal = NEVER, guest = growing.guest): Promise<void> =>
+    hypervisor.setGrowth?.(guest, pages(blocks * block), signal);
+  return { block, plug, told: growing.told };
+}
+
+const GROWING: readonly Promised[] = [
+  [
+    'plugs into a guest what it is to have beyond its boot memory, and says what it has then',
+    async (subject) => {
+      const { block, plug, told } = await growingOf(subject);
+      const read = async (): Promise<Reading> => readingOf({ ...subject, guest: subject.growing?.guest ?? '' });
+      const { current: before, maximum: most } = await read();
+      await inTime(plug(5));
+      await subject.settle();
+      assert.equal(told(), 5 * block);
+      const { current, maximum, growth } = await read();
+      assert.ok(growth?.plugged.known && growth.asked.known && growth.pluggable.known);
+      assert.deepEqual([growth.plugged.value, growth.asked.value], [5 * block, 5 * block]);
+      assert.ok(before.known && current.known && current.value === before.value + 5 * block);
+      assert.ok(most.known && maximum.known && maximum.value === most.value && growth.pluggable.value >= 5 * block);
+      await inTime(plug(0));
+      await subject.settle();
+      assert.equal(told(), 0);
+    },
+  ],
+  [
+    'leaves a guest at the newest of what is to be plugged in',
+    async (subject) => {
+      const { block, plug, told } = await growingOf(subject);
+      const results = await inTime(Promise.allSettled([3, 1, 3, 2].map((blocks) => plug(blocks))));
+      await subject.settle();
+      assert.equal(results.at(-1)?.status, 'fulfilled');
+      assert.equal(told(), 2 * block);
+    },
+  ],
+  [
+    'plugs nothing in under a signal that is aborted already, nor into a guest that is not there',
+    async (subject) => {
+      const { plug, told } = await growingOf(subject);
+      await fails(plug(1, AbortSignal.abort()), ['ETIMEDOUT'], subject.growing?.guest);
+      const none = `${subject.hypervisor.kind}/nobody`;
+      await fails(plug(1, NEVER, none), ['EGONE'], none);
+      await subject.settle();
+      assert.equal(told(), 0);
+    },
+  ],
+  [
+    'plugs nothing into a guest that it says cannot grow',
+    async (subject) => {
+      const { hypervisor, guest } = subject;
+      const came = (await watchOnce(subject)).flatMap((notice) => (notice.kind === 'guest-came' ? [notice.guest] : []));
+      assert.equal(came.find(({ id }) => id === guest)?.capabilities.growthBlock, undefined);
+      assert.equal((await readingOf(subject)).growth, undefined);
+      if (hypervisor.setGrowth === undefined) return;
+      await fails(hypervisor.setGrowth(guest, pages(512), NEVER), ['EPERM'], guest);
+    },
+  ],
+];
+
+/** Promises of adapters whose guests can grow. */
+export const GROWS = GROWING.slice(0, 3).map(([name]) => name);
+
 const ABILITIES: readonly Promised[] = [
   [
     'refuses to set a guest that it says it cannot set',
@@ -281,7 +363,7 @@ const ABILITIES: readonly Promised[] = [
 
 /** Declares the suite for one adapter. */
 export function describeContract(name: string, { open, skip }: ContractOptions): void {
-  const all = [...WATCHING, ...READING, ...SETTING, ...ABILITIES];
+  const all = [...WATCHING, ...READING, ...SETTING, ...GROWING, ...ABILITIES];
   const unknown = skip.flatMap(({ tests }) => tests).filter((test) => !all.some(([promise]) => promise === test));
   assert.deepEqual(unknown, [], 'promises that are left out and are none');
   describe(`the port over ${name}`, () => {

@@ -170,6 +170,13 @@ describe('query-memory-devices', () => {
     ]);
   });
 
+  it('gives what is in DIMMs, as the balloon counts them: not NVDIMMs, and nothing that is no size', () => {
+    const sized = (type: string, size: unknown): object => ({ type, data: { size } });
+    const all = [sized('dimm', 1_024), device, sized('nvdimm', 4_096), sized('dimm', 2_048), dimm, sized('dimm', -1)];
+    assert.equal(answers.decodeDimmSize(all), 3_072);
+    for (const wrong of [null, 'x', {}, [null, 7, { type: 'dimm' }]]) assert.equal(answers.decodeDimmSize(wrong), 0);
+  });
+
   it('is unknown as a whole when one of them is not understood: a size that is missing must not count as none', () => {
     for (const name of Object.keys(data)) {
       for (const wrong of [undefined, -1, 2 ** 64, 1.5, '', null]) {

@@ -10,15 +10,19 @@ import type { GuestId } from '../../control/reading.js';
 import type { InsideChoice } from '../../inside/index.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
-import { bytesToPagesDown, millis, type Bytes, type GuestSize, type Millis, type Pages } from '../../units.js';
+import { bytes, bytesToPagesDown, millis, type Bytes, type GuestSize, type Millis, type Pages } from '../../units.js';
 import { formatTarget, readingOf, type MachineLook } from './codec.js';
 import {
   asHypervisorError,
   closed,
   goneMachine,
+  growthSuperseded,
+  growthTooSlow,
+  impossibleGrowth,
   impossibleTarget,
   lookTooSlow,
   noBalloon,
+  noGrowth,
   noOverflow,
   stillAsking,
   superseded,
@@ -26,6 +30,7 @@ import {
 } from './errors.js';
 import { openInside } from './inside.js';
 import type { Machine } from './machine.js';
+import { spread } from './memory-devices.js';
 import { KIND, Roster } from './roster.js';
 
 export interface QmpHostOptions {
@@ -58,6 +63,7 @@ class QmpHost implements Hypervisor {
   readonly #roster: Roster;
   readonly #memory: HostMemory;
   readonly #targets = new Lanes(superseded);
+  readonly #growths = new Lanes(growthSuperseded);
   readonly #asked = new WeakMap<Machine, Pages>();
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
@@ -108,12 +114,12 @@ class QmpHost implements Hypervisor {
 
   async #lookAt(machine: Machine, signal: AbortSignal): Promise<MachineLook> {
     const began = this.#options.clock.now();
-    const look = await machine.look(signal);
-    const { base, balloon, held } = machine;
-    if (look.actual !== null) held.note(bytesToPagesDown(look.actual), began);
+    const { actual, stats, inside, plugged } = await machine.look(signal);
+    const { base, balloon, held, plugs } = machine;
+    if (actual !== null) held.note(bytesToPagesDown(bytes(actual + (plugged?.plugged ?? 0))), began);
     return {
-      ...look,
-      base,
+      ...{ actual, stats, inside, base },
+      ...(plugs.length === 0 ? {} : { plugged }),
       deflatesOnOom: balloon?.deflatesOnOom ?? false,
       asked: this.#asked.get(machine) ?? null,
       heldAt: (at) => held.at(at),
@@ -141,18 +147,38 @@ class QmpHost implements Hypervisor {
     }
   }
 
+  async setGrowth(guest: GuestId, plugged: Pages, signal: AbortSignal): Promise<void> {
+    const machine = this.#roster.find(guest);
+    if (machine === null) throw goneMachine(guest);
+    const { plugs } = machine;
+    if (plugs.length === 0) throw noGrowth(guest);
+    const sizes = spread(plugs, plugged);
+    if (sizes === null) throw impossibleGrowth(guest, plugged);
+    const ask = async (): Promise<void> => {
+      if (signal.aborted) throw growthTooSlow(guest, plugged);
+      try {
+        await machine.plug(plugs, sizes);
+      } catch (error) {
+        throw asHypervisorError(guest, `asking to have ${sizes.join(' + ')} bytes plugged in`, error);
+      }
+    };
+    await unlessAborted(this.#growths.run(guest, ask), signal, () => growthTooSlow(guest, plugged));
+  }
+
   shrinkOverflow(guest: GuestId): Promise<string> {
     return Promise.reject(noOverflow(guest));
   }
 
   /**
-   * Waits up to 5 s for targets on their way, puts back the polling of statistics and lets go of everything. Targets stay as they
+   * Waits up to 5 s for requests on their way, puts back the polling of statistics and lets go of everything. Targets stay as they
    * are. Rejects with `ETIMEDOUT` when a request does not end: then nobody knows which target it leaves.
    */
   async close(): Promise<void> {
     const { clock } = this.#options;
     try {
-      if (this.#targets.isBusy) await unlessAborted(this.#targets.settled(), clock.timeLimit(CLOSE_WAIT), stillAsking);
+      const settled = Promise.all([this.#targets.settled(), this.#growths.settled()]);
+      const isBusy = this.#targets.isBusy || this.#growths.isBusy;
+      if (isBusy) await unlessAborted(settled, clock.timeLimit(CLOSE_WAIT), stillAsking);
     } finally {
       this.#ending.abort();
       await this.#keeping;
@@ -169,5 +195,5 @@ interface Asked {
   readonly signal: AbortSignal;
 }
 
-/** How long closing waits for targets on their way: as long as the executor waits for an answer to any call. */
+/** How long closing waits for requests on their way: as long as the executor waits for an answer to any call. */
 const CLOSE_WAIT = millis(5_000);

@@ -18,6 +18,8 @@ import {
   type LookTimes,
 } from '../../signals/balloon-stats.js';
 import {
+  addPages,
+  bytes,
   bytesToPagesDown,
   pages,
   pagesToBytes,
@@ -26,6 +28,7 @@ import {
   type Millis,
   type Pages,
 } from '../../units.js';
+import type { PlugSizes } from './memory-devices.js';
 
 /** One look at a machine, with what is known of it. */
 export interface MachineLook {
@@ -41,6 +44,8 @@ export interface MachineLook {
   readonly inside: Said;
   /** What it kept at that time, by QEMU; null: not known. */
   readonly heldAt: (at: Millis) => Pages | null;
+  /** What is plugged in beyond that; null: QEMU did not say. Left out: nothing can be plugged in. */
+  readonly plugged?: PlugSizes | null;
 }
 
 /** Makes the reading. Never throws, whatever the guest says. */
@@ -54,17 +59,51 @@ export function readingOf(look: MachineLook, times: LookTimes): Reading {
     base === null
       ? unknown('not-reported', 'this QEMU does not say how much memory the machine has')
       : knownAt(base, at);
-  const said = stats === null ? {} : saidBy(stats, { actual, base, deflatesOnOom: look.deflatesOnOom }, times);
+  const own = ownSizes({ actual, base }, look.plugged);
+  const said = stats === null ? {} : saidBy(stats, { ...own, deflatesOnOom: look.deflatesOnOom }, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
   const outside = outsideBalloon(mergeSignals([...look.inside.sources, said]), {
-    current: current.known ? current.value : null,
-    base: maximum.known ? maximum.value : null,
+    current: own.actual,
+    base: own.base,
     deflatesOnOom: look.deflatesOnOom,
     heldAt: look.heldAt,
   });
   const { refusal } = look.inside;
-  return { ...outside, ...(refusal === null ? {} : { refusal }), at, current, maximum, asked: asks };
+  const reading = { ...outside, ...(refusal === null ? {} : { refusal }), at, current, maximum, asked: asks };
+  return look.plugged === undefined ? reading : { ...reading, ...growthOf({ current, maximum }, look.plugged, at) };
 }
+
+type Own = Pick<BalloonSizes, 'actual' | 'base'>;
+
+/** What the guest counts as its own: plugged memory too. */
+export function ownSizes({ actual, base }: Own, plugged: PlugSizes | null | undefined): Own {
+  const more = bytesToPagesDown(plugged?.plugged ?? bytes(0));
+  const withMore = (size: Pages | null): Pages | null => (size === null ? null : addPages(size, more));
+  return { actual: withMore(actual), base: withMore(base) };
+}
+
+type Sizes = Pick<Reading, 'current' | 'maximum'>;
+
+/** Without the plugged part nobody knows the whole. */
+function growthOf({ current, maximum }: Sizes, seen: PlugSizes | null, at: Millis): Partial<Reading> {
+  if (seen === null) {
+    const silent = unknown('unreadable', 'QEMU did not say what is plugged into its memory devices');
+    return { current: silent, maximum: silent, growth: { plugged: silent, asked: silent, pluggable: silent } };
+  }
+  const [plugged, pluggable] = [bytesToPagesDown(seen.plugged), bytesToPagesDown(seen.pluggable)];
+  return {
+    current: plus(current, plugged),
+    maximum: plus(maximum, pluggable),
+    growth: {
+      plugged: knownAt(plugged, at),
+      asked: knownAt(bytesToPagesDown(seen.asked), at),
+      pluggable: knownAt(pluggable, at),
+    },
+  };
+}
+
+const plus = (size: Signal<Pages>, more: Pages): Signal<Pages> =>
+  size.known ? knownAt(addPages(size.value, more), size.at) : size;
 
 function saidBy(stats: GuestStats, sizes: BalloonSizes, times: LookTimes): BalloonSignals {
   const at = saidAt(stats.lastUpdate, times);

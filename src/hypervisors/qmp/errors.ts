@@ -44,6 +44,41 @@ export const impossibleTarget = (guest: string, target: number): HypervisorError
     advice: 'This is a fault of the program; please report it',
   });
 
+/** A machine that was started without memory devices. */
+export const noGrowth = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EPERM',
+    guest,
+    message: 'it has no virtio-mem device, and can have no more than its boot memory',
+    advice: 'Give QEMU -m SIZE,maxmem=MORE and -device virtio-mem-pci',
+  });
+
+/** The time is up. */
+export const growthTooSlow = (guest: string, plugged: number): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    guest,
+    message: `asking to have ${plugged} pages plugged in had no answer in time`,
+    advice: 'Is its QEMU stopped, or held up by a slow disk? It is asked again in the next round',
+  });
+
+/** It was never asked for. */
+export const growthSuperseded = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    guest,
+    message: 'something newer was asked to be plugged in while this waited, and this was never asked for',
+  });
+
+/** What can never be plugged in. */
+export const impossibleGrowth = (guest: string, plugged: number): HypervisorError =>
+  new HypervisorError({
+    code: 'EINVAL',
+    guest,
+    message: `${plugged} pages were to be plugged in and were not asked for: they are no whole blocks, or more than there can be`,
+    advice: 'Were memory devices unplugged just now? Otherwise this is a fault of the program; please report it',
+  });
+
 /** Nothing of the kind is here. */
 export const noOverflow = (guest: string): HypervisorError =>
   new HypervisorError({
@@ -70,8 +105,9 @@ export const lookTooSlow = (guest: string): HypervisorError =>
 export const stillAsking = (): HypervisorError =>
   new HypervisorError({
     code: 'ETIMEDOUT',
-    message: 'a target is still on its way to a QEMU, and nobody knows whether it will be set',
-    advice: 'Look at the machine with `info balloon` in its monitor, and set what is wrong with `balloon MIB`',
+    message: 'a request is still on its way to a QEMU, and nobody knows whether it will be set',
+    advice:
+      'Look at the machine with `info balloon` and `info memory-devices` in its monitor, and set what is wrong with `balloon MIB`',
   });
 
 /** Whatever went wrong, as the one error that crosses the adapter's border. */

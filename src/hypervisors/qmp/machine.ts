@@ -1,9 +1,9 @@
 /**
- * One virtual machine behind its monitor: who it is, what it has, what it says of itself, and the one thing that is asked of it.
+ * One virtual machine behind its monitor: who it is, what it has, what it says of itself, and what is asked of it.
  * It keeps what does not change from look to look, and decides nothing.
  */
 import { basename, extname } from 'node:path';
-import { millis, type Bytes } from '../../units.js';
+import { bytes, millis, type Bytes } from '../../units.js';
 import {
   balloonArguments,
   decodeBalloon,
@@ -21,6 +21,7 @@ import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { findBalloon } from './balloon-device.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
+import { findMemoryDevices, sizesOf, type PlugDevice, type PlugSizes } from './memory-devices.js';
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that QEMU can, which counts in whole ones. */
 const POLLING_INTERVAL_S = 1;
@@ -41,41 +42,50 @@ export interface Look {
   readonly stats: GuestStats | null;
   /** What is known from inside the guest. */
   readonly inside: Said;
+  readonly plugged: PlugSizes | null;
 }
 
 export class Machine {
   readonly #qmp: Qmp;
   /** Clean of nothing: as QEMU or the file system says it. */
   readonly name: string;
-  /** What it was started with; null where this QEMU does not say. */
+  /** What it was started with, DIMMs included; null where this QEMU does not say. */
   readonly base: Bytes | null;
   /** What it kept at its last looks. */
   readonly held = new HeldBefore();
   /** The ways into the guest. */
   readonly ports: GuestPorts;
   #balloon: Balloon | null;
+  #plugs: readonly PlugDevice[];
   #inside: Inside | null = null;
 
-  private constructor(qmp: Qmp, { name, base, ports, balloon }: Met) {
+  private constructor(qmp: Qmp, { name, base, ports, balloon, plugs }: Met) {
     this.#qmp = qmp;
     this.name = name;
     this.base = base;
     this.ports = ports;
     this.#balloon = balloon;
+    this.#plugs = plugs;
   }
 
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
   static async meet(qmp: Qmp, socket: string, signal: AbortSignal): Promise<Machine> {
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
-    const [name, uuid, summary] = await Promise.all([
+    const [ownName, uuid, summary, devices] = await Promise.all([
       ask('query-name'),
       ask('query-uuid'),
       ask('query-memory-size-summary'),
+      ask('query-memory-devices'),
     ]);
-    const ownName = decodeName(name) ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
-    const base = decodeMemorySizeSummary(summary)?.base ?? null;
-    const [balloon, ports] = await Promise.all([meetBalloon(qmp, signal), findGuestPorts(qmp, signal)]);
-    return new Machine(qmp, { name: ownName, base, ports, balloon });
+    const name = decodeName(ownName) ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
+    const [{ plugs, dimms }, balloon, ports] = await Promise.all([
+      findMemoryDevices(qmp, devices, signal),
+      meetBalloon(qmp, signal),
+      findGuestPorts(qmp, signal),
+    ]);
+    const booted = decodeMemorySizeSummary(summary)?.base ?? null;
+    const base = booted === null ? null : bytes(booted + dimms);
+    return new Machine(qmp, { name, base, ports, balloon, plugs });
   }
 
   /** From now on a look is also one at what is said inside; it is left with the machine. */
@@ -87,17 +97,25 @@ export class Machine {
     return this.#balloon;
   }
 
+  /** Memory can be plugged into these. */
+  get plugs(): readonly PlugDevice[] {
+    return this.#plugs;
+  }
+
   /** Rejects with `QmpError` when QEMU does not answer. */
   async look(signal: AbortSignal): Promise<Look> {
     const inside = this.#inside?.look() ?? Promise.resolve(NOTHING_SAID);
-    if (this.#balloon === null) return { actual: null, stats: null, inside: await inside };
+    if (this.#balloon === null) return { actual: null, stats: null, plugged: null, inside: await inside };
     const property = { path: this.#balloon.path, property: 'guest-stats' };
-    const [actual, stats, said] = await Promise.all([
-      answerOrNull(this.#qmp.execute('query-balloon', {}, { signal })),
-      answerOrNull(this.#qmp.execute('qom-get', property, { signal })),
+    const [plugs, ask] = [this.#plugs, { signal }];
+    const [actual, stats, devices, said] = await Promise.all([
+      answerOrNull(this.#qmp.execute('query-balloon', {}, ask)),
+      answerOrNull(this.#qmp.execute('qom-get', property, ask)),
+      plugs.length === 0 ? null : answerOrNull(this.#qmp.execute('query-memory-devices', {}, ask)),
       inside,
     ]);
-    return { actual: decodeBalloon(actual), stats: decodeGuestStats(stats), inside: said };
+    const plugged = sizesOf(plugs, devices);
+    return { actual: decodeBalloon(actual), stats: decodeGuestStats(stats), plugged, inside: said };
   }
 
   /** Asks the guest to keep `size`. Settles only when it can have no more effect. Rejects with `QmpError`. */
@@ -105,9 +123,18 @@ export class Machine {
     await this.#qmp.execute('balloon', balloonArguments(size), { limit: FOREVER });
   }
 
-  /** The balloon was unplugged. */
-  forgetBalloon(path: string): void {
+  /** Asks for these sizes, one for each of `plugs`. Settles only when none can have an effect any more. Rejects with `QmpError`. */
+  async plug(plugs: readonly PlugDevice[], sizes: readonly Bytes[]): Promise<void> {
+    const asked = plugs.map(({ path }, place) =>
+      this.#qmp.execute('qom-set', { path, ...requestedSize(sizes[place] ?? bytes(0)) }, { limit: FOREVER }),
+    );
+    for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** A device was unplugged. */
+  forget(path: string): void {
     if (this.#balloon?.path === path) this.#balloon = null;
+    if (this.#plugs.some((plug) => plug.path === path)) this.#plugs = this.#plugs.filter((plug) => plug.path !== path);
   }
 
   /** Puts back what was changed at the beginning, as far as QEMU still answers, and ends the connection. */
@@ -127,12 +154,19 @@ export class Machine {
   }
 }
 
+/** What a look at the beginning found. */
 interface Met {
   readonly name: string;
   readonly base: Bytes | null;
   readonly ports: GuestPorts;
   readonly balloon: Balloon | null;
+  readonly plugs: readonly PlugDevice[];
 }
+
+const requestedSize = (value: Bytes): { readonly property: string; readonly value: number } => ({
+  property: 'requested-size',
+  value,
+});
 
 async function meetBalloon(qmp: Qmp, signal: AbortSignal): Promise<Balloon | null> {
   const path = await findBalloon(qmp, signal);

@@ -9,10 +9,11 @@ import { NO_LIMITS } from '../../control/limits.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { decodeEvent, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
-import { addMillis, millis } from '../../units.js';
+import { addMillis, bytesToPagesDown, millis, type Bytes } from '../../units.js';
 import type { Inside } from '../../inside/index.js';
 import type { InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
+import { blockOf } from './memory-devices.js';
 
 export const KIND = 'qmp';
 
@@ -180,28 +181,31 @@ export class Roster {
     if (place === undefined || news === null) return;
     if (news.kind === 'shutdown') place.isShuttingDown = true;
     if (news.kind === 'device-deleted' && place.present !== null) {
-      place.present.machine.forgetBalloon(news.path);
+      place.present.machine.forget(news.path);
       this.#tellChange(place.present);
     }
   }
 
   #tellChange(present: Present): void {
     const guest = describe(present.told.id, present.machine);
-    if (guest.capabilities.canSetTarget === present.told.capabilities.canSetTarget) return;
+    const [is, was] = [guest.capabilities, present.told.capabilities];
+    if (is.canSetTarget === was.canSetTarget && is.growthBlock === was.growthBlock) return;
     present.told = guest;
     this.#options.put({ kind: 'guest-changed', guest });
   }
 }
 
-const describe = (id: GuestId, { name, balloon }: Machine): GuestDescription => ({
+const describe = (id: GuestId, { name, balloon, plugs }: Machine): GuestDescription => ({
   id,
   name: cleanGuestName(KIND, name),
-  capabilities: balloon === null ? WATCHED : { ...DRIVEN, deflatesOnOom: balloon.deflatesOnOom },
+  capabilities: balloon === null ? WATCHED : { ...withGrowth(blockOf(plugs)), deflatesOnOom: balloon.deflatesOnOom },
   pool: KIND,
   limits: NO_LIMITS,
 });
 
 const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
+const withGrowth = (block: Bytes | null): Capabilities =>
+  block === null ? DRIVEN : { ...DRIVEN, growthBlock: bytesToPagesDown(block) };
 const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
 /** An id has at most 255 characters. */
 const NAME_MAX = 100;

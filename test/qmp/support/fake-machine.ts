@@ -20,6 +20,27 @@ export type Command = (args: Arguments) => unknown;
 export const NOT_REPORTED = 2 ** 64;
 export const BALLOON_PATH = '/machine/peripheral/balloon0';
 
+/** A virtio-mem device. */
+export interface FakePlug {
+  /** Null: it was given none, and hangs in `peripheral-anon`. */
+  readonly id: string | null;
+  readonly memdev: string;
+  readonly maxSize: number;
+  readonly blockSize: number;
+  requested: number;
+  size: number;
+}
+
+export const fakePlug = (given: Partial<FakePlug> = {}): FakePlug => ({
+  id: 'vm0',
+  memdev: '/objects/mem0',
+  maxSize: 1024 * 2 ** 20,
+  blockSize: 2 * 2 ** 20,
+  requested: 0,
+  size: 0,
+  ...given,
+});
+
 export class FakeMachine {
   name: string | undefined = 'vm1';
   uuid = '00000000-0000-0000-0000-000000000000';
@@ -31,6 +52,10 @@ export class FakeMachine {
   target: number | null = null;
   /** Whether the guest does at once what it is asked. */
   isObedient = true;
+  /** Its virtio-mem devices; the guest does what it is asked with them as with its balloon. */
+  plugs: FakePlug[] = [];
+  /** What is in a DIMM. */
+  dimm = 0;
   /** By the names of `guest-stats`; those that are missing are not reported. */
   stats: Readonly<Record<string, number>> = {};
   /** In seconds since 1970. */
@@ -51,7 +76,7 @@ export class FakeMachine {
     ['query-balloon', () => ({ actual: this.#needBalloon() })],
     ['balloon', (args) => this.#balloon(args['value'])],
     ['query-memory-size-summary', () => ({ 'base-memory': this.memory, 'plugged-memory': 0 })],
-    ['query-memory-devices', () => []],
+    ['query-memory-devices', () => this.#memoryDevices()],
     ['query-chardev', () => this.#chardevs()],
     ['qom-list', (args) => this.#list(args['path'])],
     ['qom-get', (args) => this.#get(args['path'], args['property'])],
@@ -79,11 +104,17 @@ export class FakeMachine {
 
   #list(path: unknown): unknown {
     const type = { name: 'type', type: 'string' };
-    if (path === '/machine') return [type, { name: 'peripheral', type: 'child<container>' }];
-    if (path === '/machine/peripheral') {
-      return this.actual === null ? [type] : [type, { name: 'balloon0', type: 'child<virtio-balloon-pci>' }];
+    if (path === '/machine') {
+      return [type, ...['peripheral', 'peripheral-anon'].map((name) => ({ name, type: 'child<container>' }))];
     }
-    if (path === '/machine/peripheral-anon') return [type, ...this.ports.map(portAt)];
+    const plugs = [...this.#plugsByPath()].filter(([where]) => where.startsWith(`${String(path)}/`));
+    const named = plugs.map(([where]) => ({ name: where.split('/').at(-1), type: 'child<virtio-mem-pci>' }));
+    if (path === '/machine/peripheral-anon') return [type, ...this.ports.map(portAt), ...named];
+    if (path === '/machine/peripheral') {
+      const balloon = { name: 'balloon0', type: 'child<virtio-balloon-pci>' };
+      return this.actual === null ? [type, ...named] : [type, balloon, ...named];
+    }
+    if (this.#plugsByPath().has(String(path))) return [type];
     this.#needDevice(path);
     return [type, ...Object.keys(PROPERTIES).map((name) => ({ name, type: PROPERTIES[name] }))];
   }
@@ -93,10 +124,41 @@ export class FakeMachine {
     return [monitor, ...this.ports.map(({ filename }, n) => ({ label: `port${n}`, filename, 'frontend-open': false }))];
   }
 
+  #plugsByPath(): ReadonlyMap<string, FakePlug> {
+    return new Map(this.plugs.map((plug, place) => [pathOf(plug, place), plug]));
+  }
+
+  #memoryDevices(): readonly unknown[] {
+    const plugs = this.plugs.map(({ id, memdev, maxSize, blockSize, requested, size }) => ({
+      type: 'virtio-mem',
+      data: {
+        ...(id === null ? {} : { id }),
+        ...{ memdev, memaddr: 2 ** 32, node: 0, size, 'max-size': maxSize },
+        ...{ 'requested-size': requested, 'block-size': blockSize },
+      },
+    }));
+    const dimm = { type: 'dimm', data: { memdev: '/objects/d0', addr: 2 ** 33, size: this.dimm, slot: 0, node: 0 } };
+    return this.dimm === 0 ? plugs : [...plugs, dimm];
+  }
+
+  #plug(plug: FakePlug, path: string, value: unknown): unknown {
+    if (typeof value !== 'number' || value % plug.blockSize !== 0 || value > plug.maxSize) {
+      throw new Refusal('GenericError', "'requested-size' has to be multiples of 'block-size'");
+    }
+    plug.requested = value;
+    if (this.isObedient) {
+      plug.size = value;
+      this.emit('MEMORY_DEVICE_SIZE_CHANGE', { size: value, 'qom-path': path });
+    }
+    return {};
+  }
+
   #get(path: unknown, property: unknown): unknown {
     const port = this.ports.findIndex((_, n) => path === `/machine/peripheral-anon/device[${n}]`);
     if (port >= 0 && property === 'name') return this.ports[port]?.name;
     if (port >= 0 && property === 'chardev') return `port${port}`;
+    const plug = this.#plugsByPath().get(String(path));
+    if (plug !== undefined && property === 'memdev') return plug.memdev;
     this.#needDevice(path);
     if (property === 'guest-stats') return { stats: { ...UNREPORTED, ...this.stats }, 'last-update': this.lastUpdate };
     if (property === 'guest-stats-polling-interval') return this.pollingInterval;
@@ -105,6 +167,8 @@ export class FakeMachine {
   }
 
   #set(path: unknown, property: unknown, value: unknown): unknown {
+    const plug = this.#plugsByPath().get(String(path));
+    if (plug !== undefined && property === 'requested-size') return this.#plug(plug, String(path), value);
     this.#needDevice(path);
     if (property !== 'guest-stats-polling-interval') throw new Refusal('GenericError', 'Insufficient permission');
     this.pollingInterval = Number(value);
@@ -118,6 +182,8 @@ export class FakeMachine {
 }
 
 const portAt = (_: unknown, n: number): unknown => ({ name: `device[${n}]`, type: 'child<virtserialport>' });
+const pathOf = ({ id }: FakePlug, place: number): string =>
+  id === null ? `/machine/peripheral-anon/device[${place + 1}]` : `/machine/peripheral/${id}`;
 
 export const VERSION = { qemu: { major: 7, minor: 2, micro: 22 }, package: 'Debian 1:7.2' };
 

@@ -1,0 +1,167 @@
+/** Protects that memory is plugged into the devices that are meant, in their blocks, and that what is there is counted whole. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import fc from 'fast-check';
+import { HypervisorError } from '../../../src/errors.js';
+import { blockOf, sizesOf, spread, type PlugDevice } from '../../../src/hypervisors/qmp/memory-devices.js';
+import { bytes, mib, mibToPages, pages } from '../../../src/units.js';
+import { fakePlug, type FakeMachine, type FakePlug } from '../../qmp/support/fake-machine.js';
+import { useSeed } from '../../support/seed.js';
+import { MIB, Rig } from './support/rig.js';
+
+useSeed();
+
+const NEVER = new AbortController().signal;
+
+/** A host with a machine of 1 GiB that has these devices. */
+async function openPlugged(test: TestContext, ...plugs: FakePlug[]): Promise<{ rig: Rig; machine: FakeMachine }> {
+  const rig = new Rig();
+  test.after(() => rig.host.close());
+  const { machine } = await rig.addQemu(test, 'one');
+  machine.plugs = plugs;
+  rig.watch();
+  await rig.untilCame(1);
+  return { rig, machine };
+}
+
+const plug = async ({ host }: Rig, size: number): Promise<void> => {
+  await host.setGrowth?.('qmp/one', mibToPages(mib(size)), NEVER);
+};
+
+describe('a machine with memory devices', () => {
+  it('says in which blocks it can grow, and holds what is plugged in beyond its boot memory', async (test) => {
+    const { rig, machine } = await openPlugged(test, fakePlug({ requested: 64 * MIB, size: 32 * MIB }));
+    const [came] = rig.notices;
+    assert.ok(came?.kind === 'guest-came' && came.guest.capabilities.growthBlock === 512);
+    machine.actual = 700 * MIB;
+    const { current, maximum, growth } = await rig.reading('qmp/one');
+    assert.ok(current.known && current.value === mibToPages(mib(732)));
+    assert.ok(maximum.known && maximum.value === mibToPages(mib(2_048)));
+    assert.deepEqual(growth, {
+      plugged: { known: true, value: 32 * 256, at: 0 },
+      asked: { known: true, value: 64 * 256, at: 0 },
+      pluggable: { known: true, value: 1_024 * 256, at: 0 },
+    });
+  });
+
+  it('is asked in bytes, for what is added to its boot memory', async (test) => {
+    const { rig } = await openPlugged(test, fakePlug());
+    await plug(rig, 256);
+    const asked = rig.qemus[0]?.requests.filter(({ execute }) => execute === 'qom-set').at(-1);
+    assert.deepEqual(asked?.['arguments'], {
+      path: '/machine/peripheral/vm0',
+      property: 'requested-size',
+      value: 268_435_456,
+    });
+    assert.ok(!rig.qemus[0]?.asked.includes('balloon'));
+  });
+
+  it('has its devices filled in order, those without an id too', async (test) => {
+    const first = fakePlug({ id: null, memdev: '/objects/a', maxSize: 128 * MIB });
+    const second = fakePlug({ id: 'vm1', memdev: '/objects/b', maxSize: 256 * MIB });
+    const { rig, machine } = await openPlugged(test, first, second);
+    await plug(rig, 192);
+    assert.deepEqual([first.requested, second.requested], [128 * MIB, 64 * MIB]);
+    await plug(rig, 64);
+    assert.deepEqual([first.requested, second.requested], [64 * MIB, 0]);
+    machine.isObedient = false;
+    await plug(rig, 384);
+    const { growth } = await rig.reading('qmp/one');
+    assert.ok(growth?.plugged.known && growth.plugged.value === 64 * 256);
+    assert.ok(growth.asked.known && growth.asked.value === 384 * 256);
+  });
+
+  it('is not asked for what is no whole blocks, or more than there can be', async (test) => {
+    const { rig } = await openPlugged(test, fakePlug());
+    for (const size of [1, 1_026]) {
+      await assert.rejects(plug(rig, size), (error) => error instanceof HypervisorError && error.code === 'EINVAL');
+    }
+    assert.ok(rig.qemus[0]?.requests.every((request) => !JSON.stringify(request).includes('requested-size')));
+  });
+
+  it('is not known as a whole where QEMU does not say what is plugged in', async (test) => {
+    const { rig, machine } = await openPlugged(test, fakePlug());
+    for (const answer of [[], 'nonsense', [{ type: 'virtio-mem', data: {} }]]) {
+      machine.commands.set('query-memory-devices', () => answer);
+      const { current, maximum, growth } = await rig.reading('qmp/one');
+      assert.ok(!current.known && !maximum.known && growth?.plugged.known === false);
+      assert.equal(current.reason, 'unreadable');
+    }
+  });
+
+  it('cannot grow any more when its device is unplugged', async (test) => {
+    const { rig, machine } = await openPlugged(test, fakePlug());
+    machine.plugs = [];
+    rig.qemus[0]?.emit('DEVICE_DELETED', { device: 'vm0', path: '/machine/peripheral/vm0' });
+    await rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
+    const changed = rig.notices.at(-1);
+    assert.ok(changed?.kind === 'guest-changed' && changed.guest.capabilities.growthBlock === undefined);
+    await assert.rejects(plug(rig, 2), (error) => error instanceof HypervisorError && error.code === 'EPERM');
+    assert.equal((await rig.reading('qmp/one')).growth, undefined);
+  });
+
+  it('has its use counted without the balloon, whatever is plugged in', async (test) => {
+    const { rig, machine } = await openPlugged(test, fakePlug({ requested: 512 * MIB, size: 512 * MIB }));
+    machine.actual = 1_000 * MIB;
+    machine.lastUpdate = rig.seconds;
+    machine.stats = { 'stat-total-memory': 1_500 * MIB, 'stat-available-memory': 900 * MIB, 'stat-swap-out': 1 };
+    const { used } = await rig.reading('qmp/one');
+    // Its total has fallen with the balloon: what is not available is in use.
+    assert.ok(used.known && used.value === 600 * 256);
+    machine.stats = { ...machine.stats, 'stat-total-memory': 1_530 * MIB };
+    const { used: withBalloon } = await rig.reading('qmp/one');
+    // It counts the 24 MiB in the balloon as its own.
+    assert.ok(withBalloon.known && withBalloon.value === 606 * 256);
+  });
+
+  it('has its DIMMs counted as QEMU does: as a part of what the balloon moves', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const { machine } = await rig.addQemu(test, 'one');
+    machine.dimm = 512 * MIB;
+    machine.actual = 1_536 * MIB;
+    rig.watch();
+    await rig.untilCame(1);
+    const { current, maximum, growth } = await rig.reading('qmp/one');
+    assert.ok(current.known && maximum.known && current.value === maximum.value);
+    assert.equal(growth, undefined);
+  });
+});
+
+describe('what is to be plugged in', () => {
+  it('is spread over the devices without a remainder, whatever their blocks', () => {
+    const device = fc
+      .record({ block: fc.integer({ min: 0, max: 9 }), blocks: fc.integer({ min: 1, max: 500 }) })
+      .map(({ block, blocks }): PlugDevice => {
+        const blockSize = bytes(2 ** block * 2 * MIB);
+        return { path: '/x', memdev: `/objects/${block}-${blocks}`, maxSize: bytes(blocks * blockSize), blockSize };
+      });
+    fc.assert(
+      fc.property(fc.array(device, { minLength: 1, maxLength: 4 }), fc.nat({ max: 2_000 }), (plugs, blocks) => {
+        const block = blockOf(plugs) ?? assert.fail();
+        const wanted = blocks * block;
+        const sizes = spread(plugs, pages(wanted / 4_096));
+        const answer = plugs.map(({ memdev, maxSize, blockSize }) => ({
+          type: 'virtio-mem',
+          data: {
+            ...{ memdev, memaddr: 0, node: 0, size: 0, 'max-size': maxSize },
+            ...{ 'requested-size': 0, 'block-size': blockSize },
+          },
+        }));
+        const most = sizesOf(plugs, answer)?.pluggable ?? 0;
+        if (sizes === null) {
+          assert.ok(wanted > most, `${wanted} of ${most}`);
+          return;
+        }
+        assert.equal(
+          sizes.reduce((sum, size) => sum + size, 0),
+          wanted,
+        );
+        for (const [place, { maxSize, blockSize }] of plugs.entries()) {
+          const size = sizes[place] ?? NaN;
+          assert.ok(size <= maxSize && size % blockSize === 0);
+        }
+      }),
+    );
+  });
+});

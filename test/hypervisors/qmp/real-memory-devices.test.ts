@@ -1,0 +1,83 @@
+/**
+ * A real QEMU that runs no guest, with a balloon, two virtio-mem devices and a DIMM. Protects what the adapter takes for granted of
+ * QEMU: what the balloon counts, where devices without an id are, and that sizes are of what is added.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { readingOf } from '../../../src/hypervisors/qmp/codec.js';
+import { Machine } from '../../../src/hypervisors/qmp/machine.js';
+import { spread } from '../../../src/hypervisors/qmp/memory-devices.js';
+import { decodeBalloon, type Qmp, type QmpError } from '../../../src/qmp/index.js';
+import { VirtualClock } from '../../../src/sim/index.js';
+import { bytes, mib, mibToPages, millis } from '../../../src/units.js';
+import { NEEDS_QEMU, RealQemu } from '../../qmp/support/real-qemu.js';
+
+const MIB = 2 ** 20;
+const NEVER = new AbortController().signal;
+
+/** A test that is skipped by its name where there is no QEMU. */
+const real = (name: string, run: () => unknown): void => {
+  it(name, { skip: NEEDS_QEMU, timeout: 120_000 }, async () => {
+    await run();
+  });
+};
+
+describe('the memory devices of a real QEMU', () => {
+  let qemu: RealQemu;
+  let qmp: Qmp;
+  let machine: Machine;
+
+  before(async () => {
+    if (NEEDS_QEMU !== false) return;
+    qemu = new RealQemu(() => [
+      ...['-machine', 'pc', '-m', '64M,slots=4,maxmem=2G', '-device', 'virtio-balloon-pci,id=balloon0'],
+      ...['-object', 'memory-backend-ram,id=m0,size=128M', '-device', 'virtio-mem-pci,memdev=m0'],
+      ...['-object', 'memory-backend-ram,id=m1,size=256M'],
+      ...['-device', 'virtio-mem-pci,id=plug1,memdev=m1,requested-size=32M'],
+      ...['-object', 'memory-backend-ram,id=d0,size=128M', '-device', 'pc-dimm,memdev=d0'],
+    ]);
+    qmp = await qemu.connect({ clock: new VirtualClock() });
+    machine = await Machine.meet(qmp, 'one', NEVER);
+  });
+  after(async () => {
+    if (NEEDS_QEMU === false) await qemu.close();
+  });
+
+  real('are no part of what its balloon counts; DIMMs are', async () => {
+    assert.equal(decodeBalloon(await qmp.execute('query-balloon')), 192 * MIB);
+    assert.equal(machine.base, 192 * MIB);
+  });
+
+  real('are found with an id and without, and asked for what is added to boot memory', async () => {
+    const { plugs } = machine;
+    assert.deepEqual(
+      plugs.map(({ path, memdev, maxSize }) => [path, memdev, maxSize]),
+      [
+        ['/machine/peripheral-anon/device[0]', '/objects/m0', 128 * MIB],
+        ['/machine/peripheral/plug1', '/objects/m1', 256 * MIB],
+      ],
+    );
+    const sizes = spread(plugs, mibToPages(mib(192)));
+    assert.deepEqual(sizes, [128 * MIB, 64 * MIB]);
+    await machine.plug(plugs, sizes);
+    const look = await machine.look(NEVER);
+    // No guest is there to plug any of it in.
+    assert.deepEqual(look.plugged, { plugged: 0, asked: 192 * MIB, pluggable: 384 * MIB });
+    assert.equal(look.actual, 192 * MIB);
+    const seen = { ...look, base: machine.base, deflatesOnOom: false, asked: null, heldAt: () => null };
+    const { current, maximum } = readingOf(seen, { at: millis(0), wall: millis(0) });
+    assert.ok(current.known && current.value === mibToPages(mib(192)));
+    assert.ok(maximum.known && maximum.value === mibToPages(mib(576)));
+  });
+
+  real('refuse what is no multiple of their blocks, and what is too much', async () => {
+    const [first] = machine.plugs;
+    assert.ok(first !== undefined);
+    for (const size of [first.blockSize / 2, 256 * MIB]) {
+      await assert.rejects(
+        machine.plug([first], [bytes(size)]),
+        (error) => (error as QmpError).qmpCode === 'EREFUSED' && /requested-size/.test((error as QmpError).message),
+      );
+    }
+  });
+});
