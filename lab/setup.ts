@@ -8,7 +8,6 @@ import { markXenReady } from './xen/marker.js';
 
 const PACKAGES = [
   'qemu-system-x86',
-  'qemu-guest-agent',
   'debootstrap',
   'cpio',
   'e2fsprogs',

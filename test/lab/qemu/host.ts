@@ -21,7 +21,13 @@ export interface ShownGuest {
   readonly currentPages: number | null;
   /** Of the last decision. */
   readonly reason: { readonly code: string } | null;
+  readonly reading: Reading | null;
 }
+
+/** What of a guest is known; null where it is not. */
+type Reading = Readonly<
+  Record<'totalPages' | 'committedPages' | 'reservePages' | 'swapTotalPages' | 'refaultsCount', number | null>
+>;
 
 /** What is driven, as its section of the configuration says where it is. */
 interface Driven {
