@@ -39,7 +39,8 @@ export function relieve<Memory>(
 /** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
 function hasOrGets<Memory>(state: GuestState<Memory>, most: Pages): boolean {
   const requests = [state.pursuit, state.growth?.pursuit ?? null].filter((request) => request !== null);
-  if (requests.length === 0) return (heldBy(state) ?? NO_PAGES) >= most;
+  const held = heldBy(state);
+  if (requests.length === 0) return held !== null && held >= most;
   if ((boundFor(state) ?? NO_PAGES) < most || requests.some(({ phase }) => phase === 'failed')) return false;
   // Asking one that stands still again would only keep memory from others that it does not take.
   return state.guest.pool !== undefined || requests.every(({ phase }) => phase !== 'stuck');
