@@ -23,8 +23,18 @@ export function emulatorArguments(options: MachineOptions): readonly string[] {
   const xen = `console=com1 com1=115200 dom0_mem=${dom0Mib}M,max:${dom0Mib}M loglvl=warning noreboot`;
   return [
     // Without smap and smep dom0 crashes at its first instruction. Without xsave there is no AVX: with it, programs in dom0 lost the upper halves of their vector registers when they were
-    // interrupted (QEMU 7.2), which showed as garbled strings and crashes of Node.js.
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max,-smap,-smep,-xsave', '-smp', '2', '-m', String(memoryMib)],
+    // interrupted (QEMU 7.2), which showed as garbled strings and crashes of Node.js. Without erms and fsrm kernels clear and copy pages by
+    // words; with them byte by byte, and an emulator carries out each byte by itself.
+    ...[
+      '-accel',
+      'tcg,thread=multi',
+      '-cpu',
+      'max,-smap,-smep,-xsave,-erms,-fsrm',
+      '-smp',
+      '2',
+      '-m',
+      String(memoryMib),
+    ],
     ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none'],
     ...['-kernel', images.xen, '-append', xen],
     ...['-initrd', `${images.kernel.image} console=hvc0 quiet,${images.dom0Initrd}`],
