@@ -5,12 +5,23 @@
 import { unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
+import { spread } from '../../control/plug-devices.js';
 import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import type { InsideChoice } from '../../inside/index.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
-import { bytes, bytesToPagesDown, millis, type Bytes, type GuestSize, type Millis, type Pages } from '../../units.js';
+import {
+  addPages,
+  bytesToPagesDown,
+  millis,
+  NO_PAGES,
+  pagesToBytes,
+  type Bytes,
+  type GuestSize,
+  type Millis,
+  type Pages,
+} from '../../units.js';
 import { formatTarget, readingOf, type MachineLook } from './codec.js';
 import {
   asHypervisorError,
@@ -30,7 +41,6 @@ import {
 } from './errors.js';
 import { openInside } from './inside.js';
 import type { Machine } from './machine.js';
-import { spread } from './memory-devices.js';
 import { KIND, Roster } from './roster.js';
 
 export interface QmpHostOptions {
@@ -116,7 +126,7 @@ class QmpHost implements Hypervisor {
     const began = this.#options.clock.now();
     const { actual, stats, inside, plugged } = await machine.look(signal);
     const { base, balloon, held, plugs } = machine;
-    if (actual !== null) held.note(bytesToPagesDown(bytes(actual + (plugged?.plugged ?? 0))), began);
+    if (actual !== null) held.note(addPages(bytesToPagesDown(actual), plugged?.plugged ?? NO_PAGES), began);
     return {
       ...{ actual, stats, inside, base },
       ...(plugs.length === 0 ? {} : { plugged }),
@@ -159,7 +169,7 @@ class QmpHost implements Hypervisor {
       try {
         await machine.plug(plugs, sizes);
       } catch (error) {
-        throw asHypervisorError(guest, `asking to have ${sizes.join(' + ')} bytes plugged in`, error);
+        throw asHypervisorError(guest, `asking to have ${sizes.map(pagesToBytes).join(' + ')} bytes plugged in`, error);
       }
     };
     await unlessAborted(this.#growths.run(guest, ask), signal, () => growthTooSlow(guest, plugged));

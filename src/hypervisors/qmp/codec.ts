@@ -8,6 +8,7 @@ import type { Said } from '../../inside/index.js';
 import type { GuestStats } from '../../qmp/index.js';
 import { mergeSignals } from '../../signals/merge.js';
 import { outsideBalloon } from '../../signals/outside-balloon.js';
+import { growthOf, ownSizes, type PlugSizes } from '../../signals/plugged.js';
 import {
   balloonSignals,
   saidAt,
@@ -18,8 +19,6 @@ import {
   type LookTimes,
 } from '../../signals/balloon-stats.js';
 import {
-  addPages,
-  bytes,
   bytesToPagesDown,
   pages,
   pagesToBytes,
@@ -28,7 +27,6 @@ import {
   type Millis,
   type Pages,
 } from '../../units.js';
-import type { PlugSizes } from './memory-devices.js';
 
 /** One look at a machine, with what is known of it. */
 export interface MachineLook {
@@ -72,38 +70,6 @@ export function readingOf(look: MachineLook, times: LookTimes): Reading {
   const reading = { ...outside, ...(refusal === null ? {} : { refusal }), at, current, maximum, asked: asks };
   return look.plugged === undefined ? reading : { ...reading, ...growthOf({ current, maximum }, look.plugged, at) };
 }
-
-type Own = Pick<BalloonSizes, 'actual' | 'base'>;
-
-/** What the guest counts as its own: plugged memory too. */
-export function ownSizes({ actual, base }: Own, plugged: PlugSizes | null | undefined): Own {
-  const more = bytesToPagesDown(plugged?.plugged ?? bytes(0));
-  const withMore = (size: Pages | null): Pages | null => (size === null ? null : addPages(size, more));
-  return { actual: withMore(actual), base: withMore(base) };
-}
-
-type Sizes = Pick<Reading, 'current' | 'maximum'>;
-
-/** Without the plugged part nobody knows the whole. */
-function growthOf({ current, maximum }: Sizes, seen: PlugSizes | null, at: Millis): Partial<Reading> {
-  if (seen === null) {
-    const silent = unknown('unreadable', 'QEMU did not say what is plugged into its memory devices');
-    return { current: silent, maximum: silent, growth: { plugged: silent, asked: silent, pluggable: silent } };
-  }
-  const [plugged, pluggable] = [bytesToPagesDown(seen.plugged), bytesToPagesDown(seen.pluggable)];
-  return {
-    current: plus(current, plugged),
-    maximum: plus(maximum, pluggable),
-    growth: {
-      plugged: knownAt(plugged, at),
-      asked: knownAt(bytesToPagesDown(seen.asked), at),
-      pluggable: knownAt(pluggable, at),
-    },
-  };
-}
-
-const plus = (size: Signal<Pages>, more: Pages): Signal<Pages> =>
-  size.known ? knownAt(addPages(size.value, more), size.at) : size;
 
 function saidBy(stats: GuestStats, sizes: BalloonSizes, times: LookTimes): BalloonSignals {
   const at = saidAt(stats.lastUpdate, times);

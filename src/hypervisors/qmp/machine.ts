@@ -3,7 +3,7 @@
  * It keeps what does not change from look to look, and decides nothing.
  */
 import { basename, extname } from 'node:path';
-import { bytes, millis, type Bytes } from '../../units.js';
+import { bytes, millis, NO_PAGES, pagesToBytes, type Bytes, type Pages } from '../../units.js';
 import {
   balloonArguments,
   decodeBalloon,
@@ -19,9 +19,10 @@ import {
 } from '../../qmp/index.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import { HeldBefore } from '../../signals/held-before.js';
+import type { PlugSizes } from '../../signals/plugged.js';
 import { findBalloon } from './balloon-device.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
-import { findMemoryDevices, sizesOf, type PlugDevice, type PlugSizes } from './memory-devices.js';
+import { findMemoryDevices, sizesOf, type MachinePlug } from './memory-devices.js';
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that QEMU can, which counts in whole ones. */
 const POLLING_INTERVAL_S = 1;
@@ -56,7 +57,7 @@ export class Machine {
   /** The ways into the guest. */
   readonly ports: GuestPorts;
   #balloon: Balloon | null;
-  #plugs: readonly PlugDevice[];
+  #plugs: readonly MachinePlug[];
   #inside: Inside | null = null;
 
   private constructor(qmp: Qmp, { name, base, ports, balloon, plugs }: Met) {
@@ -98,7 +99,7 @@ export class Machine {
   }
 
   /** Memory can be plugged into these. */
-  get plugs(): readonly PlugDevice[] {
+  get plugs(): readonly MachinePlug[] {
     return this.#plugs;
   }
 
@@ -124,9 +125,13 @@ export class Machine {
   }
 
   /** Asks for these sizes, one for each of `plugs`. Settles only when none can have an effect any more. Rejects with `QmpError`. */
-  async plug(plugs: readonly PlugDevice[], sizes: readonly Bytes[]): Promise<void> {
+  async plug(plugs: readonly MachinePlug[], sizes: readonly Pages[]): Promise<void> {
     const asked = plugs.map(({ path }, place) =>
-      this.#qmp.execute('qom-set', { path, ...requestedSize(sizes[place] ?? bytes(0)) }, { limit: FOREVER }),
+      this.#qmp.execute(
+        'qom-set',
+        { path, ...requestedSize(pagesToBytes(sizes[place] ?? NO_PAGES)) },
+        { limit: FOREVER },
+      ),
     );
     for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
   }
@@ -160,7 +165,7 @@ interface Met {
   readonly base: Bytes | null;
   readonly ports: GuestPorts;
   readonly balloon: Balloon | null;
-  readonly plugs: readonly PlugDevice[];
+  readonly plugs: readonly MachinePlug[];
 }
 
 const requestedSize = (value: Bytes): { readonly property: string; readonly value: number } => ({

@@ -1,10 +1,11 @@
 /**
- * The virtio-mem devices of a machine: which it has, where they hang in QEMU's tree of objects, and how memory that is to be plugged in
- * is spread over them. It does not know how much that should be.
+ * The virtio-mem devices of a machine: which it has, where they hang in QEMU's tree of objects, and what is plugged into them. It does
+ * not know how much that should be.
  *
  * QEMU counts them nowhere else: the balloon's size, `query-balloon` and `balloon`, is of the boot memory and of DIMMs (other than
  * NVDIMMs), `get_current_ram_size` in its hw/virtio/virtio-balloon.c, and so it is on QEMU 7.2. What is plugged in comes on top.
  */
+import { pluggableIn, type PlugDevice } from '../../control/plug-devices.js';
 import {
   decodeDimmSize,
   decodeQomList,
@@ -13,29 +14,21 @@ import {
   type Qmp,
   type VirtioMemDevice,
 } from '../../qmp/index.js';
-import { bytes, pagesToBytes, type Bytes, type Pages } from '../../units.js';
+import type { PlugSizes } from '../../signals/plugged.js';
+import { bytes, bytesToPagesDown, maxPages, type Bytes, type Pages } from '../../units.js';
 
 type Asking = Pick<Qmp, 'execute'>;
 
-/** What stays the same of one device. */
-export interface PlugDevice {
+/** One device. */
+export interface MachinePlug extends PlugDevice {
   /** Its QOM path. */
   readonly path: string;
   /** The memory behind it; no other device has the same. */
   readonly memdev: string;
-  readonly maxSize: Bytes;
-  readonly blockSize: Bytes;
-}
-
-/** What is plugged into a machine beyond its boot memory, all devices together. */
-export interface PlugSizes {
-  readonly plugged: Bytes;
-  readonly asked: Bytes;
-  readonly pluggable: Bytes;
 }
 
 export interface MemoryDevices {
-  readonly plugs: readonly PlugDevice[];
+  readonly plugs: readonly MachinePlug[];
   /** What is in DIMMs, which the balloon counts like boot memory. */
   readonly dimms: Bytes;
 }
@@ -44,9 +37,10 @@ export interface MemoryDevices {
 export async function findMemoryDevices(qmp: Asking, answer: unknown, signal: AbortSignal): Promise<MemoryDevices> {
   const devices = decodeVirtioMemDevices(answer) ?? [];
   const nameless = devices.some(({ id }) => id === null) ? await findNameless(qmp, signal) : new Map<string, string>();
-  const plugs = devices.flatMap(({ id, memdev, maxSize, blockSize }): readonly PlugDevice[] => {
+  const plugs = devices.flatMap(({ id, memdev, maxSize, blockSize }): readonly MachinePlug[] => {
     const path = id === null ? nameless.get(memdev) : `/machine/peripheral/${id}`;
-    return path === undefined || blockSize === 0 ? [] : [{ path, memdev, maxSize, blockSize }];
+    const [maximum, block] = [bytesToPagesDown(maxSize), bytesToPagesDown(blockSize)];
+    return path === undefined || block === 0 ? [] : [{ path, memdev, maximum, block }];
   });
   return { plugs, dimms: decodeDimmSize(answer) };
 }
@@ -73,40 +67,19 @@ function nothing(error: unknown): null {
   throw error;
 }
 
-/** In which steps all of them can be plugged in and out; null: there are none. Block sizes are powers of two. */
-export const blockOf = (plugs: readonly PlugDevice[]): Bytes | null =>
-  plugs.length === 0 ? null : bytes(Math.max(...plugs.map(({ blockSize }) => blockSize)));
-
-const capacityOf = ({ maxSize }: PlugDevice, block: Bytes): number => Math.floor(maxSize / block) * block;
-
 /** What `query-memory-devices` says of them now; null where it does not say it of each. */
-export function sizesOf(plugs: readonly PlugDevice[], answer: unknown): PlugSizes | null {
+export function sizesOf(plugs: readonly MachinePlug[], answer: unknown): PlugSizes | null {
   const devices = new Map(decodeVirtioMemDevices(answer)?.map((device) => [device.memdev, device]));
-  const block = blockOf(plugs);
-  if (block === null || plugs.some(({ memdev }) => !devices.has(memdev))) return null;
-  const sum = (of: (device: VirtioMemDevice) => number): number =>
-    plugs.reduce((total, { memdev }) => total + ofDevice(devices.get(memdev), of), 0);
+  if (plugs.length === 0 || plugs.some(({ memdev }) => !devices.has(memdev))) return null;
+  const sum = (of: (device: VirtioMemDevice) => number): Pages =>
+    bytesToPagesDown(bytes(plugs.reduce((total, { memdev }) => total + ofDevice(devices.get(memdev), of), 0)));
   const plugged = sum(({ size }) => size);
-  const capacity = plugs.reduce((total, plug) => total + capacityOf(plug, block), 0);
   return {
-    plugged: bytes(plugged),
-    asked: bytes(sum(({ requestedSize }) => requestedSize)),
-    pluggable: bytes(Math.max(capacity, plugged)),
+    plugged,
+    asked: sum(({ requestedSize }) => requestedSize),
+    pluggable: maxPages(pluggableIn(plugs), plugged),
   };
 }
 
 const ofDevice = (device: VirtioMemDevice | undefined, of: (device: VirtioMemDevice) => number): number =>
   device === undefined ? 0 : of(device);
-
-/** What each device is asked for, in order: the first is filled first. Null: it is not whole blocks, or more than there can be. */
-export function spread(plugs: readonly PlugDevice[], plugged: Pages): readonly Bytes[] | null {
-  const block = blockOf(plugs);
-  let left: number = pagesToBytes(plugged);
-  if (block === null || left % block !== 0) return null;
-  const sizes = plugs.map((plug) => {
-    const size = Math.min(left, capacityOf(plug, block));
-    left -= size;
-    return bytes(size);
-  });
-  return left === 0 ? sizes : null;
-}

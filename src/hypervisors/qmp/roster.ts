@@ -6,14 +6,14 @@ import { ConnectionKeeper } from '../../connection/keeper.js';
 import type { Alarm } from '../../control/alarm.js';
 import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
+import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { decodeEvent, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
-import { addMillis, bytesToPagesDown, millis, type Bytes } from '../../units.js';
+import { addMillis, millis, type Pages } from '../../units.js';
 import type { Inside } from '../../inside/index.js';
 import type { InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
-import { blockOf } from './memory-devices.js';
 
 export const KIND = 'qmp';
 
@@ -204,8 +204,7 @@ const describe = (id: GuestId, { name, balloon, plugs }: Machine): GuestDescript
 });
 
 const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
-const withGrowth = (block: Bytes | null): Capabilities =>
-  block === null ? DRIVEN : { ...DRIVEN, growthBlock: bytesToPagesDown(block) };
+const withGrowth = (block: Pages | null): Capabilities => (block === null ? DRIVEN : { ...DRIVEN, growthBlock: block });
 const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
 /** An id has at most 255 characters. */
 const NAME_MAX = 100;

@@ -1,15 +1,10 @@
 /** Protects that memory is plugged into the devices that are meant, in their blocks, and that what is there is counted whole. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import fc from 'fast-check';
 import { HypervisorError } from '../../../src/errors.js';
-import { blockOf, sizesOf, spread, type PlugDevice } from '../../../src/hypervisors/qmp/memory-devices.js';
-import { bytes, mib, mibToPages, pages } from '../../../src/units.js';
+import { mib, mibToPages } from '../../../src/units.js';
 import { fakePlug, type FakeMachine, type FakePlug } from '../../qmp/support/fake-machine.js';
-import { useSeed } from '../../support/seed.js';
 import { MIB, Rig } from './support/rig.js';
-
-useSeed();
 
 const NEVER = new AbortController().signal;
 
@@ -125,43 +120,5 @@ describe('a machine with memory devices', () => {
     const { current, maximum, growth } = await rig.reading('qmp/one');
     assert.ok(current.known && maximum.known && current.value === maximum.value);
     assert.equal(growth, undefined);
-  });
-});
-
-describe('what is to be plugged in', () => {
-  it('is spread over the devices without a remainder, whatever their blocks', () => {
-    const device = fc
-      .record({ block: fc.integer({ min: 0, max: 9 }), blocks: fc.integer({ min: 1, max: 500 }) })
-      .map(({ block, blocks }): PlugDevice => {
-        const blockSize = bytes(2 ** block * 2 * MIB);
-        return { path: '/x', memdev: `/objects/${block}-${blocks}`, maxSize: bytes(blocks * blockSize), blockSize };
-      });
-    fc.assert(
-      fc.property(fc.array(device, { minLength: 1, maxLength: 4 }), fc.nat({ max: 2_000 }), (plugs, blocks) => {
-        const block = blockOf(plugs) ?? assert.fail();
-        const wanted = blocks * block;
-        const sizes = spread(plugs, pages(wanted / 4_096));
-        const answer = plugs.map(({ memdev, maxSize, blockSize }) => ({
-          type: 'virtio-mem',
-          data: {
-            ...{ memdev, memaddr: 0, node: 0, size: 0, 'max-size': maxSize },
-            ...{ 'requested-size': 0, 'block-size': blockSize },
-          },
-        }));
-        const most = sizesOf(plugs, answer)?.pluggable ?? 0;
-        if (sizes === null) {
-          assert.ok(wanted > most, `${wanted} of ${most}`);
-          return;
-        }
-        assert.equal(
-          sizes.reduce((sum, size) => sum + size, 0),
-          wanted,
-        );
-        for (const [place, { maxSize, blockSize }] of plugs.entries()) {
-          const size = sizes[place] ?? NaN;
-          assert.ok(size <= maxSize && size % blockSize === 0);
-        }
-      }),
-    );
   });
 });

@@ -4,15 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { spread } from '../../../src/control/plug-devices.js';
 import { readingOf } from '../../../src/hypervisors/qmp/codec.js';
 import { Machine } from '../../../src/hypervisors/qmp/machine.js';
-import { spread } from '../../../src/hypervisors/qmp/memory-devices.js';
 import { decodeBalloon, type Qmp, type QmpError } from '../../../src/qmp/index.js';
 import { VirtualClock } from '../../../src/sim/index.js';
-import { bytes, mib, mibToPages, millis } from '../../../src/units.js';
+import { mib, mibToPages, millis, pages, type Pages } from '../../../src/units.js';
 import { NEEDS_QEMU, RealQemu } from '../../qmp/support/real-qemu.js';
 
 const MIB = 2 ** 20;
+const pagesOf = (size: number): Pages => mibToPages(mib(size));
 const NEVER = new AbortController().signal;
 
 /** A test that is skipped by its name where there is no QEMU. */
@@ -51,31 +52,31 @@ describe('the memory devices of a real QEMU', () => {
   real('are found with an id and without, and asked for what is added to boot memory', async () => {
     const { plugs } = machine;
     assert.deepEqual(
-      plugs.map(({ path, memdev, maxSize }) => [path, memdev, maxSize]),
+      plugs.map(({ path, memdev, maximum }) => [path, memdev, maximum]),
       [
-        ['/machine/peripheral-anon/device[0]', '/objects/m0', 128 * MIB],
-        ['/machine/peripheral/plug1', '/objects/m1', 256 * MIB],
+        ['/machine/peripheral-anon/device[0]', '/objects/m0', pagesOf(128)],
+        ['/machine/peripheral/plug1', '/objects/m1', pagesOf(256)],
       ],
     );
-    const sizes = spread(plugs, mibToPages(mib(192)));
-    assert.deepEqual(sizes, [128 * MIB, 64 * MIB]);
+    const sizes = spread(plugs, pagesOf(192)) ?? assert.fail();
+    assert.deepEqual(sizes, [pagesOf(128), pagesOf(64)]);
     await machine.plug(plugs, sizes);
     const look = await machine.look(NEVER);
     // No guest is there to plug any of it in.
-    assert.deepEqual(look.plugged, { plugged: 0, asked: 192 * MIB, pluggable: 384 * MIB });
+    assert.deepEqual(look.plugged, { plugged: 0, asked: pagesOf(192), pluggable: pagesOf(384) });
     assert.equal(look.actual, 192 * MIB);
     const seen = { ...look, base: machine.base, deflatesOnOom: false, asked: null, heldAt: () => null };
     const { current, maximum } = readingOf(seen, { at: millis(0), wall: millis(0) });
-    assert.ok(current.known && current.value === mibToPages(mib(192)));
-    assert.ok(maximum.known && maximum.value === mibToPages(mib(576)));
+    assert.ok(current.known && current.value === pagesOf(192));
+    assert.ok(maximum.known && maximum.value === pagesOf(576));
   });
 
   real('refuse what is no multiple of their blocks, and what is too much', async () => {
     const [first] = machine.plugs;
     assert.ok(first !== undefined);
-    for (const size of [first.blockSize / 2, 256 * MIB]) {
+    for (const size of [pages(first.block / 2), pagesOf(256)]) {
       await assert.rejects(
-        machine.plug([first], [bytes(size)]),
+        machine.plug([first], [size]),
         (error) => (error as QmpError).qmpCode === 'EREFUSED' && /requested-size/.test((error as QmpError).message),
       );
     }
