@@ -34,12 +34,17 @@ export interface DomainShape {
   readonly id: number | null;
   readonly name: string;
   readonly uuid: string;
+  /** What the guest keeps, with what virtio-mem has added, of the same moment as its devices; null: it does not say. */
+  readonly currentMemory: KiB | null;
   /** Null: it has none. */
   readonly balloon: DomainBalloon | null;
   readonly memoryDevices: readonly MemoryDevice[];
   /** The host's ends of its virtio-serial ports: unix sockets by the ports' names. */
   readonly channels: ReadonlyMap<string, string>;
 }
+
+/** The model of devices into which memory can be plugged, and out of them again, block by block. */
+export const VIRTIO_MEM = 'virtio-mem';
 
 /** The names of ports that a guest may be spoken to through. */
 export const QEMU_AGENT_PORT = 'org.qemu.guest_agent.0';
@@ -55,6 +60,7 @@ export function parseDomainXml(lines: readonly string[]): DomainShape {
     id: countIn(domain.attributes['id']),
     name,
     uuid,
+    currentMemory: sizeOf(childOf(domain, 'currentMemory')),
     balloon: balloonIn(devices),
     memoryDevices: childrenOf(devices, 'memory').map(memoryDevice),
     channels: new Map(childrenOf(devices, 'channel').flatMap(socketOf)),
@@ -115,7 +121,7 @@ function socketOf(channel: XmlElement): readonly (readonly [string, string])[] {
 
 /** What all virtio-mem devices can add at most, and what the guest has taken of them. Their unknown parts count as nothing. */
 export function virtioMem({ memoryDevices }: DomainShape): { readonly size: KiB; readonly current: KiB } {
-  const devices = memoryDevices.filter(({ model }) => model === 'virtio-mem');
+  const devices = memoryDevices.filter(({ model }) => model === VIRTIO_MEM);
   const sum = (sizeIn: (device: MemoryDevice) => KiB | null): KiB =>
     kib(devices.reduce((total, device) => total + (sizeIn(device) ?? 0), 0));
   return { size: sum(({ size }) => size), current: sum(({ current }) => current) };

@@ -6,6 +6,7 @@ export {
   OWN_AGENT_PORT,
   parseDomainXml,
   QEMU_AGENT_PORT,
+  VIRTIO_MEM,
   virtioMem,
   type DomainBalloon,
   type DomainShape,

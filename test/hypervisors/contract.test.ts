@@ -10,6 +10,7 @@ import { addMillis, mib, mibToPages, millis, secondsToMillis } from '../../src/u
 import { temporaryFolder } from '../signals/proc-roots.js';
 import { fixture } from '../support/paths.js';
 import { fakePlug } from '../qmp/support/fake-machine.js';
+import { fakePlug as fakeDomainPlug } from '../virsh/support/fake-libvirt.js';
 import { describeContract, GROWS, type Subject } from './contract.js';
 import { domainOf, openRig as openLibvirtRig } from './libvirt/support/rig.js';
 import { Rig } from './qmp/support/rig.js';
@@ -102,6 +103,10 @@ async function qmpHost(test: TestContext): Promise<Subject> {
 
 async function libvirtHost(test: TestContext): Promise<Subject> {
   const rig = await openLibvirtRig(test, 'one', 'two');
+  const plugs = [fakeDomainPlug({ size: 4 * 2_048 }), fakeDomainPlug({ alias: 'virtiomem1' })];
+  rig.libvirt.add('grows', { plugs });
+  rig.libvirt.emit('lifecycle', 'grows', 'Started Booted');
+  await rig.untilLog('came libvirt/one', 'came libvirt/two', 'came libvirt/grows');
   rig.stopWatching();
   const told = (): number | null => {
     const { target } = domainOf(rig, 'one');
@@ -113,6 +118,10 @@ async function libvirtHost(test: TestContext): Promise<Subject> {
     sizes: SIZES,
     now: () => rig.clock.now(),
     told,
+    growing: {
+      guest: 'libvirt/grows',
+      told: () => plugs.reduce((sum, { requested }) => sum + requested, 0) / 4,
+    },
     settle: () => rig.pass(1),
   };
 }
@@ -157,7 +166,7 @@ describeContract('a Xen host', { open: xenHost, skip: [CAN_SET, CANNOT_GROW] });
 
 describeContract('machines behind QEMU monitors', { open: qmpHost, skip: [CAN_SET] });
 
-describeContract('domains of libvirt', { open: libvirtHost, skip: [CAN_SET, CANNOT_GROW] });
+describeContract('domains of libvirt', { open: libvirtHost, skip: [CAN_SET] });
 
 describeContract('this machine', {
   open: thisMachine,

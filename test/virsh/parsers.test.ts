@@ -121,6 +121,7 @@ describe('an event', () => {
 const XML = `<domain type='qemu' id='3'>
   <name>a &amp; b</name>
   <uuid>${UUID}</uuid>
+  <currentMemory unit='KiB'>786432</currentMemory>
   <description>&lt;memballoon model='none'/&gt;
 error: nothing</description>
   <metadata><x:app xmlns:x='urn:x'><x:devices><memballoon model='none'/></x:devices></x:app></metadata>
@@ -143,6 +144,7 @@ describe('the description of a domain', () => {
   it('says what it has for its memory, and nothing else in it does', () => {
     const shape = parseDomainXml(linesOf(XML));
     assert.deepEqual([shape.id, shape.name, shape.uuid], [3, 'a & b', UUID]);
+    assert.equal(shape.currentMemory, 786_432);
     assert.deepEqual(shape.balloon, { deflatesOnOom: true, statsPeriod: 10 });
     assert.deepEqual([...shape.channels], [['org.qemu.guest_agent.0', '/run/one/agent']]);
     assert.deepEqual(shape.memoryDevices[0], {

@@ -7,12 +7,14 @@ import { unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
+import { spread } from '../../control/plug-devices.js';
 import type { GuestId } from '../../control/reading.js';
 import { SharedLook, type Seen } from '../../control/shared-look.js';
 import type { HypervisorError } from '../../errors.js';
 import type { InsideChoice } from '../../inside/index.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
-import { millis, type GuestSize, type Millis, type Pages } from '../../units.js';
+import type { PlugSizes } from '../../signals/plugged.js';
+import { addPages, millis, NO_PAGES, pagesToKib, type GuestSize, type Millis, type Pages } from '../../units.js';
 import {
   DOMAIN_STATS,
   parseDomainStats,
@@ -27,9 +29,13 @@ import {
   closed,
   forGuest,
   goneDomain,
+  growthSuperseded,
+  growthTooSlow,
+  impossibleGrowth,
   impossibleTarget,
   lookTooSlow,
   noBalloon,
+  noGrowth,
   noLibvirt,
   noOverflow,
   notTold,
@@ -38,6 +44,8 @@ import {
   targetTooSlow,
 } from './errors.js';
 import { openInside } from './inside.js';
+import { plugsOf, setGrowthWords, sizesOf } from './memory-devices.js';
+import { isOutdated } from './plug-look.js';
 import { KIND, Roster, type Domain } from './roster.js';
 
 export interface LibvirtHostOptions {
@@ -74,6 +82,7 @@ class LibvirtHost implements Hypervisor {
   readonly #memory: HostMemory;
   readonly #looks: SharedLook<AllStats>;
   readonly #targets = new Lanes(superseded);
+  readonly #growths = new Lanes(growthSuperseded);
   readonly #asked = new WeakMap<Domain, Pages>();
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
@@ -127,7 +136,7 @@ class LibvirtHost implements Hypervisor {
     // After the look: one that was held up must not make what the host has old too.
     report({ kind: 'host-reading', host: this.#memory.read() });
     const readAndReport = async (guest: GuestId): Promise<void> => {
-      report(await this.#readOne(guest, seen));
+      report(await this.#readOne(guest, seen, signal));
     };
     await Promise.all(guests.map(readAndReport));
     if (seen instanceof Error) return;
@@ -160,7 +169,7 @@ class LibvirtHost implements Hypervisor {
     return kept.connection;
   }
 
-  async #readOne(guest: GuestId, seen: Seen<AllStats> | HypervisorError): Promise<ReadOutcome> {
+  async #readOne(guest: GuestId, seen: Seen<AllStats> | HypervisorError, signal: AbortSignal): Promise<ReadOutcome> {
     const domain = this.#roster.find(guest);
     if (domain === null) return { kind: 'reading-failed', guest, error: goneDomain(guest) };
     if (seen instanceof Error) {
@@ -172,15 +181,25 @@ class LibvirtHost implements Hypervisor {
       return { kind: 'reading-failed', guest, error: notTold(guest) };
     }
     const { clock, wall } = this.#options;
+    const [grown, inside] = await Promise.all([this.#growthOf(domain, stats, seen.at, signal), domain.inside.look()]);
     const { shape, held } = domain;
-    const kept = heldIn(stats, shape);
-    if (kept !== null) held.note(kept, seen.at);
-    const inside = await domain.inside.look();
+    const kept = grown.plugged === null ? null : heldIn(stats, shape);
+    if (kept !== null) held.note(addPages(kept, grown.plugged?.plugged ?? NO_PAGES), grown.at);
     const asked = this.#asked.get(domain) ?? null;
-    const look = { stats, shape, asked, inside, heldAt: (at: Millis) => held.at(at) };
+    const plugged = grown.plugged === undefined ? {} : { plugged: grown.plugged };
+    const look = { stats, shape, asked, inside, heldAt: (at: Millis) => held.at(at), ...plugged };
     const reading = readingOf(look, { at: clock.now(), wall: wall() });
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };
+  }
+
+  /** `at`: when what it has was looked at. */
+  async #growthOf(domain: Domain, { current }: DomainStats, at: Millis, signal: AbortSignal): Promise<Grown> {
+    const { clock } = this.#options;
+    const now = clock.now();
+    if (!isOutdated(domain, plugsOf(domain.shape), current, now)) return { plugged: pluggedInto(domain), at };
+    const renewed = unlessAborted(this.#roster.renew(domain, signal), signal, lookTooSlow).catch(() => false);
+    return (await renewed) ? { plugged: pluggedInto(domain), at: now } : { plugged: null, at };
   }
 
   async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {
@@ -204,18 +223,49 @@ class LibvirtHost implements Hypervisor {
     }
   }
 
+  async setGrowth(guest: GuestId, plugged: Pages, signal: AbortSignal): Promise<void> {
+    const domain = this.#roster.find(guest);
+    if (domain === null) throw goneDomain(guest);
+    const plugs = plugsOf(domain.shape);
+    if (plugs.length === 0) throw noGrowth(guest);
+    const sizes = spread(plugs, plugged);
+    if (sizes === null) throw impossibleGrowth(guest, plugged);
+    const words = plugs.map(({ alias }, place) => setGrowthWords(domain.uuid, alias, sizes[place] ?? NO_PAGES));
+    const ask = async (): Promise<void> => {
+      if (signal.aborted) throw growthTooSlow(guest, plugged);
+      try {
+        await this.#askAll(guest, words, signal);
+      } catch (error) {
+        const size = sizes.map(pagesToKib).join(' + ');
+        throw asHypervisorError(error, `asking to have ${size} KiB plugged in`, guest);
+      } finally {
+        domain.growthsAsked += 1;
+      }
+    };
+    await unlessAborted(this.#growths.run(guest, ask), signal, () => growthTooSlow(guest, plugged));
+  }
+
+  /** Settles only when none of it can have an effect any more. */
+  async #askAll(guest: GuestId, commands: readonly (readonly string[])[], signal: AbortSignal): Promise<void> {
+    const virsh = this.#connected(guest);
+    const asked = commands.map((words) => virsh.act(words, signal));
+    for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
+  }
+
   shrinkOverflow(guest: GuestId): Promise<string> {
     return Promise.reject(noOverflow(guest));
   }
 
   /**
-   * Waits up to 5 s for targets on their way, puts back the polling of statistics and lets go of everything. Targets stay as they
+   * Waits up to 5 s for requests on their way, puts back the polling of statistics and lets go of everything. Targets stay as they
    * are. Rejects with `ETIMEDOUT` when a request does not end: then nobody knows which target it leaves.
    */
   async close(): Promise<void> {
     const { clock } = this.#options;
     try {
-      if (this.#targets.isBusy) await unlessAborted(this.#targets.settled(), clock.timeLimit(CLOSE_WAIT), stillAsking);
+      const settled = Promise.all([this.#targets.settled(), this.#growths.settled()]);
+      const isBusy = this.#targets.isBusy || this.#growths.isBusy;
+      if (isBusy) await unlessAborted(settled, clock.timeLimit(CLOSE_WAIT), stillAsking);
     } finally {
       // What is not put back in time stays switched on, which costs a guest next to nothing.
       await unlessAborted(
@@ -230,6 +280,17 @@ class LibvirtHost implements Hypervisor {
   }
 }
 
+/** What is known of memory that is plugged in; undefined: nothing can be. Null: it should be known, and is not. */
+interface Grown {
+  readonly plugged: PlugSizes | null | undefined;
+  readonly at: Millis;
+}
+
+function pluggedInto({ shape }: Domain): PlugSizes | null | undefined {
+  const plugs = plugsOf(shape);
+  return plugs.length === 0 ? undefined : sizesOf(plugs);
+}
+
 interface Asked {
   readonly domain: Domain;
   readonly target: GuestSize;
@@ -238,7 +299,7 @@ interface Asked {
   readonly signal: AbortSignal;
 }
 
-/** How long closing waits for targets on their way: as long as the executor waits for an answer to any call. */
+/** How long closing waits for requests on their way: as long as the executor waits for an answer to any call. */
 const CLOSE_WAIT = millis(5_000);
 /** For closing what is open inside of guests, at the end. */
 const INSIDE_LIMIT = millis(1_000);

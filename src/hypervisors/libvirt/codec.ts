@@ -26,7 +26,9 @@ import {
 import type { Said } from '../../inside/index.js';
 import { mergeSignals } from '../../signals/merge.js';
 import { outsideBalloon } from '../../signals/outside-balloon.js';
+import { growthOf, ownSizes, type PlugSizes } from '../../signals/plugged.js';
 import { STATE_PAUSED, virtioMem, type DomainShape, type DomainStats } from '../../virsh/index.js';
+import { plugsOf } from './memory-devices.js';
 
 /** One look at a domain, with what is known of it. */
 export interface DomainLook {
@@ -38,6 +40,8 @@ export interface DomainLook {
   readonly inside: Said;
   /** What it kept at that time, by libvirt; null: not known. */
   readonly heldAt: (at: Millis) => Pages | null;
+  /** What is plugged in beyond its boot memory; null: libvirt did not say. Left out: nothing can be plugged in. */
+  readonly plugged?: PlugSizes | null;
 }
 
 const NO_BALLOON = unknown('not-reported', 'it has no balloon');
@@ -53,17 +57,19 @@ export function readingOf(look: DomainLook, times: LookTimes): Reading {
   const current: Signal<Pages> = actual === null ? silence : knownAt(actual, at);
   const maximum: Signal<Pages> =
     base === null ? unknown('not-reported', 'libvirt does not say how much memory it has') : knownAt(base, at);
-  const sizes = { actual, base, deflatesOnOom: shape.balloon?.deflatesOnOom ?? false };
+  const deflatesOnOom = shape.balloon?.deflatesOnOom ?? false;
+  const sizes = { ...ownSizes({ actual, base }, look.plugged), deflatesOnOom };
   const said = shape.balloon === null ? silentBalloon(NO_BALLOON) : saidBy(stats, sizes, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
   const outside = outsideBalloon(mergeSignals([...inside.sources, said]), {
-    current: actual,
-    base,
-    deflatesOnOom: sizes.deflatesOnOom,
+    current: sizes.actual,
+    base: sizes.base,
+    deflatesOnOom,
     heldAt: look.heldAt,
   });
   const refused = inside.refusal === null ? {} : { refusal: inside.refusal };
-  return { ...outside, ...refused, at, current, maximum, asked: asks };
+  const reading = { ...outside, ...refused, at, current, maximum, asked: asks };
+  return look.plugged === undefined ? reading : { ...reading, ...growthOf({ current, maximum }, look.plugged, at) };
 }
 
 function saidBy(stats: DomainStats, sizes: BalloonSizes, times: LookTimes): BalloonSignals {
@@ -94,9 +100,15 @@ const inBalloonStats = (stats: DomainStats): BalloonStats => ({
 
 const inPages = (size: KiB | null): Pages | null => (size === null ? null : kibToPagesDown(size));
 
-/** What the guest keeps of what it was started with. libvirt counts what virtio-mem adds; QEMU's balloon, and so a target, does not. */
-export const heldIn = (stats: DomainStats, shape: DomainShape): Pages | null =>
-  shape.balloon === null ? null : without(stats.current, virtioMem(shape).current);
+/**
+ * What the guest keeps of what it was started with. libvirt counts what virtio-mem adds; QEMU's balloon, and so a target, does not. Where
+ * something can be plugged in, both are of one moment, and so from the description.
+ */
+export function heldIn(stats: DomainStats, shape: DomainShape): Pages | null {
+  if (shape.balloon === null) return null;
+  const canGrow = plugsOf(shape).length > 0;
+  return without(canGrow ? (shape.currentMemory ?? stats.current) : stats.current, virtioMem(shape).current);
+}
 
 const without = (size: KiB | null, added: KiB): Pages | null =>
   size === null ? null : subtractToZero(kibToPagesDown(size), kibToPagesDown(added));

@@ -52,6 +52,41 @@ export const impossibleTarget = (guest: string, target: number): HypervisorError
     advice: 'This is a fault of the program; please report it',
   });
 
+/** A domain without memory devices. */
+export const noGrowth = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EPERM',
+    guest,
+    message: 'it has no virtio-mem device that could be asked, and can have no more than its boot memory',
+    advice: "Give the domain <memory model='virtio-mem'> (docs/guides/libvirt.md), and start it anew",
+  });
+
+/** The time is up. */
+export const growthTooSlow = (guest: string, plugged: number): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    guest,
+    message: `asking to have ${plugged} pages plugged in had no answer in time`,
+    advice: 'Is its QEMU stopped, or libvirt busy with it (migration, snapshot)? It is asked again in the next round',
+  });
+
+/** It was never asked for. */
+export const growthSuperseded = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    guest,
+    message: 'something newer was asked to be plugged in while this waited, and this was never asked for',
+  });
+
+/** What can never be plugged in. */
+export const impossibleGrowth = (guest: string, plugged: number): HypervisorError =>
+  new HypervisorError({
+    code: 'EINVAL',
+    guest,
+    message: `${plugged} pages were to be plugged in and were not asked for: they are no whole blocks, or more than there can be`,
+    advice: 'Were memory devices detached just now? Otherwise this is a fault of the program; please report it',
+  });
+
 /** Nothing of the kind is here. */
 export const noOverflow = (guest: string): HypervisorError =>
   new HypervisorError({
@@ -81,8 +116,9 @@ export const notTold = (guest: string): HypervisorError =>
 export const stillAsking = (): HypervisorError =>
   new HypervisorError({
     code: 'ETIMEDOUT',
-    message: 'a target is still on its way to a domain, and nobody knows whether it will be set',
-    advice: 'Look at the domain with virsh dommemstat, and set what is wrong with virsh setmem --live',
+    message: 'a request is still on its way to a domain, and nobody knows whether it will be set',
+    advice:
+      'Look at the domain with virsh dommemstat and dumpxml, and set what is wrong with virsh setmem and update-memory-device, with --live',
   });
 
 /** Whatever went wrong, as the one error that crosses the adapter's border. */

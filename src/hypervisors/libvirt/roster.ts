@@ -4,6 +4,7 @@
  */
 import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
+import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import type { Alarm } from '../../control/alarm.js';
@@ -22,6 +23,7 @@ import {
 } from '../../virsh/index.js';
 import { setPeriodWords } from './codec.js';
 import type { InsideOptions } from './inside.js';
+import { plugsOf } from './memory-devices.js';
 
 export const KIND = 'libvirt';
 
@@ -43,6 +45,11 @@ export interface Domain {
   /** Before we asked for statistics, to be put back in the end; null: we have not asked. */
   periodFound: number | null;
   metAt: Millis;
+  /** When its shape was last described. */
+  describedAt: Millis;
+  /** How often something was asked to be plugged in, and what of that was over when its shape was last described. */
+  growthsAsked: number;
+  growthsDescribed: number;
   readonly inside: Inside;
   /** What it kept at its last looks. */
   readonly held: HeldBefore;
@@ -171,9 +178,34 @@ export class Roster {
     await Promise.all(toMeet.map(({ uuid }) => this.#meet(virsh, uuid, limit)));
   }
 
+  /**
+   * Reads its description anew: what is plugged into it is said nowhere else. False: it could not be read, or is of another run of the
+   * domain. Never rejects.
+   */
+  async renew(domain: Domain, signal: AbortSignal): Promise<boolean> {
+    const virsh = this.#virsh;
+    const { growthsAsked } = domain;
+    if (virsh === null) return false;
+    try {
+      const shape = parseDomainXml(await virsh.look(describeWords(domain.uuid), signal));
+      if (this.#domains.get(domain.uuid) !== domain) return false;
+      if (!isRunOf(domain, shape)) {
+        this.#doubted.add(shape.name);
+        this.refresh();
+        return false;
+      }
+      this.#changed(domain, shape);
+      domain.growthsDescribed = growthsAsked;
+      return true;
+    } catch {
+      // A connection that is lost is told of elsewhere, and a look that failed is made again in the next round.
+      return false;
+    }
+  }
+
   async #meet(virsh: Virsh, uuid: string, limit: AbortSignal): Promise<void> {
     try {
-      const shape = parseDomainXml(await virsh.look(['dumpxml', uuid], limit));
+      const shape = parseDomainXml(await virsh.look(describeWords(uuid), limit));
       this.#take(virsh, uuid, shape);
     } catch (error) {
       // Gone between the two questions.
@@ -185,9 +217,9 @@ export class Roster {
 
   #take(virsh: Virsh, uuid: string, shape: DomainShape): void {
     const before = this.#domains.get(uuid);
-    const isSameRun = before?.shape.id === shape.id && before.shape.name === shape.name;
+    const isSameRun = before !== undefined && isRunOf(before, shape);
     if (before !== undefined && !isSameRun) this.#left(before);
-    const domain = before !== undefined && isSameRun ? this.#changed(before, shape) : this.#came(uuid, shape);
+    const domain = isSameRun ? this.#changed(before, shape) : this.#came(uuid, shape);
     domain.metAt = this.#options.clock.now();
     this.#switchOn(virsh, domain);
   }
@@ -200,7 +232,10 @@ export class Roster {
     };
     const inside = this.#options.openInside({ guest: id, shape, onAlarm });
     const told = describe(id, shape);
-    const domain = { uuid, id, shape, told, periodFound: null, metAt: millis(0), inside, held: new HeldBefore() };
+    const domain: Domain = {
+      ...{ uuid, id, shape, told, periodFound: null, metAt: millis(0), inside, held: new HeldBefore() },
+      ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
+    };
     this.#domains.set(uuid, domain);
     this.#ids.set(id, domain);
     put({ kind: 'guest-came', guest: domain.told });
@@ -210,7 +245,9 @@ export class Roster {
   #changed(domain: Domain, shape: DomainShape): Domain {
     const told = describe(domain.id, shape);
     domain.shape = shape;
-    if (told.capabilities.canSetTarget !== domain.told.capabilities.canSetTarget) {
+    domain.describedAt = this.#options.clock.now();
+    const [is, was] = [told.capabilities, domain.told.capabilities];
+    if (is.canSetTarget !== was.canSetTarget || is.growthBlock !== was.growthBlock) {
       domain.told = told;
       this.#options.put({ kind: 'guest-changed', guest: told });
     }
@@ -254,15 +291,26 @@ export class Roster {
   }
 }
 
-const describe = (id: GuestId, { name, balloon }: DomainShape): GuestDescription => ({
+const describeWords = (uuid: string): readonly string[] => ['dumpxml', uuid];
+const isRunOf = (domain: Domain, { id, name }: DomainShape): boolean =>
+  domain.shape.id === id && domain.shape.name === name;
+
+const describe = (id: GuestId, shape: DomainShape): GuestDescription => ({
   id,
-  name: cleanGuestName(KIND, name),
-  capabilities: balloon === null ? WATCHED : DRIVEN,
+  name: cleanGuestName(KIND, shape.name),
+  capabilities: capabilitiesOf(shape),
   pool: KIND,
   limits: NO_LIMITS,
 });
 
 const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
 const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
+
+function capabilitiesOf(shape: DomainShape): Capabilities {
+  if (shape.balloon === null) return WATCHED;
+  const block = blockOf(plugsOf(shape));
+  return { ...DRIVEN, ...(block === null ? {} : { growthBlock: block }) };
+}
+
 /** An id has at most 255 characters. */
 const NAME_MAX = 100;

@@ -91,22 +91,6 @@ describe('a target', () => {
     assert.ok(asked.known && asked.value === 179_200);
   });
 
-  it('is without what virtio-mem has added, as what the guest holds is', async (test) => {
-    const rig = new Rig();
-    test.after(() => rig.host.close());
-    const target = `<target><size unit='KiB'>${1_024 * MIB}</size><current unit='KiB'>${256 * MIB}</current></target>`;
-    rig.libvirt.add('one', {
-      memory: 1_536 * MIB,
-      current: 700 * MIB,
-      devices: `<memory model='virtio-mem'>${target}</memory>`,
-    });
-    rig.watch();
-    await rig.untilLog('came libvirt/one');
-    const { current, maximum } = await rig.reading('libvirt/one');
-    assert.ok(current.known && current.value === 444 * 256);
-    assert.ok(maximum.known && maximum.value === 512 * 256);
-  });
-
   it('of nothing is never asked for, nor one of a domain without a balloon', async (test) => {
     const rig = new Rig();
     test.after(() => rig.host.close());

@@ -3,12 +3,30 @@
  * answers, and whether it answers at all.
  */
 
+/** A virtio-mem device. */
+export interface FakePlug {
+  readonly alias: string;
+  readonly size: number;
+  readonly block: number;
+  requested: number;
+  current: number;
+  /** Whether its guest does at once what is asked. */
+  isObedient: boolean;
+}
+
+export const fakePlug = (more: Partial<FakePlug> = {}): FakePlug => ({
+  ...{ alias: 'virtiomem0', size: GIB, block: 2_048, requested: 0, current: 0, isObedient: true },
+  ...more,
+});
+
 export interface FakeDomain {
   readonly uuid: string;
   name: string;
   id: number;
+  /** What it was started with, and what it keeps of that. */
   memory: number;
   current: number;
+  plugs: readonly FakePlug[];
   /** What was last asked of the balloon; null: nothing yet. */
   target: number | null;
   hasBalloon: boolean;
@@ -42,7 +60,7 @@ export class FakeLibvirt {
     const domain: FakeDomain = {
       ...{ uuid: `00000000-0000-4000-8000-${String(this.#lastId).padStart(12, '0')}`, name, id: this.#lastId },
       ...{ memory: GIB, current: GIB, target: null, hasBalloon: true, autodeflate: true, period: 0, state: 1 },
-      ...{ stats: {}, lastUpdate: 0, devices: '', held: null },
+      ...{ plugs: [], stats: {}, lastUpdate: 0, devices: '', held: null },
       ...more,
     };
     this.domains.push(domain);
@@ -110,9 +128,32 @@ export class FakeLibvirt {
       domain.period = Number(rest[1]);
       return '';
     }
+    if (command === 'update-memory-device') return this.#plug(domain, rest);
     return `error: unknown command: '${command}'\n`;
   }
+
+  #plug(domain: FakeDomain, [option, alias, sizeOption, text, live]: readonly string[]): string {
+    const isAsked = option === '--alias' && sizeOption === '--requested-size' && live === '--live';
+    if (!isAsked || text === undefined || !/^\d+$/.test(text)) return '\nerror: invalid argument\n';
+    const plug = domain.plugs.find((one) => one.alias === alias);
+    if (plug === undefined) return '\nerror: no memory device found\n';
+    const size = Number(text);
+    if (size % plug.block !== 0) return '\nerror: requested size must be an integer multiple of block size\n';
+    if (size > plug.size) return `\nerror: requested size must be smaller than or equal to @size (${plug.size}KiB)\n`;
+    plug.requested = size;
+    if (plug.isObedient) this.move(domain, plug, size);
+    return '\n';
+  }
+
+  /** The guest plugs in so much of a device, or out of it. */
+  move(domain: FakeDomain, plug: FakePlug, size: number): void {
+    plug.current = size;
+    this.emit('memory-device-size-change', domain.name, '');
+  }
 }
+
+const pluggedIn = ({ plugs }: FakeDomain): number => plugs.reduce((sum, { current }) => sum + current, 0);
+const pluggableIn = ({ plugs }: FakeDomain): number => plugs.reduce((sum, { size }) => sum + size, 0);
 
 function setMemory(domain: FakeDomain, size: number): string {
   if (!domain.hasBalloon) return '\nerror: Requested operation is not valid: Guest has no balloon\n';
@@ -127,8 +168,8 @@ function statsText(domain: FakeDomain): string {
   const fields: Readonly<Record<string, number>> = {
     'state.state': state,
     'state.reason': 1,
-    'balloon.current': current,
-    'balloon.maximum': memory,
+    'balloon.current': current + pluggedIn(domain),
+    'balloon.maximum': memory + pluggableIn(domain),
     ...(lastUpdate === null ? {} : Object.fromEntries(Object.entries(stats).map(([key, n]) => [`balloon.${key}`, n]))),
     ...(lastUpdate === null || !domain.hasBalloon ? {} : { 'balloon.last-update': lastUpdate }),
     'balloon.rss': 246_832,
@@ -137,7 +178,8 @@ function statsText(domain: FakeDomain): string {
   return `Domain: '${name}'\n${lines.join('')}\n`;
 }
 
-function xmlOf({ id, name, uuid, memory, hasBalloon, autodeflate, period, devices }: FakeDomain): string {
+function xmlOf(domain: FakeDomain): string {
+  const { id, name, uuid, memory, current, hasBalloon, autodeflate, period, devices } = domain;
   const stats = period === 0 ? '' : `<stats period='${period}'/>`;
   const balloon = hasBalloon
     ? `<memballoon model='virtio'${autodeflate ? " autodeflate='on'" : ''}>${stats}<alias name='balloon0'/></memballoon>`
@@ -147,10 +189,18 @@ function xmlOf({ id, name, uuid, memory, hasBalloon, autodeflate, period, device
     `<domain type='qemu' id='${id}'>`,
     `  <name>${escaped}</name>`,
     `  <uuid>${uuid}</uuid>`,
-    `  <memory unit='KiB'>${memory}</memory>`,
+    `  <memory unit='KiB'>${memory + pluggableIn(domain)}</memory>`,
+    `  <currentMemory unit='KiB'>${current + pluggedIn(domain)}</currentMemory>`,
     `  <devices>${devices}`,
+    ...domain.plugs.map(plugXml),
     `    ${balloon}`,
     `  </devices>`,
     `</domain>`,
   ].join('\n');
+}
+
+function plugXml({ alias, size, block, requested, current }: FakePlug): string {
+  const sizes = Object.entries({ size, block, requested, current });
+  const target = sizes.map(([name, value]) => `<${name} unit='KiB'>${value}</${name}>`).join('');
+  return `<memory model='virtio-mem'><target>${target}</target><alias name='${alias}'/></memory>`;
 }

@@ -1,0 +1,47 @@
+/**
+ * The virtio-mem devices of a domain: which it has, what is plugged into them by libvirt's description of it, and in which words they are
+ * asked for more. It does not know how much that should be.
+ *
+ * libvirt adds what is plugged in to what it says that a domain has, `balloon.current` and `<currentMemory>` alike, and takes targets
+ * without it; so it is on libvirt 9.0.
+ */
+import { pluggableIn, type PlugDevice } from '../../control/plug-devices.js';
+import type { PlugSizes } from '../../signals/plugged.js';
+import { addPages, kibToPagesDown, maxPages, NO_PAGES, pagesToKib, type Pages } from '../../units.js';
+import { VIRTIO_MEM, type DomainShape } from '../../virsh/index.js';
+
+/** One device. */
+export interface DomainPlug extends PlugDevice {
+  /** libvirt's name for it, which no other device of the domain has. */
+  readonly alias: string;
+  /** What is plugged in, and what it was asked to have. Null: libvirt does not say. */
+  readonly plugged: Pages | null;
+  readonly asked: Pages | null;
+}
+
+/** Those that can be asked for something. Without a balloon a domain is only watched, and has none. */
+export function plugsOf({ balloon, memoryDevices }: DomainShape): readonly DomainPlug[] {
+  if (balloon === null) return [];
+  return memoryDevices.flatMap(({ model, alias, size, block, requested, current }): readonly DomainPlug[] => {
+    if (model !== VIRTIO_MEM || alias === null || size === null || block === null) return [];
+    const inPages = (part: typeof size | null): Pages | null => (part === null ? null : kibToPagesDown(part));
+    const device = { alias, maximum: kibToPagesDown(size), block: kibToPagesDown(block) };
+    return device.block === 0 ? [] : [{ ...device, plugged: inPages(current), asked: inPages(requested) }];
+  });
+}
+
+/** What all of them have together; null where libvirt does not say it of each. */
+export function sizesOf(plugs: readonly DomainPlug[]): PlugSizes | null {
+  let [plugged, asked] = [NO_PAGES, NO_PAGES];
+  for (const plug of plugs) {
+    if (plug.plugged === null || plug.asked === null) return null;
+    [plugged, asked] = [addPages(plugged, plug.plugged), addPages(asked, plug.asked)];
+  }
+  return { plugged, asked, pluggable: maxPages(pluggableIn(plugs), plugged) };
+}
+
+/** The words that ask a device to have so much plugged in: the running domain alone, not its configuration. */
+export const setGrowthWords = (uuid: string, alias: string, plugged: Pages): readonly string[] => [
+  ...['update-memory-device', uuid, '--alias', alias],
+  ...['--requested-size', String(pagesToKib(plugged)), '--live'],
+];
