@@ -309,7 +309,8 @@ const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
 function capabilitiesOf(shape: DomainShape): Capabilities {
   if (shape.balloon === null) return WATCHED;
   const block = blockOf(plugsOf(shape));
-  return { ...DRIVEN, ...(block === null ? {} : { growthBlock: block }) };
+  const { deflatesOnOom } = shape.balloon;
+  return { ...DRIVEN, deflatesOnOom, ...(block === null ? {} : { growthBlock: block }) };
 }
 
 /** An id has at most 255 characters. */

@@ -46,7 +46,7 @@ describe('a domain with virtio-mem', () => {
     const [came] = rig.notices;
     assert.ok(came?.kind === 'guest-came');
     assert.deepEqual(came.guest.capabilities, {
-      ...{ canSetTarget: true, hasOverflowTier: false, isSimulated: false },
+      ...{ canSetTarget: true, hasOverflowTier: false, isSimulated: false, deflatesOnOom: true },
       growthBlock: 512,
     });
     domain.current = 700 * MIB;

@@ -82,6 +82,19 @@ describe('the domains of libvirt', () => {
     assert.ok(changed?.kind === 'guest-changed' && !changed.guest.capabilities.canSetTarget);
   });
 
+  it('say whether their balloons deflate when the guest runs out of memory: one without swap is made no smaller otherwise', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    rig.libvirt.add('yields');
+    rig.libvirt.add('keeps', { autodeflate: false });
+    rig.watch();
+    await rig.untilLog('came libvirt/yields', 'came libvirt/keeps');
+    const deflate = rig.notices.map(
+      (notice) => notice.kind === 'guest-came' && notice.guest.capabilities.deflatesOnOom,
+    );
+    assert.deepEqual(deflate, [true, false]);
+  });
+
   it('that cannot be described are told of, and the others are there', async (test) => {
     const rig = new Rig();
     test.after(() => rig.host.close());
