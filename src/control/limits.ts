@@ -21,9 +21,9 @@ export function narrowed(configured: GuestLimits, given: GuestLimits): GuestLimi
 }
 
 /** The most that the guest may be set to now, or null when nobody knows. */
-export function ceilingNow(limits: GuestLimits, maximum: Signal<Pages>): Pages | null {
-  if (!maximum.known) return limits.ceiling;
-  return limits.ceiling === null ? maximum.value : minPages(limits.ceiling, maximum.value);
+export function ceilingNow({ ceiling }: Pick<GuestLimits, 'ceiling'>, maximum: Signal<Pages>): Pages | null {
+  if (!maximum.known) return ceiling;
+  return ceiling === null ? maximum.value : minPages(ceiling, maximum.value);
 }
 
 export type Limited =
@@ -49,7 +49,7 @@ export interface LimitQuestion {
  */
 export function limitTarget(question: LimitQuestion): Limited {
   const { wished, limits, maximum } = question;
-  const ceiling = ceilingNow({ ...limits, ceiling: gentleCeiling(question) }, maximum);
+  const ceiling = ceilingNow({ ceiling: gentleCeiling(question) }, maximum);
   const raised = maxPages(wished, limits.floor);
   if (ceiling !== null && raised > ceiling) return { kind: 'clamped-to-ceiling', target: ceiling };
   return raised === wished ? { kind: 'as-wished', target: wished } : { kind: 'clamped-to-floor', target: raised };

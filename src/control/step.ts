@@ -128,9 +128,12 @@ class StepRun<Memory> implements StepContext {
   finish(): StepResult<Memory> {
     for (const pool of this.#seenPools) this.#giveBackAgain(pool);
     const wakeAt = this.#lookWhereDue();
+    const { isDryRun, hasFrontswap, limits } = this.before;
     const state = {
-      ...this.before,
       tunables: this.tunables,
+      isDryRun,
+      hasFrontswap,
+      limits,
       guests: this.#roster.withStates(this.#states, this.#promised.sums),
       pools: this.#pools,
       unseenHosts: this.#unseenHosts,

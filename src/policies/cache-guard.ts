@@ -41,7 +41,8 @@ export function guardCache<Memory extends object>(policy: GuestPolicy<Memory>): 
     decide(view, memory, now) {
       const decided = policy.decide(view, memory, now);
       const { wish, cache } = guarded(view, decided.wish, memory.cache ?? CACHE_START, now);
-      return { ...decided, wish, memory: { ...decided.memory, cache } };
+      const { shrinkOverflowTo, wakeAt } = decided;
+      return { wish, shrinkOverflowTo, memory: { ...decided.memory, cache }, wakeAt };
     },
     retune(change, memory, wakeAt, now) {
       const retuned = policy.retune(change, memory, wakeAt, now);

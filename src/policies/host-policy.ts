@@ -24,7 +24,8 @@ export const hostPolicy: GuestPolicy<HostMemory> = guardCache(bareHostPolicy);
 function decide(view: GuestView, memory: SelfshrinkMemory, now: Millis): Decision<SelfshrinkMemory> {
   const decided = selfPolicy.decide(view, memory, now);
   if (view.tunables.selfballooning === 0) return decided;
-  return { ...decided, wish: whereCaught(view, wishFor(view, decided.wish)) };
+  const { shrinkOverflowTo, memory: remembered, wakeAt } = decided;
+  return { wish: whereCaught(view, wishFor(view, decided.wish)), shrinkOverflowTo, memory: remembered, wakeAt };
 }
 
 function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {

@@ -123,10 +123,13 @@ function gatherInputs(view: GuestView): Field<SelfballoonInputs> {
 }
 
 function describeUnknown(reading: Signals, frontswap: Signal<Pages>): string {
-  const lines = NEEDED.map((name) => [name, reading[name]] as const);
-  return [...lines, ['overflowUsed', frontswap] as const]
-    .flatMap(([name, signal]) => (signal.known ? [] : [`${name}: ${signal.reason}, ${signal.detail}`]))
-    .join('; ');
+  const lines: string[] = [];
+  const note = (name: string, signal: Signal<Pages>): void => {
+    if (!signal.known) lines.push(`${name}: ${signal.reason}, ${signal.detail}`);
+  };
+  for (const name of NEEDED) note(name, reading[name]);
+  note('overflowUsed', frontswap);
+  return lines.join('; ');
 }
 
 /** `selfballoon_reserved_mb` in pages, for a guest that has `total` now. */

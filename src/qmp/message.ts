@@ -121,7 +121,9 @@ function instantOf(seconds: unknown, microseconds: unknown): Millis | null {
  */
 export function encodeCommand(command: string, args: QmpArguments | undefined, id: number): Buffer {
   if (!COMMAND_NAME.test(command)) throw invalid(`${quoted(command)} cannot be the name of a QMP command`);
-  const line = Buffer.from(`${stringify(command, { execute: command, id, ...(args && { arguments: args }) })}\n`);
+  const line = Buffer.from(
+    `${stringify(command, args === undefined ? { execute: command, id } : { execute: command, id, arguments: args })}\n`,
+  );
   if (line.length <= COMMAND_BYTES_MAX) return line;
   throw invalid(`${command} takes ${line.length} bytes, and at most ${COMMAND_BYTES_MAX} are sent in one QMP command`);
 }

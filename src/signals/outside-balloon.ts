@@ -3,7 +3,7 @@
  * counting it as its own memory; another's `MemTotal` falls with it. And what it said is older than what is known of its balloon, which
  * may have moved since. It does not know who says what.
  */
-import type { Signals } from '../control/reading.js';
+import { signalsWith, type Signals } from '../control/reading.js';
 import { knownAt, unknown, type Signal } from '../control/signal.js';
 import { addPages, minPages, subtractToZero, type Millis, type Pages } from '../units.js';
 
@@ -21,7 +21,11 @@ export interface BalloonSight {
 /** The signals with `total` as what the kernel manages outside of the balloon now, and nothing free beyond that. Never throws. */
 export function outsideBalloon(signals: Signals, sight: BalloonSight): Signals {
   const total = totalOutside(signals.total, sight);
-  return { ...signals, total, free: within(signals.free, total), available: within(signals.available, total) };
+  return signalsWith(signals, {
+    total,
+    free: within(signals.free, total),
+    available: within(signals.available, total),
+  });
 }
 
 function totalOutside(total: Signal<Pages>, { current, base, deflatesOnOom, heldAt }: BalloonSight): Signal<Pages> {
@@ -37,4 +41,4 @@ function totalOutside(total: Signal<Pages>, { current, base, deflatesOnOom, held
 
 /** What was free in a larger guest a moment ago: no more of it is now than the guest has. */
 const within = (part: Signal<Pages>, total: Signal<Pages>): Signal<Pages> =>
-  part.known && total.known ? { ...part, value: minPages(part.value, total.value) } : part;
+  part.known && total.known ? knownAt(minPages(part.value, total.value), part.at) : part;

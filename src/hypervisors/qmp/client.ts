@@ -127,13 +127,16 @@ class QmpHost implements Hypervisor {
     const { actual, stats, inside, plugged } = await machine.look(signal);
     const { base, balloon, held, plugs } = machine;
     if (actual !== null) held.note(addPages(bytesToPagesDown(actual), plugged?.plugged ?? NO_PAGES), began);
-    return {
-      ...{ actual, stats, inside, base },
-      ...(plugs.length === 0 ? {} : { plugged }),
+    const seen: MachineLook = {
+      actual,
+      stats,
+      inside,
+      base,
       deflatesOnOom: balloon?.deflatesOnOom ?? false,
       asked: this.#asked.get(machine) ?? null,
       heldAt: (at) => held.at(at),
     };
+    return plugs.length === 0 ? seen : { ...seen, plugged };
   }
 
   async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {

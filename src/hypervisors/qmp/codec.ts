@@ -2,7 +2,7 @@
  * What QEMU and the guest's balloon driver say → a reading. The units and what "not reported" looks like are known here and nowhere
  * else. It does not know what the numbers are used for.
  */
-import { NOTHING_KNOWN, type Reading } from '../../control/reading.js';
+import { NOTHING_KNOWN, readingFrom, type Reading } from '../../control/reading.js';
 import { knownAt, unknown, type Signal } from '../../control/signal.js';
 import type { Said } from '../../inside/index.js';
 import type { GuestStats } from '../../qmp/index.js';
@@ -67,7 +67,8 @@ export function readingOf(look: MachineLook, times: LookTimes): Reading {
     heldAt: look.heldAt,
   });
   const { refusal } = look.inside;
-  const reading = { ...outside, ...(refusal === null ? {} : { refusal }), at, current, maximum, asked: asks };
+  const sizes = readingFrom(outside, { at, current, maximum, asked: asks });
+  const reading = refusal === null ? sizes : { ...sizes, refusal };
   return look.plugged === undefined ? reading : { ...reading, ...growthOf({ current, maximum }, look.plugged, at) };
 }
 
