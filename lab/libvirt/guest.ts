@@ -90,10 +90,12 @@ async function untilGone(pid: number): Promise<void> {
 
 /** Everything that is named must be readable by whoever libvirtd runs as. */
 function domainXml(machine: GuestMachine, { name, memoryMib, ...options }: QemuGuestOptions, log: string): string {
-  const { deflatesOnOom = true, reportsFreePages = false, cpus = 1 } = options;
+  const { deflatesOnOom = true, reportsFreePages = false, cpus = 1, pluggableMib = 0 } = options;
+  const canGrow = pluggableMib > 0;
   const onOff = (on: boolean): string => (on ? 'on' : 'off');
   return `<domain type='qemu'>
   <name>${name}</name>
+  ${canGrow ? `<maxMemory slots='1' unit='MiB'>${memoryMib + pluggableMib}</maxMemory>` : ''}
   <memory unit='MiB'>${memoryMib}</memory>
   <vcpu>${cpus}</vcpu>
   <os>
@@ -102,12 +104,13 @@ function domainXml(machine: GuestMachine, { name, memoryMib, ...options }: QemuG
     <initrd>${machine.initrd}</initrd>
     <cmdline>${machine.append}</cmdline>
   </os>
-  <cpu mode='maximum'>${SLOW_COPIES}</cpu>
+  <cpu mode='maximum'>${SLOW_COPIES}${canGrow ? numaXml(memoryMib, cpus) : ''}</cpu>
   <on_reboot>destroy</on_reboot>
   <devices>
     <emulator>${findCommand('qemu-system-x86_64') ?? ''}</emulator>
     <controller type='usb' model='none'/>
     <serial type='file'><source path='${log}'/></serial>
+    ${canGrow ? pluggableXml(pluggableMib) : ''}
     ${machine.disks.map(diskXml).join('\n    ')}
     ${machine.ports.map(portXml).join('\n    ')}
     <memballoon model='virtio' autodeflate='${onOff(deflatesOnOom)}' freePageReporting='${onOff(reportsFreePages)}'/>
@@ -118,6 +121,13 @@ function domainXml(machine: GuestMachine, { name, memoryMib, ...options }: QemuG
 
 /** As in the QEMU lab, and for the same reason. */
 const SLOW_COPIES = ['erms', 'fsrm'].map((name) => `<feature policy='disable' name='${name}'/>`).join('');
+
+/** libvirt takes memory devices only where it knows on which node they are. */
+const numaXml = (mib: number, cpus: number): string =>
+  `<numa><cell id='0' cpus='0-${cpus - 1}' memory='${mib}' unit='MiB'/></numa>`;
+
+const pluggableXml = (mib: number): string =>
+  `<memory model='virtio-mem'><target><size unit='MiB'>${mib}</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>`;
 
 const diskXml = ({ serial, file }: GuestDisk, n: number): string =>
   `<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='${file}'/><target dev='vd${DISK_LETTERS[n] ?? ''}' bus='virtio'/><readonly/><serial>${serial}</serial></disk>`;

@@ -4,19 +4,15 @@
  * anybody small.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, constants, copyFileSync, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LIBVIRT_PACKAGES, LIBVIRT_TOOLS, PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
+import { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
 import { LibvirtGuest } from '../../lab/libvirt/guest.js';
-import { labMode, requireReady, skipReason, type LabState } from '../../lab/mode.js';
-import type { QemuImages } from '../../lab/qemu/images.js';
+import { copyImages, findLibvirtLab } from '../../lab/libvirt/images.js';
+import { labMode, requireReady, skipReason } from '../../lab/mode.js';
 import { describeMachine } from '../../lab/qemu/machine.js';
-import { findQemuLab } from '../../lab/qemu/marker.js';
 import { makeRunFolder } from '../../lab/run-folder.js';
-import { findCommand } from '../../lab/tool.js';
 import { Host } from './qemu/host.js';
 
 const PAGES_PER_MIB = 256;
@@ -43,7 +39,7 @@ describe('on a host of a real libvirt', { concurrency: 1 }, () => {
     if (skip !== false) return;
     const folder = makeRunFolder('selfballoon-libvirt');
     ends.unshift(() => rm(folder, { recursive: true }));
-    const images = copyImages(folder);
+    const images = copyImages(requireReady(state), folder);
     libvirtd = await PrivateLibvirtd.start(folder);
     ends.unshift(() => libvirtd.close());
     const options = { name: 'one', memoryMib: MEMORY_MIB, folder };
@@ -146,25 +142,3 @@ describe('on a host of a real libvirt', { concurrency: 1 }, () => {
 });
 
 const pagesOf = (mib: number): number => mib * PAGES_PER_MIB;
-
-/** Copies, for libvirtd runs as somebody who may not look into the cache. */
-function copyImages(folder: string): QemuImages {
-  chmodSync(folder, 0o755);
-  const made = join(folder, 'image');
-  mkdirSync(made);
-  const copy = (file: string): string => {
-    const to = join(made, basename(file));
-    copyFileSync(file, to, constants.COPYFILE_FICLONE);
-    chmodSync(to, 0o644);
-    return to;
-  };
-  const { kernel, initrd, tools } = requireReady(state);
-  return { kernel: copy(kernel), initrd: copy(initrd), tools: copy(tools) };
-}
-
-/** The QEMU lab has what guests boot from; libvirt comes from this machine's packages. */
-function findLibvirtLab(): LabState<QemuImages> {
-  const missing = LIBVIRT_TOOLS.find((tool) => findCommand(tool) === null);
-  if (missing === undefined) return findQemuLab();
-  return { kind: 'missing', why: `${missing} is not installed here (packages ${LIBVIRT_PACKAGES.join(', ')})` };
-}

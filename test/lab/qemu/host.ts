@@ -19,15 +19,17 @@ export interface ShownGuest {
   readonly name: string;
   readonly phase: string;
   readonly currentPages: number | null;
+  readonly targetPages: number | null;
   /** Of the last decision. */
   readonly reason: { readonly code: string } | null;
   readonly reading: Reading | null;
 }
 
+type Known = 'totalPages' | 'committedPages' | 'reservePages' | 'swapTotalPages' | 'refaultsCount';
+type Plugged = 'pluggedPages' | 'plugAskedPages' | 'pluggablePages';
+
 /** What of a guest is known; null where it is not. */
-type Reading = Readonly<
-  Record<'totalPages' | 'committedPages' | 'reservePages' | 'swapTotalPages' | 'refaultsCount', number | null>
->;
+type Reading = Readonly<Record<Known | Plugged, number | null>>;
 
 /** What is driven, as its section of the configuration says where it is. */
 interface Driven {

@@ -1,0 +1,130 @@
+/**
+ * The program on a real libvirt with a real QEMU guest that has QEMU's guest agent and a virtio-mem device, under emulation. Protects
+ * that such a guest is driven by what is committed in it, gets more than it was started with when it needs that, and gives it up again.
+ */
+import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
+import { LibvirtGuest } from '../../lab/libvirt/guest.js';
+import { copyImages, findLibvirtLab } from '../../lab/libvirt/images.js';
+import { labMode, requireReady, skipReason } from '../../lab/mode.js';
+import { describeMachine } from '../../lab/qemu/machine.js';
+import { makeRunFolder } from '../../lab/run-folder.js';
+import { floorPages } from '../../src/policies/index.js';
+import { parseZoneinfo } from '../../src/signals/index.js';
+import { Host, type ShownGuest } from './qemu/host.js';
+
+const PAGES_PER_MIB = 256;
+const MEMORY_MIB = 512;
+const PLUGGABLE_MIB = 768;
+/** Twice that is more than it was started with. */
+const NEED_MIB = 300;
+/** Its floor was seen to be 158, of which its kernel manages 104. */
+const FLOOR_BELOW_MIB = 200;
+const TEST_LIMIT_MS = 300_000;
+
+const state = findLibvirtLab();
+const skip = skipReason(labMode(process.env), state);
+
+describe('on a host of a real libvirt with a guest that can grow', { concurrency: 1 }, () => {
+  let libvirtd: PrivateLibvirtd;
+  let guest: LibvirtGuest;
+  let host: Host;
+  /** What is to be ended or removed, the newest first: also where the beginning fails half way. */
+  const ends: (() => Promise<void>)[] = [];
+
+  before(async () => {
+    if (skip !== false) return;
+    const folder = makeRunFolder('selfballoon-libvirt-growth');
+    ends.unshift(() => rm(folder, { recursive: true }));
+    const images = copyImages(requireReady(state), folder);
+    libvirtd = await PrivateLibvirtd.start(folder);
+    ends.unshift(() => libvirtd.close());
+    const options = {
+      ...{ name: 'one', memoryMib: MEMORY_MIB, pluggableMib: PLUGGABLE_MIB, folder },
+      hasGuestAgent: true,
+    };
+    guest = await LibvirtGuest.boot(libvirtd, describeMachine(images, options), options);
+    host = Host.ofLibvirt(libvirtd.uri);
+    ends.unshift(() => host.close());
+  });
+
+  after(async () => {
+    for (const end of ends) await end();
+  });
+
+  const test = (name: string, body: (t: TestContext) => Promise<void>): void => {
+    void it(name, { skip, timeout: TEST_LIMIT_MS }, body);
+  };
+  const oomKills = async (): Promise<number> => (await guest.load.look()).count('oom_kill');
+  const atFloor = (): Promise<ShownGuest> =>
+    host.until('one', 'its floor by the law', ({ reason, phase, currentPages }) => {
+      // How far its memory reaches, which the floor depends on, is not asked at every look.
+      const isLow = (currentPages ?? Infinity) < FLOOR_BELOW_MIB * PAGES_PER_MIB;
+      return isLow && reason?.code === 'at-floor' && phase === 'steady';
+    });
+
+  test('an idle guest goes to its floor by the law, on what its guest agent says is committed', async (t) => {
+    host.start();
+    await isByTheLaw(await atFloor(), t);
+    assert.equal(await oomKills(), 0);
+  });
+
+  test('a guest that needs more than it was started with has it plugged in, and nobody is killed', async (t) => {
+    const first = await guest.load.anonymous(NEED_MIB);
+    await first.until('holds');
+    // What is promised and not used yet is committed too.
+    const promised = await guest.load.commit(NEED_MIB);
+    await promised.until('holds');
+    const grown = await host.until(
+      'one',
+      'a guest that holds more than its boot memory',
+      ({ currentPages, reading }) =>
+        (currentPages ?? 0) > 2 * NEED_MIB * PAGES_PER_MIB &&
+        (reading?.pluggedPages ?? 0) > 0 &&
+        reading?.pluggedPages === reading?.plugAskedPages,
+    );
+    const second = await guest.load.anonymous(NEED_MIB);
+    assert.equal((await second.until('holds')).mib, NEED_MIB);
+    const { pluggedPages, pluggablePages } = grown.reading ?? assert.fail();
+    assert.equal(pluggablePages, PLUGGABLE_MIB * PAGES_PER_MIB);
+    assert.ok((await pluggedKib()) / 4 >= (pluggedPages ?? Infinity));
+    t.diagnostic(`it holds ${mibOf(grown.currentPages ?? 0)} MiB, ${mibOf(pluggedPages ?? 0)} plugged in`);
+    assert.equal(await oomKills(), 0);
+    for (const load of [first, promised, second]) await load.release();
+  });
+
+  test('it gives up what was plugged in when it needs it no more, and its balloon does the rest', async (t) => {
+    const shown = await atFloor();
+    const { reading } = shown;
+    assert.deepEqual([reading?.pluggedPages, reading?.plugAskedPages], [0, 0]);
+    await isByTheLaw(shown, t);
+    assert.equal(await pluggedKib(), 0);
+    await host.end('SIGTERM');
+    assert.match(host.log, /gave everything back/);
+    assert.equal(await oomKills(), 0);
+  });
+
+  /** What it is to have is its floor, worked out here from what its kernel says. */
+  async function isByTheLaw({ reading, currentPages, targetPages }: ShownGuest, t: TestContext): Promise<void> {
+    const { totalPages, committedPages, reservePages } = reading ?? assert.fail();
+    assert.ok(totalPages !== null && committedPages !== null && reservePages !== null && currentPages !== null);
+    const { maxPfn, reserve } = parseZoneinfo(await guest.run('cat /proc/zoneinfo'), null);
+    assert.ok(maxPfn.known && reserve.known);
+    const floor = floorPages(maxPfn.value, reserve.value, 0);
+    t.diagnostic(
+      `it holds ${mibOf(currentPages)} MiB; its kernel has ${mibOf(totalPages)}, of pages up to ${maxPfn.value}`,
+    );
+    assert.ok(committedPages < floor);
+    assert.equal(targetPages, floor + currentPages - totalPages);
+  }
+
+  /** By libvirt's own word. */
+  async function pluggedKib(): Promise<number> {
+    const [, text] = /<current unit='KiB'>(\d+)</.exec(await libvirtd.virsh('dumpxml', 'one')) ?? [];
+    return Number(text);
+  }
+});
+
+const mibOf = (count: number): number => Math.round(count / PAGES_PER_MIB);
