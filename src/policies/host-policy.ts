@@ -7,7 +7,7 @@
 import type { Decision, GuestPolicy, GuestView, Wish } from '../control/policy.js';
 import { isReported } from '../control/reading.js';
 import type { Unknown } from '../control/signal.js';
-import type { Millis } from '../units.js';
+import type { Millis, Pages } from '../units.js';
 import { guardCache, type WithCacheMemory } from './cache-guard.js';
 import { selfPolicy } from './self-policy.js';
 import type { SelfshrinkMemory } from './selfshrink.js';
@@ -34,8 +34,13 @@ function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
   // Whoever tells what it uses and nothing else is not asked for what the rule would need.
   if (!committed.known && committed.reason === 'not-reported' && !used.known) return unknownUse(used);
   if (committed.known || !used.known || !current.known) return byLaw;
-  return usedMemoryWish(used.value, current.value, tunables);
+  const byUse = usedMemoryWish(used.value, current.value, tunables);
+  // Its promises are unknown, and not none: what was made room for them is not taken from a guest whose agent has fallen silent.
+  const mayShrink = committed.reason === 'not-reported';
+  return mayShrink || isGrowth(byUse, current.value) ? byUse : byLaw;
 }
+
+const isGrowth = (wish: Wish, current: Pages): boolean => wish.kind === 'resize' && wish.target > current;
 
 const unknownUse = ({ reason, detail }: Unknown): Wish => ({
   kind: 'hold',

@@ -42,6 +42,15 @@ describe('the rule for guests seen from outside', () => {
     assert.deepEqual([wish.kind, wish.reason.code], ['hold', 'signal-unknown']);
   });
 
+  it('gives by what is used, and takes nothing, where the promises are stale and the use is not', () => {
+    const [committed, swapTotal] = [unknown('stale', 'true an hour ago'), unknown('stale', 'true an hour ago')];
+    const silent = { committed, swapTotal, current: known(200_000) };
+    const idle = wishOf({ ...silent, used: known(10_000) });
+    assert.deepEqual([idle.kind, idle.reason.code], ['hold', 'signal-unknown']);
+    const busy = wishOf({ ...silent, used: known(190_000) });
+    assert.ok(busy.kind === 'resize' && busy.target > 200_000);
+  });
+
   it('asks a guest without swap for nothing, and lets it grow', () => {
     const swapTotal = known(0);
     assert.deepEqual(wishOf({ swapTotal }).reason.code, 'no-swap');
