@@ -18,10 +18,8 @@ export class Daemon {
   readonly #process: ChildProcess;
   #said = '';
 
-  /** Starts it on the monitors in `folder`, where its configuration and its socket are too. `nodeFlags`: for Node.js itself. */
-  constructor(folder: string, nodeFlags: readonly string[]) {
-    const config = join(folder, 'selfballoon.toml');
-    writeFileSync(config, configFor(folder));
+  /** Starts it with the configuration file `config`. `nodeFlags`: for Node.js itself. */
+  constructor(config: string, nodeFlags: readonly string[] = []) {
     this.#process = spawnTied(process.execPath, [...nodeFlags, PROGRAM, 'run', '--no-table', '--config', config]);
     const keep = (chunk: Buffer): void =>
       void (this.#said = (this.#said + chunk.toString()).slice(-SAID_CHARACTERS_MAX));
@@ -72,6 +70,13 @@ export class Daemon {
     if (this.#hasEnded) throw new Error(`the daemon has ended, and said:\n${this.#said}`);
     return readFileSync(`/proc/${String(this.#process.pid)}/${file}`, 'utf8');
   }
+}
+
+/** Writes the configuration for the monitors in `folder`, where the daemon's socket is then too, and returns its file. */
+export function configureHost(folder: string): string {
+  const config = join(folder, 'selfballoon.toml');
+  writeFileSync(config, configFor(folder));
+  return config;
 }
 
 /** A host that has the memory of all its guests: what it lacked would be kept from them, which is another work. */

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { errorText } from '../../src/errors.js';
 import { describeMachine, print } from '../print.js';
-import { Daemon } from './daemon.js';
+import { configureHost, Daemon } from './daemon.js';
 import { rowsOf, whatIsMissing, type Seen } from './figures.js';
 import { Machines } from './machines.js';
 
@@ -59,7 +59,7 @@ async function measure(asked: Asked): Promise<Seen> {
 
 async function measureOn(machines: Machines, folder: string, { seconds, warmUp, profile }: Asked): Promise<Seen> {
   const allSeen = machines.hear('all-seen');
-  const daemon = new Daemon(folder, profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]);
+  const daemon = new Daemon(configureHost(folder), profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]);
   try {
     await Promise.race([allSeen, daemon.failure()]);
     await sleep(warmUp * 1_000);

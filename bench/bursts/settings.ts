@@ -1,0 +1,47 @@
+/** The ways of knowing of a burst that are compared: who tells of it, and how often the daemon looks. */
+
+export interface Setting {
+  /** On the command line. */
+  readonly name: string;
+  /** In words, for the table. */
+  readonly words: string;
+  /** `selfballoon agent` runs in the guest and is heard; without it there are the statistics of virtio-balloon alone. */
+  readonly hasAgent: boolean;
+  readonly intervalMs: number;
+  /** The most that it should take from the guest's stall to the command, in ms; null = only recorded. */
+  readonly goals: { readonly p50: number; readonly p99: number } | null;
+}
+
+const SECOND = 1_000;
+
+const byStatistics = (seconds: number, goal: number | null): Setting => ({
+  name: `stats-${seconds}`,
+  words: `statistics alone, every ${seconds} s`,
+  hasAgent: false,
+  intervalMs: seconds * SECOND,
+  goals: goal === null ? null : { p50: goal, p99: goal },
+});
+
+export const SETTINGS: readonly Setting[] = [
+  {
+    name: 'agent',
+    words: 'own agent, and a round every 5 s',
+    hasAgent: true,
+    intervalMs: 5 * SECOND,
+    goals: { p50: 100, p99: 300 },
+  },
+  byStatistics(1, SECOND),
+  byStatistics(5, null),
+  byStatistics(10, null),
+];
+
+/** The settings with these names, separated by commas, in the order given. Throws for a name that none has, and for none. */
+export function settingsNamed(names: string): readonly Setting[] {
+  return names.split(',').map((name) => {
+    const found = SETTINGS.find((setting) => setting.name === name);
+    if (found === undefined) throw new Error(`${JSON.stringify(name)} is not one of ${settingNames()}`);
+    return found;
+  });
+}
+
+export const settingNames = (): string => SETTINGS.map(({ name }) => name).join(',');
