@@ -49,7 +49,7 @@ export function whatIsWrong(bursts: readonly Burst[]): string | null {
 }
 
 /** The table of one setting. */
-export function rowsOf({ words, goals }: Setting, bursts: readonly Burst[]): readonly BenchRow[] {
+export function rowsOf({ words, goals, hasAgent }: Setting, bursts: readonly Burst[]): readonly BenchRow[] {
   const latencies = latenciesOf(bursts);
   const row = (name: string, unit: string, value: number, goal: number | null = null): BenchRow => ({
     name: `${words}: ${name}`,
@@ -75,7 +75,7 @@ export function rowsOf({ words, goals }: Setting, bursts: readonly Burst[]): rea
       'ms',
       middle(({ commandAt }) => commandAt),
     ),
-    row('alarm heard to command, median', 'ms', middle(toldToCommand)),
+    ...(hasAgent ? [row('alarm heard to command, median', 'ms', middle(toldToCommand))] : []),
     row(
       'demand met after, median',
       'ms',

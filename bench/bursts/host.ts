@@ -89,7 +89,7 @@ export class BurstHost {
 
 const sizeIn = (args: unknown): number => Number((args as { readonly value?: unknown } | null)?.value);
 
-interface Record {
+interface JournalLine {
   readonly events?: readonly {
     readonly kind: string;
     readonly alarm?: { readonly at: number; readonly cause: string };
@@ -99,7 +99,7 @@ interface Record {
 /** The alarms in one line of a journal. The daemon's clock is the time of day at its start, counted on; so is this process's. */
 export function alarmsIn(line: string): readonly Alarmed[] {
   if (!line.includes('guest-alarm')) return [];
-  const { events = [] } = JSON.parse(line) as Record;
+  const { events = [] } = JSON.parse(line) as JournalLine;
   return events.flatMap(({ alarm }) =>
     alarm === undefined ? [] : [{ atMs: alarm.at - performance.timeOrigin, cause: alarm.cause }],
   );

@@ -13,7 +13,7 @@ import { MEMORY_MIB } from './guest.js';
 import { BurstHost, type Asked } from './host.js';
 import type { Setting } from './settings.js';
 
-/** Goal of the issue: 60 % of the guest's maximum. */
+/** 60 % of the guest's maximum. */
 export const DEMAND_MIB = Math.ceil(MEMORY_MIB * 0.6);
 /** A guest is small when at least so much of the demand is missing in it. */
 const MISSING_LEAST_MIB = DEMAND_MIB / 3;
@@ -30,7 +30,7 @@ const ANSWER_PAUSE_MS = 20;
 const ANSWER_LIMIT_MS = 10_000;
 /** Any waiting at all is a stall; the kernel's count is looked at so often. */
 const STALL_WATCH = { everyMs: 5, stallMs: 1 };
-/** The phase of the round in which a burst falls, and a pause without any stall before it. */
+/** Without any stall before a burst begins. */
 const STILL_MS = 500;
 
 export interface Trial {
@@ -48,6 +48,7 @@ export async function runBurst({ guest, folder, setting, random }: Trial): Promi
   try {
     const burst = async (): Promise<Burst> => {
       const availableMib = await untilSmall(guest, host);
+      // At any moment of a round, and not where the guest happened to be small.
       await sleep(random.between(0, setting.intervalMs));
       return { ...(await demand(guest, host, setting)), availableMib };
     };

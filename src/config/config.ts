@@ -17,6 +17,16 @@ export type XenSight = (typeof XEN_SIGHTS)[number];
 export type LogFormat = (typeof LOG_FORMATS)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Tasks have waited for memory for `stall` in all, within `window`. */
+export interface PressureTrigger {
+  readonly stall: Millis;
+  readonly window: Millis;
+}
+
+const TRIGGER: PressureTrigger = { stall: millis(100), window: millis(1_000) };
+/** For a host that cannot see the guest otherwise between two rounds (docs/decisions/0013). */
+const AGENT_TRIGGER: PressureTrigger = { stall: millis(20), window: millis(500) };
+
 export interface Config {
   readonly hypervisor: HypervisorChoice;
   readonly isDryRun: boolean;
@@ -48,8 +58,7 @@ export interface Config {
   readonly pressure: {
     /** The guest is watched between two rounds. */
     readonly isWatched: boolean;
-    /** The pressure trigger: tasks have waited for memory for `stall` in all, within `window`. */
-    readonly trigger: { readonly stall: Millis; readonly window: Millis };
+    readonly trigger: PressureTrigger;
   };
   readonly xenGuest: { readonly root: string };
   readonly xenHost: {
@@ -86,6 +95,8 @@ export interface Config {
     /** Null: the port is looked for by its name. */
     readonly port: string | null;
     readonly root: string;
+    /** As in `pressure`, with defaults of its own where nothing of it was given. */
+    readonly trigger: PressureTrigger;
   };
   /** By the guests' names or ids. The object has no prototype: any name can be looked up. */
   readonly guestLimits: Readonly<Record<string, GuestLimits>>;
@@ -120,10 +131,7 @@ function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, libvi
       showThisMachine: embedded.show_this_machine,
     },
     overflow: { devices: overflow.devices, reserve: mibToPages(mib(overflow.reserve_mib)) },
-    pressure: {
-      isWatched: pressure.watch,
-      trigger: { stall: millis(pressure.stall_ms), window: millis(pressure.window_ms) },
-    },
+    pressure: { isWatched: pressure.watch, trigger: triggerOf(pressure, TRIGGER) },
     xenGuest: xen_guest,
     xenHost: xenHostOf(xen_host),
     qmp: {
@@ -138,7 +146,19 @@ function partsOf({ embedded, overflow, pressure, xen_guest, xen_host, qmp, libvi
       asksAgent: libvirt.guest_agent,
       hearsOwn: libvirt.own_agent,
     },
-    agent: { port: agent.port ?? null, root: agent.root },
+    agent: { port: agent.port ?? null, root: agent.root, trigger: triggerOf(pressure, AGENT_TRIGGER) },
+  };
+}
+
+/** The defaults hold as a pair: half of one with half of what was given would be a trigger that nobody meant. */
+function triggerOf(
+  { stall_ms: stall, window_ms: window }: WrittenConfig['pressure'],
+  ofNothingGiven: PressureTrigger,
+): PressureTrigger {
+  if (stall === undefined && window === undefined) return ofNothingGiven;
+  return {
+    stall: stall === undefined ? TRIGGER.stall : millis(stall),
+    window: window === undefined ? TRIGGER.window : millis(window),
   };
 }
 

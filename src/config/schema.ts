@@ -143,17 +143,17 @@ export const CONFIG_SCHEMA = v.strictObject({
   pressure: v.optional(
     section('What is done about pressure on memory inside a guest, between two rounds.', {
       watch: switchKey({ fallback: true, description: 'Release memory at once under pressure, between rounds.' }),
-      stall_ms: wholeKey(
+      stall_ms: optionalWholeKey(
         { min: 1, max: TRIGGER_WINDOW_MS.max },
         {
-          fallback: 100,
+          fallback: '100 (of the agent: 20)',
           description: 'How long tasks must have waited for memory, within window_ms; not above it. Unit: ms.',
         },
       ),
-      window_ms: wholeKey(TRIGGER_WINDOW_MS, {
-        fallback: 1000,
+      window_ms: optionalWholeKey(TRIGGER_WINDOW_MS, {
+        fallback: '1000 (of the agent: 500)',
         description:
-          'In which time they must have waited so long. Without CAP_SYS_RESOURCE it is widened to full 2 s. Unit: ms.',
+          'In which time they must have waited so long. Without CAP_SYS_RESOURCE it is widened to full 2 s. The agent has defaults of its own where neither of the two is given. Unit: ms.',
       }),
     }),
     {},

@@ -66,6 +66,13 @@ describe('the table', () => {
     assert.equal(valueOf([burst({ heldAt: null }), burst()], 'demand met after, median'), 3_000);
   });
 
+  it('has nothing to say of alarms where nobody in the guest raises any', () => {
+    const [alone] = settingsNamed('stats-5');
+    assert.ok(alone !== undefined);
+    const names = rowsOf(alone, [burst()]).map(({ name }) => name);
+    assert.ok(names.length > 0 && !names.some((name) => /alarm/.test(name)), names.join());
+  });
+
   it('has the goals of the own agent, and that of a round a second', () => {
     const goals = SETTINGS.flatMap((setting) => rowsOf(setting, [burst()]))
       .filter(({ name, goal }) => /median|p99/.test(name) && goal !== null)

@@ -31,7 +31,7 @@ describe('the configuration when nothing is given', () => {
       },
       qmp: { sockets: [], reserve: mibToPages(mib(1024)), asksAgent: true, hearsOwn: true },
       libvirt: { uri: 'qemu:///system', reserve: mibToPages(mib(1024)), asksAgent: true, hearsOwn: true },
-      agent: { port: null, root: '/' },
+      agent: { port: null, root: '/', trigger: { stall: millis(20), window: millis(500) } },
     };
     const { guestLimits, ...rest } = config;
     assert.deepEqual(rest, expected);
@@ -119,7 +119,7 @@ max_mib = 128
       xenHost: { socket: '/run/xs', sight: 'xl', reserve: 256, isDom0Driven: true, dom0Min: 512 },
       qmp: { sockets: ['/run/vms/*.qmp'], reserve: 768, asksAgent: false, hearsOwn: false },
       libvirt: { uri: 'qemu+unix:///session?socket=/run/x', reserve: 1_280, asksAgent: false, hearsOwn: false },
-      agent: { port: '/dev/vport0p2', root: '/guest' },
+      agent: { port: '/dev/vport0p2', root: '/guest', trigger: { stall: 500, window: 500 } },
     });
     assert.deepEqual(
       { ...guestLimits },
@@ -146,6 +146,24 @@ max_mib = 128
     const defaultFile = temporaryFile(context, 'hypervisor = "xen-guest"');
     assert.equal((await loadConfig({ ...nothing, defaultFile })).config.hypervisor, 'xen-guest');
     assert.equal((await loadConfig(nothing)).config.hypervisor, 'auto');
+  });
+});
+
+describe("the agent's pressure trigger", () => {
+  const triggers = async (env: Readonly<Record<string, string>>) => {
+    const { config } = await loadConfig({ ...nothing, env });
+    return [config.pressure.trigger, config.agent.trigger];
+  };
+
+  it('is what was given for both, also where that is the default of the other', async () => {
+    const given = { stall: 100, window: 1_000 };
+    assert.deepEqual(await triggers({ SELFBALLOON_PRESSURE_STALL_MS: '100' }), [given, given]);
+    assert.deepEqual(await triggers({ SELFBALLOON_PRESSURE_WINDOW_MS: '1000' }), [given, given]);
+  });
+
+  it('is never made of half of its own default and half of what was given', async () => {
+    const given = { stall: 700, window: 1_000 };
+    assert.deepEqual(await triggers({ SELFBALLOON_PRESSURE_STALL_MS: '700' }), [given, given]);
   });
 });
 

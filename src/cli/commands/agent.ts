@@ -12,6 +12,7 @@ const RETRY_MAX = millis(1_000);
 export function runAgent(flags: AgentFlags): Promise<number> {
   return runReporting(flags, {
     rootOf: ({ agent }) => agent.root,
+    triggerOf: ({ agent }) => agent.trigger,
     openWay: ({ agent }, clock) => openReportPort({ find: () => agent.port ?? findPort(agent.root), clock }),
     retryMax: RETRY_MAX,
   });

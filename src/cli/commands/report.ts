@@ -11,6 +11,7 @@ import type { ReportFlags } from '../flags.js';
 export function runReporter(flags: ReportFlags): Promise<number> {
   return runReporting(flags, {
     rootOf: ({ xenGuest }) => xenGuest.root,
+    triggerOf: ({ pressure }) => pressure.trigger,
     openWay: (config) => {
       requireGuest(config);
       return openReportNode();

@@ -1,5 +1,5 @@
 /** What every reporter in a guest does, however its reports travel: looks, watches for shortage, and tells, until it is told to stop. */
-import { loadConfig, type Config } from '../../config/index.js';
+import { loadConfig, type Config, type PressureTrigger } from '../../config/index.js';
 import type { Alarm } from '../../control/alarm.js';
 import type { Clock } from '../../control/ports.js';
 import type { Signals } from '../../control/reading.js';
@@ -27,6 +27,8 @@ export interface HeldSource {
 export interface ReportingKind {
   /** The folder that has the guest's `proc` in it. */
   readonly rootOf: (config: Config) => string;
+  /** Which pressure trigger is set, where the guest is watched. */
+  readonly triggerOf: (config: Config) => PressureTrigger;
   /** Rejects with `SelfballoonError` where it cannot report at all. */
   readonly openWay: (config: Config, clock: Clock) => Promise<ReportWay>;
   /** Default: nobody in the guest knows. */
@@ -85,8 +87,10 @@ async function report({ config, kind, way, clock, warn }: Reporting, signal: Abo
   const onAlarm = ({ cause }: Alarm): void => {
     reporter.alarm(cause);
   };
-  const { isWatched, trigger } = config.pressure;
-  const sensor: AlarmSensor | null = isWatched ? openAlarmSensor({ root, clock, trigger, warn, onAlarm }) : null;
+  const trigger = kind.triggerOf(config);
+  const sensor: AlarmSensor | null = config.pressure.isWatched
+    ? openAlarmSensor({ root, clock, trigger, warn, onAlarm })
+    : null;
   try {
     await reporter.run(signal);
   } catch (error) {
