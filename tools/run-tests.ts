@@ -20,7 +20,7 @@ const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
   .sort();
 if (files.length === 0) throw new Error(`no test file has ${wanted.join(' or ')} in its path`);
 
-const MACHINES = ['libvirt', 'libvirt-growth', 'qemu-lab', 'qemu', 'guest-agent', 'xen'].map((name) =>
+const MACHINES = ['libvirt', 'libvirt-growth', 'qemu-lab', 'qemu', 'qemu-rules', 'guest-agent', 'xen'].map((name) =>
   join('lab', `${name}.test.js`),
 );
 /** What boots an emulated machine, which needs both processors of a small one for itself; nothing where the lab is left out. */

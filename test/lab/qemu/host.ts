@@ -1,14 +1,17 @@
 /** The program under test on this machine, as the host of the lab's guests. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { request } from '../../../src/server/client.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const LOOK_PAUSE_MS = 250;
+/** More than any test writes, so that it is one file. */
+const JOURNAL_MIB = 1_024;
 
 export interface Ended {
   readonly code: number;
@@ -19,6 +22,7 @@ export interface ShownGuest {
   readonly name: string;
   readonly phase: string;
   readonly currentPages: number | null;
+  readonly maximumPages: number | null;
   readonly targetPages: number | null;
   /** Of the last decision. */
   readonly reason: { readonly code: string } | null;
@@ -29,7 +33,10 @@ type Known = 'totalPages' | 'committedPages' | 'reservePages' | 'swapTotalPages'
 type Plugged = 'pluggedPages' | 'plugAskedPages' | 'pluggablePages';
 
 /** What of a guest is known; null where it is not. */
-type Reading = Readonly<Record<Known | Plugged, number | null>>;
+type Reading = Readonly<Record<Known | Plugged, number | null>> & {
+  /** Why the newest thing that the guest said of itself was not understood. */
+  readonly refusal: string | null;
+};
 
 /** What is driven, as its section of the configuration says where it is. */
 interface Driven {
@@ -42,21 +49,37 @@ const behindMonitors = (monitors: readonly string[]): Driven => ({
   where: `sockets = ${JSON.stringify(monitors)}`,
 });
 
-/** A configuration of its own, and the daemon that is running with it, if one is. */
+interface HostOptions {
+  /** Which part of the way down is gone at a time; default 2, which is quicker than the product's own 8. */
+  readonly downHysteresis?: number;
+  readonly driven?: Driven;
+}
+
+/** A configuration of its own with a journal, and the daemon that is running with it, if one is. */
 export class Host {
   readonly #folder = mkdtempSync(join(tmpdir(), 'selfballoon-qemu-host-'));
   readonly #config: string;
+  readonly #socket: string;
+  readonly #journal: string;
   #daemon: ChildProcess | null = null;
   #log = '';
 
-  constructor(monitors: readonly string[], driven = behindMonitors(monitors)) {
+  constructor(
+    monitors: readonly string[],
+    { downHysteresis = 2, driven = behindMonitors(monitors) }: HostOptions = {},
+  ) {
     this.#config = join(this.#folder, 'selfballoon.toml');
+    this.#socket = join(this.#folder, 'socket');
+    this.#journal = join(this.#folder, 'journal');
     const lines = [
       `hypervisor = "${driven.hypervisor}"`,
-      `socket = "${join(this.#folder, 'socket')}"`,
+      `socket = "${this.#socket}"`,
+      '[journal]',
+      `path = "${this.#journal}"`,
+      `max_mib = ${JOURNAL_MIB}`,
       '[tunables]',
       'selfballoon_interval = 1',
-      'selfballoon_downhysteresis = 2',
+      `selfballoon_downhysteresis = ${downHysteresis}`,
       `[${driven.hypervisor}]`,
       driven.where,
       'reserve_mib = 64',
@@ -66,7 +89,7 @@ export class Host {
 
   /** The same for the domains of a libvirt. */
   static ofLibvirt(uri: string): Host {
-    return new Host([], { hypervisor: 'libvirt', where: `uri = ${JSON.stringify(uri)}` });
+    return new Host([], { driven: { hypervisor: 'libvirt', where: `uri = ${JSON.stringify(uri)}` } });
   }
 
   start(): void {
@@ -90,12 +113,26 @@ export class Host {
     });
   }
 
+  /** What all daemons of this configuration have written so far. */
+  get journal(): string {
+    return readFileSync(this.#journal, 'utf8');
+  }
+
+  /** Memory that the running daemon holds, in MiB. */
+  get residentMib(): number {
+    const text = readFileSync(`/proc/${this.#daemon?.pid ?? 0}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? NaN) / 1_024;
+  }
+
   /** What the daemon shows of a guest; null while it does not answer or does not know it. */
   async shown(name: string): Promise<ShownGuest | null> {
-    const { code, output } = await this.ask('status', '--json');
-    if (code !== 0) return null;
-    const { guests } = JSON.parse(output) as { readonly guests: readonly ShownGuest[] };
-    return guests.find((guest) => guest.name === name) ?? null;
+    try {
+      const { body } = await request(this.#socket, 'GET', '/v1/status');
+      const { guests } = JSON.parse(body) as { readonly guests: readonly ShownGuest[] };
+      return guests.find((guest) => guest.name === name) ?? null;
+    } catch {
+      return null;
+    }
   }
 
   /** Waits until what is shown of the guest is as it should be. Throws with the log when the time is over. */
@@ -109,6 +146,15 @@ export class Host {
     for (let guest = await this.shown(name); ; guest = await this.shown(name)) {
       if (guest !== null && isSo(guest)) return guest;
       if (Date.now() > end) throw new Error(`${what} did not come about; ${JSON.stringify(guest)}\n${this.#log}`);
+      await sleep(LOOK_PAUSE_MS);
+    }
+  }
+
+  /** Waits until the daemon has said so. Throws with the log when the time is over. */
+  async untilLogged(pattern: RegExp, limitMs = 120_000): Promise<void> {
+    const end = Date.now() + limitMs;
+    while (!pattern.test(this.#log)) {
+      if (Date.now() > end) throw new Error(`${String(pattern)} was not logged\n${this.#log}`);
       await sleep(LOOK_PAUSE_MS);
     }
   }

@@ -4,8 +4,8 @@ import { describe } from 'node:test';
 import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
-import { assertReplays, decidedIn, lastRun, targetsIn, valueOf, type Decided } from './journal.js';
-import { balloonTargetOf, floorOf, zonesOf, type StepInputs } from './specification.js';
+import { assertReplays, decidedIn, inputsOf, lastRun, targetsIn, valueOf, type Decided } from './journal.js';
+import { balloonTargetOf, floorOf, zonesOf } from './specification.js';
 import { overflowSection, pressureSection, tunablesSection, type Stripes } from './stripes.js';
 import { heldPages, oomKills } from './views.js';
 import type { XenWorld } from './world.js';
@@ -17,23 +17,6 @@ const NEAR_PAGES = 4;
 const SHRINK_LIMIT_MS = 400_000;
 /** The floor moves no more: so many looks without a new target. */
 const STILL_MS = 5_000;
-
-/** What the specification needs, from the reading that stood in the journal. */
-export function inputsOf({ reading, tunables }: Decided): StepInputs {
-  const tunable = (name: string): number => Number(tunables[name] ?? 0);
-  return {
-    totalramPages: valueOf(reading.total),
-    totalreservePages: valueOf(reading.reserve),
-    maxPfn: valueOf(reading.maxPfn),
-    committedPages: valueOf(reading.committed),
-    balloonCurrentPages: valueOf(reading.current),
-    frontswapPages: tunable('frontswap_selfshrinking') === 1 ? valueOf(reading.overflowUsed) : 0,
-    downhysteresis: tunable('selfballoon_downhysteresis'),
-    uphysteresis: tunable('selfballoon_uphysteresis'),
-    minUsableMb: tunable('selfballoon_min_usable_mb'),
-    reservedMb: tunables['selfballoon_reserved_mb'] === 'auto' ? 'auto' : tunable('selfballoon_reserved_mb'),
-  };
-}
 
 /** To be called in the suite of a guest of 512 MiB without a daemon, whose stripes are made. */
 export function idle(world: XenWorld, guest: () => XenGuest, stripes: Stripes): void {

@@ -7,8 +7,9 @@ import { replayJournal } from '../../../src/cli/commands/replay.js';
 import type { Action, GuestDecision } from '../../../src/control/actions.js';
 import type { Event } from '../../../src/control/events.js';
 import type { JournalRecord, StartRecord, StepRecord } from '../../../src/control/journal.js';
-import type { Reading } from '../../../src/control/reading.js';
+import type { GuestId, Reading } from '../../../src/control/reading.js';
 import type { Signal } from '../../../src/control/signal.js';
+import type { StepInputs } from './specification.js';
 
 /** What a daemon wrote from one start to the next. */
 export interface Run {
@@ -50,6 +51,20 @@ export const targetsIn = (step: StepRecord): readonly SetTarget[] =>
 export const readingsIn = (step: StepRecord): readonly Reading[] =>
   step.events.flatMap((event) => (event.kind === 'reading' ? [event.reading] : []));
 
+/** What of a host's run is about one of its guests, or about no guest. */
+export function ofGuest({ start, steps }: Run, guest: GuestId): Run {
+  const isIts = (of: object): boolean => !('guest' in of) || of.guest === guest;
+  return {
+    start,
+    steps: steps.map((step) => ({
+      ...step,
+      events: step.events.filter(isIts),
+      actions: step.actions.filter(isIts),
+      decisions: step.decisions.filter(isIts),
+    })),
+  };
+}
+
 /** A signal's value. A test looks at guests whose signals are all there. */
 export function valueOf(signal: Signal<number>): number {
   assert.ok(signal.known, 'a signal of the guest is not known');
@@ -87,6 +102,23 @@ export function decidedIn(run: Run): readonly Decided[] {
     }
   }
   return all;
+}
+
+/** What the specification needs, from the reading that stood in the journal. */
+export function inputsOf({ reading, tunables }: Decided): StepInputs {
+  const tunable = (name: string): number => Number(tunables[name] ?? 0);
+  return {
+    totalramPages: valueOf(reading.total),
+    totalreservePages: valueOf(reading.reserve),
+    maxPfn: valueOf(reading.maxPfn),
+    committedPages: valueOf(reading.committed),
+    balloonCurrentPages: valueOf(reading.current),
+    frontswapPages: tunable('frontswap_selfshrinking') === 1 ? valueOf(reading.overflowUsed) : 0,
+    downhysteresis: tunable('selfballoon_downhysteresis'),
+    uphysteresis: tunable('selfballoon_uphysteresis'),
+    minUsableMb: tunable('selfballoon_min_usable_mb'),
+    reservedMb: tunables['selfballoon_reserved_mb'] === 'auto' ? 'auto' : tunable('selfballoon_reserved_mb'),
+  };
 }
 
 /** Replays a journal here, on the host, with the program's own replay. Throws with its words when anything differs. */

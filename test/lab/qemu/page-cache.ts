@@ -1,0 +1,98 @@
+/**
+ * A guest that lives from its page cache: it reads 300 MiB of files again and again, and its processes are promised next to nothing.
+ * Protects that it keeps its cache, and shows that the rule without its guard takes it away.
+ */
+import assert from 'node:assert/strict';
+import { describe } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DATA_FILE, makeDataDisk } from '../../../lab/qemu/data-disk.js';
+import type { QemuGuest } from '../../../lab/qemu/guest.js';
+import { waitFor } from '../../../lab/xen/shell.js';
+import { startBareLoop } from './bare-loop.js';
+import { Host } from './host.js';
+import { qemuSuite } from './suite.js';
+
+const MEMORY_MIB = 768;
+const FILE_MIB = 300;
+const PAGES_PER_MIB = 256;
+const WORKING_SET_PAGES = FILE_MIB * PAGES_PER_MIB;
+/** What is known not to be felt: 0.2 % of the working set a minute. */
+const REFAULTS_PER_MINUTE_MAX = WORKING_SET_PAGES * 0.002;
+/** One reading of everything each second leaves the emulator's processor some time for others. */
+const READ_EVERY_MS = 1_000;
+/** A guest at rest takes and gives a few pages. */
+const NEAR_PAGES = 256;
+/** As long as the product's first finding holds at least, less what is measured. */
+const STILL_MS = 15_000;
+const SETTLE_LIMIT_MS = 180_000;
+const MEASURED_MS = 60_000;
+/** The rule without the guard is at its floor within this. */
+const BARE_SETTLED_MS = 20_000;
+const BARE_MEASURED_MS = 20_000;
+const MINUTE_MS = 60_000;
+
+/** To be called where suites are described. */
+export function pageCache(): void {
+  describe('a guest that lives from its page cache', { concurrency: 1 }, () => {
+    let guest: QemuGuest;
+    let host: Host;
+    const { test } = qemuSuite(async ({ folder, boot, atEnd }) => {
+      const data = await makeDataDisk(folder, FILE_MIB);
+      guest = await boot({ name: 'reader', memoryMib: MEMORY_MIB, hasGuestAgent: true, data });
+      host = new Host([guest.monitor]);
+      atEnd(() => host.close());
+      const reading = await guest.load.cache({ mib: FILE_MIB, file: DATA_FILE, everyMs: READ_EVERY_MS });
+      await reading.until('read');
+    });
+
+    const refaults = async (): Promise<number> => (await guest.load.look()).count('workingset_refault_file');
+    async function refaultsPerMinute(overMs: number): Promise<number> {
+      const [before, start] = [await refaults(), performance.now()];
+      await sleep(overMs);
+      return ((await refaults()) - before) * (MINUTE_MS / (performance.now() - start));
+    }
+
+    let atStart = 0;
+
+    test('gives what it does not need, and keeps its cache', async (t) => {
+      atStart = await refaults();
+      host.start();
+      const held = await settled();
+      const found = (await refaults()) - atStart;
+      const perMinute = await refaultsPerMinute(MEASURED_MS);
+      t.diagnostic(
+        `holds ${Math.round(held / PAGES_PER_MIB)} of ${MEMORY_MIB} MiB; ${found} refaults until then, ` +
+          `${perMinute.toFixed(1)} a minute from then on (0.2 % are ${Math.round(REFAULTS_PER_MINUTE_MAX)})`,
+      );
+      assert.ok(held < (MEMORY_MIB - 100) * PAGES_PER_MIB, 'it gave next to nothing');
+      assert.ok(perMinute <= REFAULTS_PER_MINUTE_MAX, `${perMinute} refaults a minute`);
+      assert.equal((await host.shown('reader'))?.reason?.code, 'cache-in-use');
+    });
+
+    test('loses it to the rule alone', async (t) => {
+      await host.end('SIGTERM');
+      const bare = startBareLoop([guest.monitor], { selfballoon_interval: 1, selfballoon_downhysteresis: 2 });
+      try {
+        await sleep(BARE_SETTLED_MS);
+        const perMinute = await refaultsPerMinute(BARE_MEASURED_MS);
+        t.diagnostic(
+          `${Math.round(perMinute)} refaults a minute, ${Math.round(perMinute / WORKING_SET_PAGES)} times all of it`,
+        );
+        assert.ok(perMinute > 50 * REFAULTS_PER_MINUTE_MAX, `${perMinute} refaults a minute`);
+      } finally {
+        await bare.close();
+      }
+    });
+
+    /** What it holds once that has been the same for a while, in pages. */
+    async function settled(): Promise<number> {
+      let [held, since] = [NaN, performance.now()];
+      await waitFor({ what: 'a guest at rest', limitMs: SETTLE_LIMIT_MS }, async () => {
+        const now = (await host.shown('reader'))?.currentPages ?? NaN;
+        if (Math.abs(now - held) > NEAR_PAGES || Number.isNaN(held)) [held, since] = [now, performance.now()];
+        return performance.now() - since >= STILL_MS ? true : null;
+      });
+      return held;
+    }
+  });
+}
