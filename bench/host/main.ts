@@ -17,7 +17,7 @@ import { Machines } from './machines.js';
 const USAGE = `usage: npm run bench:host -- [--guests N] [--seconds N] [--warm-up N] [--profile FOLDER]
   --guests   how many machines there are, 1 to 4096 (200)
   --seconds  how long the daemon is measured, 2 to 3600 (60)
-  --warm-up  how long it runs before that, in seconds, 0 to 3600 (20)
+  --warm-up  how long it runs before that, in seconds, 0 to 3600 (60)
   --profile  a folder for a CPU profile of the daemon, from its start on (none); it makes the daemon slower`;
 
 interface Asked {
@@ -34,7 +34,7 @@ function askedFor(): Asked {
   return {
     guests: wholeNumber(values.guests ?? '200', 1, 4_096),
     seconds: wholeNumber(values.seconds ?? '60', 2, 3_600),
-    warmUp: wholeNumber(values['warm-up'] ?? '20', 0, 3_600),
+    warmUp: wholeNumber(values['warm-up'] ?? '60', 0, 3_600),
     profile: values.profile ?? null,
   };
 }
