@@ -11,12 +11,11 @@ import { startInBackground, type Background } from '../xen/background.js';
 import { CommandPort, type Ran } from './command-port.js';
 import { Emulator, type EmulatorMemory } from './emulator.js';
 import type { QemuImages } from './images.js';
+import { GUEST_AGENT_PID, START_GUEST_AGENT } from './init.js';
 import { GuestLoad } from './load.js';
 import { emulatorArguments, monitorPath, portPath, type QemuGuestOptions } from './machine.js';
 
 export type { QemuGuestOptions } from './machine.js';
-
-const GUEST_AGENT_PID = '/run/guest-agent.pid';
 
 export class QemuGuest {
   readonly name: string;
@@ -83,6 +82,11 @@ export class QemuGuest {
   /** Sends a signal, `STOP` for example, to QEMU's guest agent. */
   async signalGuestAgent(name: string): Promise<void> {
     await this.run(`kill -${name} $(cat ${GUEST_AGENT_PID})`);
+  }
+
+  /** Starts it again after it was killed. */
+  async startGuestAgent(): Promise<void> {
+    await this.run(START_GUEST_AGENT);
   }
 
   /** Takes the balloon's driver out of the guest's kernel, as an administrator of the guest can at any time. */

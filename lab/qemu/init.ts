@@ -32,6 +32,12 @@ export const MODULES = [
   'zram',
 ] as const;
 
+/** Where the guest agent's process number is kept. */
+export const GUEST_AGENT_PID = '/run/guest-agent.pid';
+/** Starts QEMU's guest agent in the background. */
+export const START_GUEST_AGENT = `qemu-ga -m virtio-serial -p /dev/virtio-ports/${PORTS.guestAgent} -t /run > /run/guest-agent.log 2>&1 &
+  echo $! > ${GUEST_AGENT_PID}`;
+
 /**
  * Takes commands from a port, one a line: a number and the command, escaped for `printf`. Answers with the output in base64 between
  * two marked lines. Node.js and the guest agent lie on a disk and not in memory, since a small guest would miss what they take.
@@ -61,8 +67,7 @@ echo 1 > /proc/sys/kernel/printk
 cd /dev/virtio-ports
 [ -e ${PORTS.load} ] && load /dev/virtio-ports/${PORTS.load} &
 if [ -e ${PORTS.guestAgent} ]; then
-  qemu-ga -m virtio-serial -p /dev/virtio-ports/${PORTS.guestAgent} -t /run > /run/guest-agent.log 2>&1 &
-  echo $! > /run/guest-agent.pid
+  ${START_GUEST_AGENT}
 fi
 cd /
 exec 3<>/dev/virtio-ports/${PORTS.command}

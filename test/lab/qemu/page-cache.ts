@@ -23,12 +23,12 @@ const READ_EVERY_MS = 1_000;
 /** A guest at rest takes and gives a few pages. */
 const NEAR_PAGES = 256;
 /** As long as the product's first finding holds at least, less what is measured. */
-const STILL_MS = 15_000;
+const STILL_MS = 10_000;
 const SETTLE_LIMIT_MS = 180_000;
 const MEASURED_MS = 60_000;
 /** The rule without the guard is at its floor within this. */
-const BARE_SETTLED_MS = 20_000;
-const BARE_MEASURED_MS = 20_000;
+const BARE_SETTLED_MS = 12_000;
+const BARE_MEASURED_MS = 12_000;
 const MINUTE_MS = 60_000;
 
 /** To be called where suites are described. */

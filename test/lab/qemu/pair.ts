@@ -6,6 +6,8 @@ import { Host, type ShownGuest } from './host.js';
 import { qemuSuite, type QemuSuite } from './suite.js';
 
 const MEMORY_MIB = 512;
+/** The driver stops a page or so from its target. */
+const NEAR_PAGES = 4;
 const SWAP_MIB = 128;
 /** Used once and free again before anything is taken, so that the emulator holds it. */
 const TOUCHED_MIB = 300;
@@ -25,7 +27,9 @@ export interface Pair extends QemuSuite {
   readonly openTap: () => Promise<void>;
 }
 
-export const isAtFloor = ({ reason }: ShownGuest): boolean => reason?.code === 'at-floor';
+/** It was told to go to its floor, and is there but for a page or so. */
+export const isAtFloor = ({ reason, currentPages, targetPages }: ShownGuest): boolean =>
+  reason?.code === 'at-floor' && Math.abs((currentPages ?? NaN) - (targetPages ?? NaN)) <= NEAR_PAGES;
 
 /** To be called in the describe block of all that the two share. */
 export function guestPair(): Pair {
@@ -70,4 +74,22 @@ export function guestPair(): Pair {
 
 function fail(name: string): never {
   throw new Error(`the guest ${name} is not there; it is booted before the tests of its suite`);
+}
+
+/** Promised to a process and not used: the rule makes room for it. */
+export const COMMIT_MIB = 250;
+/** Both rest on some 160. */
+const SMALL_MIB = 200;
+const PAGES_PER_MIB = 256;
+
+/** What it holds, in pages; NaN while that is not known. */
+export const held = (shown: ShownGuest | null): number => shown?.currentPages ?? NaN;
+
+/** `REPORTING` gets what it needs, and gives it back: it goes on being driven. Throws when either does not come about. */
+export async function otherGoesOn({ guest, host }: Pair): Promise<void> {
+  const need = await guest(REPORTING).load.commit(COMMIT_MIB);
+  await need.until('holds');
+  await host().until(REPORTING, 'the other large', (one) => held(one) >= COMMIT_MIB * PAGES_PER_MIB);
+  await need.release();
+  await host().until(REPORTING, 'the other small', (one) => held(one) < SMALL_MIB * PAGES_PER_MIB);
 }

@@ -1,0 +1,129 @@
+/**
+ * What one guest of two suffers or does, and what becomes of the other: it goes on being driven, whatever happens. Protects that nothing
+ * hangs, and that what was taken from the guest in trouble is neither forgotten nor made more.
+ */
+import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
+import { describe } from 'node:test';
+import { waitFor } from '../../../lab/xen/shell.js';
+import { assertReplays, lastRun, ofGuest, readingsIn, targetsIn, valueOf } from '../xen/journal.js';
+import type { ShownGuest } from './host.js';
+import { lies } from './lies.js';
+import { COMMIT_MIB, held, isAtFloor, otherGoesOn, PLAIN, REPORTING, type Pair } from './pair.js';
+
+const PAGES_PER_MIB = 256;
+const WAIT_MS = 120_000;
+
+/** To be called in the suite of the pair, whose guests are driven and at their floors. */
+export function faults(pair: Pair): void {
+  const { guest, host } = pair;
+  const goesOn = (): Promise<void> => otherGoesOn(pair);
+  const untilFloor = (name: string): Promise<ShownGuest> => host().until(name, 'a guest at its floor', isAtFloor);
+
+  describe('when something is wrong with one of them', { concurrency: 1 }, () => {
+    pair.test('what follows goes by larger steps', async () => {
+      const { code, output } = await host().ask('set', 'selfballoon_downhysteresis', '2');
+      assert.equal(code, 0, output);
+    });
+
+    pair.test(
+      'a QEMU that is stopped cannot be read; the other goes on, and it does when it is continued',
+      async () => {
+        guest(PLAIN).signal('SIGSTOP');
+        await host().until(PLAIN, 'a guest that cannot be read', ({ phase }) => phase === 'unreadable');
+        await goesOn();
+        guest(PLAIN).signal('SIGCONT');
+        await untilFloor(PLAIN);
+      },
+    );
+
+    pair.test('an agent that falls silent: nothing more is taken from its guest until it speaks again', async () => {
+      const need = await guest(PLAIN).load.commit(COMMIT_MIB);
+      await need.until('holds');
+      await host().until(PLAIN, 'a larger guest', (one) => held(one) >= COMMIT_MIB * PAGES_PER_MIB);
+      await guest(PLAIN).signalGuestAgent('STOP');
+      const silent = await host().until(
+        PLAIN,
+        'word of its silence',
+        ({ reason }) => reason?.code === 'signal-unknown',
+      );
+      await need.release();
+      await goesOn();
+      assert.ok(held(await host().shown(PLAIN)) >= held(silent), 'it was made smaller in the dark');
+      await guest(PLAIN).signalGuestAgent('CONT');
+      await untilFloor(PLAIN);
+    });
+
+    pair.test('a balloon whose driver is unloaded is not obeyed, which is told; loaded again, it is', async () => {
+      await guest(PLAIN).unloadBalloon();
+      await host().untilLogged(/qmp\/plain: does not give memory up/);
+      await goesOn();
+      await guest(PLAIN).loadBalloon();
+      await untilFloor(PLAIN);
+    });
+
+    pair.test('a monitor whose socket is removed is used as long as it is connected to', async () => {
+      const { monitor } = guest(REPORTING);
+      renameSync(monitor, `${monitor}.away`);
+      // Longer than it takes to see that it is gone: two looks at the folder.
+      await goesOn();
+      await goesOn();
+      renameSync(`${monitor}.away`, monitor);
+    });
+
+    pair.test(
+      'a monitor that goes away with its socket: its guest is dropped, and driven again when it is back',
+      async () => {
+        await pair.closeTap();
+        await waitFor({ what: 'a dropped guest', limitMs: WAIT_MS }, async () =>
+          (await host().shown(PLAIN)) === null ? true : null,
+        );
+        await goesOn();
+        await pair.openTap();
+        await untilFloor(PLAIN);
+      },
+    );
+  });
+  lies(pair);
+  describe('when the daemon is killed', { concurrency: 1 }, () => {
+    pair.test(
+      'the next one reads what each guest holds before it asks for anything, and leaves nobody small',
+      async () => {
+        await Promise.all([PLAIN, REPORTING].map(untilFloor));
+        const small = held(await host().shown(PLAIN));
+        await host().end('SIGKILL');
+        const asked = pair.tap().commands().length;
+        host().start();
+        await untilFloor(PLAIN);
+        const names = pair
+          .tap()
+          .commands()
+          .slice(asked)
+          .map(({ name }) => name);
+        const [read, told] = [names.indexOf('query-balloon'), names.indexOf('balloon')];
+        assert.ok(read >= 0 && (told === -1 || read < told), names.join(' '));
+        const run = ofGuest(lastRun(host().journal), `qmp/${PLAIN}`);
+        const first = run.steps.findIndex((step) => readingsIn(step).length > 0);
+        assert.deepEqual(run.steps.slice(0, first).flatMap(targetsIn), []);
+        const reading = run.steps.flatMap(readingsIn)[0];
+        assert.ok(reading !== undefined && Math.abs(valueOf(reading.current) - small) < PAGES_PER_MIB);
+        await goesOn();
+        await assertReplays(host().journal);
+      },
+    );
+  });
+  describe('when a QEMU is killed', { concurrency: 1 }, () => {
+    pair.test('its guest is dropped, the other goes on, and is whole when the daemon is told to end', async () => {
+      guest(PLAIN).signal('SIGKILL');
+      await waitFor({ what: 'a dropped guest', limitMs: WAIT_MS }, async () =>
+        (await host().shown(PLAIN)) === null ? true : null,
+      );
+      await goesOn();
+      await host().end('SIGTERM');
+      assert.match(host().log, /gave everything back/);
+      await waitFor({ what: 'a whole guest', limitMs: WAIT_MS }, async () =>
+        (await guest(REPORTING).load.look()).kib('MemFree') > 300 * 1_024 ? true : null,
+      );
+    });
+  });
+}
