@@ -12,7 +12,7 @@ export interface BalloonSight {
   readonly current: Pages | null;
   /** What it had without a balloon; null: not known. */
   readonly base: Pages | null;
-  /** It may deflate its balloon itself when it runs out of memory. Whether it counts it then, its own numbers must show. */
+  /** It may deflate its balloon itself when it runs out of memory, and then most likely counts it as its own. */
   readonly deflatesOnOom: boolean;
   /** What it kept at that time; null: not known. */
   readonly heldAt: (at: Millis) => Pages | null;
@@ -31,13 +31,23 @@ export function outsideBalloon(signals: Signals, sight: BalloonSight): Signals {
 function totalOutside(total: Signal<Pages>, { current, base, deflatesOnOom, heldAt }: BalloonSight): Signal<Pages> {
   if (!total.known || current === null) return total;
   const held = heldAt(total.at) ?? current;
-  // No kernel manages more than it holds: what is more is in the balloon.
-  if (deflatesOnOom && total.value > held) {
-    if (base === null) return unknown('not-reported', 'nobody says how much of its memory is in its balloon');
-    return knownAt(subtractToZero(total.value, subtractToZero(base, current)), total.at);
-  }
-  return knownAt(subtractToZero(addPages(total.value, current), held), total.at);
+  if (deflatesOnOom && base === null)
+    return unknown('not-reported', 'nobody says how much of its memory is in its balloon');
+  const outside =
+    deflatesOnOom && base !== null && countsBalloon(total.value, held, base)
+      ? subtractToZero(total.value, subtractToZero(base, current))
+      : subtractToZero(addPages(total.value, current), held);
+  return knownAt(outside, total.at);
 }
+
+/**
+ * Whether a guest that may deflate its balloon counts it as its own. No kernel manages more than it holds, so what is more is in the
+ * balloon. Where it is not more, the balloon may still be smaller than what the kernel keeps for itself, and is taken as counted: if it
+ * is not, the guest is taken for smaller than it is, and less is taken from it. Only a total that would leave the kernel more than half of
+ * the memory for itself is one that fell with the balloon.
+ */
+const countsBalloon = (total: Pages, held: Pages, base: Pages): boolean =>
+  total > held || subtractToZero(base, total) <= base / 2;
 
 /** What was free in a larger guest a moment ago: no more of it is now than the guest has. */
 const within = (part: Signal<Pages>, total: Signal<Pages>): Signal<Pages> =>

@@ -41,6 +41,10 @@ describe('RAM outside of the balloon', () => {
     assert.equal(totalMib(992, { deflatesOnOom: true }), 992);
   });
 
+  it('is without the balloon too where that is smaller than what the kernel keeps for itself', () => {
+    assert.equal(totalMib(964, { current: inPages(1_000), deflatesOnOom: true }), 940);
+  });
+
   it('is as of now, although the balloon has moved since the guest said it', () => {
     const moved = { current: inPages(500), heldAt: () => inPages(600) };
     assert.equal(totalMib(570, moved), 470);
@@ -50,6 +54,8 @@ describe('RAM outside of the balloon', () => {
 
   it('is not known where nobody says how much is in the balloon', () => {
     assert.equal(totalMib(992, { current: inPages(424), base: null, deflatesOnOom: true }), 'not-reported');
+    assert.equal(totalMib(392, { current: inPages(424), base: null, deflatesOnOom: true }), 'not-reported');
+    assert.equal(totalMib(392, { current: inPages(424), base: null }), 392);
   });
 
   it('has no more free than it is', () => {
@@ -78,10 +84,13 @@ interface Guest {
   readonly hidden: number;
   readonly committed: number;
   readonly countsBalloon: boolean;
+  /** Default: where it counts its balloon. */
+  readonly deflatesOnOom?: boolean;
 }
 
 /** Where self-ballooning brings it, from all of its memory, in MiB held. */
-function restsAt({ base, hidden, committed, countsBalloon }: Guest, isCorrected = true): number {
+function restsAt(guest: Guest, isCorrected = true): number {
+  const { base, hidden, committed, countsBalloon, deflatesOnOom = countsBalloon } = guest;
   let held = inPages(base);
   for (let round = 0; round < 400; round += 1) {
     const total = pages((countsBalloon ? inPages(base) : held) - inPages(hidden));
@@ -93,7 +102,7 @@ function restsAt({ base, hidden, committed, countsBalloon }: Guest, isCorrected 
       maxPfn: size(base),
       swapTotal: size(0),
     };
-    const seen = sight({ current: held, base: inPages(base), deflatesOnOom: countsBalloon });
+    const seen = sight({ current: held, base: inPages(base), deflatesOnOom });
     const signals = isCorrected ? outsideBalloon(said, seen) : said;
     const reading = { ...signals, at: NOW, current: knownAt(held, NOW) };
     const view = { reading, tunables: DEFAULT_TUNABLES, hasOverflowTier: false, deflatesOnOom: true };
@@ -119,17 +128,23 @@ describe('self-ballooning from outside', () => {
     assert.ok(restsAt({ base: 1_024, hidden: 40, committed: 300, countsBalloon: true }, false) < 100);
   });
 
+  it('does not squeeze a guest whose balloon is smaller than what its kernel keeps', () => {
+    assert.ok(restsAt({ base: 256, hidden: 60, committed: 160, countsBalloon: true }) >= 220);
+  });
+
   it('never brings a guest below what it has promised and its kernel keeps', () => {
     const guest = fc.record({
       base: fc.integer({ min: 256, max: 8_192 }),
       hidden: fc.integer({ min: 1, max: 60 }),
       part: fc.integer({ min: 0, max: 80 }),
       countsBalloon: fc.boolean(),
+      deflatesOnOom: fc.boolean(),
     });
     fc.assert(
-      fc.property(guest, ({ base, hidden, part, countsBalloon }) => {
+      fc.property(guest, ({ base, hidden, part, countsBalloon, ...offered }) => {
         const committed = Math.floor((base * part) / 100);
-        const rests = restsAt({ base, hidden, committed, countsBalloon });
+        const deflatesOnOom = countsBalloon || offered.deflatesOnOom;
+        const rests = restsAt({ base, hidden, committed, countsBalloon, deflatesOnOom });
         assert.ok(rests >= Math.min(base, committed + hidden), `rests at ${rests} MiB`);
       }),
       { numRuns: 50 },
