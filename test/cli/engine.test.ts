@@ -12,6 +12,8 @@ function flagsOf(call: (setFlag: (flag: string) => void) => void): readonly stri
   return flags;
 }
 
+const MIB = 1_048_576;
+
 /** What a flag is about, without its value. */
 const subject = (flag: string): string => flag.replace(/^--(no-)?/, '').replace(/=.*/, '');
 
@@ -44,9 +46,40 @@ describe('the engine', () => {
     }
   });
 
-  it('is let optimise for a host, and otherwise stays as it was', () => {
-    assert.deepEqual(flagsOf(letEngineOptimise), ['--opt']);
+  it('is let optimise for a host, and have more room for new objects, but not ever more', () => {
+    const flags: string[] = [];
+    let bytes = 2 * MIB;
+    const afterRound = letEngineOptimise(
+      (flag) => flags.push(flag),
+      () => bytes,
+    );
+    assert.deepEqual(flags, ['--opt']);
+    for (const size of [2, 2, 8, 8, 16, 2]) {
+      bytes = size * MIB;
+      afterRound();
+    }
+    const [grow, stay] = ['--semi-space-growth-factor=4', '--semi-space-growth-factor=1'];
+    assert.deepEqual(flags, ['--opt', grow, stay, grow]);
     assert.ok(flagsOf(letEngineGrow).includes('--opt'));
+  });
+
+  it('has about twice 4 MiB for new objects on a host in the end', () => {
+    const script = `
+      import v8 from 'node:v8';
+      import { keepEngineSmall, letEngineOptimise } from ${JSON.stringify(ENGINE)};
+      keepEngineSmall();
+      const afterRound = letEngineOptimise();
+      let kept = [];
+      for (let at = 0; at < 4_000_000; at += 1) {
+        kept.push({ at, text: 'text ' + at });
+        if (kept.length > 20_000) kept = [];
+        if (at % 1_000 === 0) afterRound();
+      }
+      console.log(v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size);
+    `;
+    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    // Later engines take it piece by piece, and give pieces back.
+    assert.ok(Number(printed) >= 5 * MIB && Number(printed) <= 12 * MIB, printed);
   });
 
   it('says nothing when it is kept small', () => {
@@ -62,8 +95,6 @@ describe('the engine', () => {
     assert.ok(small * 2 <= usual, `${small} bytes against ${usual}`);
   });
 });
-
-const MIB = 1024 * 1024;
 
 /** A heap that keeps `kept` bytes at each collection; counts them. */
 function fakeHeap(kept: number) {

@@ -59,8 +59,8 @@ function tuneEngine({ isSmall, isHost }: Place): (() => void) | null {
     tidy();
     return tidy;
   }
-  if (isHost === true) letEngineOptimise();
-  else letEngineGrow();
+  if (isHost === true) return letEngineOptimise();
+  letEngineGrow();
   return null;
 }
 
