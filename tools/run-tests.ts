@@ -20,11 +20,16 @@ const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
   .sort();
 if (files.length === 0) throw new Error(`no test file has ${wanted.join(' or ')} in its path`);
 
-const MACHINES = ['libvirt', 'libvirt-growth', 'qemu-lab', 'qemu', 'qemu-rules', 'guest-agent', 'xen'].map((name) =>
-  join('lab', `${name}.test.js`),
-);
-/** What boots an emulated machine, which needs both processors of a small one for itself; nothing where the lab is left out. */
-const bootsMachine = (file: string): boolean => MACHINES.includes(file) && labMode(process.env) !== 'off';
+const inLab = (...names: readonly string[]): readonly string[] => names.map((name) => join('lab', `${name}.test.js`));
+/** What boots an emulated machine. A group begins when the one before is over; those that keep two processors busy are by themselves. */
+const MACHINES = [
+  inLab('libvirt', 'libvirt-growth', 'qemu-lab', 'qemu', 'guest-agent'),
+  inLab('libvirt-rules'),
+  inLab('qemu-rules'),
+  inLab('xen'),
+];
+/** Nothing where the lab is left out. */
+const bootsMachine = (file: string): boolean => labMode(process.env) !== 'off' && MACHINES.flat().includes(file);
 
 /** Runs the files, two at a time, and returns the runner's exit code; null when a signal has ended it. */
 async function runFiles(group: readonly string[]): Promise<number | null> {
@@ -41,8 +46,8 @@ async function runFiles(group: readonly string[]): Promise<number | null> {
   return code;
 }
 
-const alone = files.filter(bootsMachine).map((file) => [file]);
-const groups = [files.filter((file) => !bootsMachine(file)), ...alone];
+const machines = MACHINES.map((group) => group.filter((file) => files.includes(file) && bootsMachine(file)));
+const groups = [files.filter((file) => !bootsMachine(file)), ...machines];
 for (const group of groups.filter(({ length }) => length > 0)) {
   const code = await runFiles(group);
   if (code !== 0) process.exitCode = code ?? 1;

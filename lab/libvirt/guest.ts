@@ -8,10 +8,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CommandPort } from '../qemu/command-port.js';
-import { GuestLoad } from '../qemu/load.js';
+import { memoryOf, type EmulatorMemory } from '../qemu/emulator.js';
+import { LabGuest, openPorts, type GuestPorts } from '../qemu/lab-guest.js';
 import type { GuestDisk, GuestMachine, GuestPort, QemuGuestOptions } from '../qemu/machine.js';
-import { portPath } from '../qemu/machine.js';
 import type { Watched } from '../qemu/waiting.js';
 import { findCommand } from '../tool.js';
 import type { PrivateLibvirtd } from './daemon.js';
@@ -19,17 +18,12 @@ import type { PrivateLibvirtd } from './daemon.js';
 const LOOK_PAUSE_MS = 500;
 const LAST_LINES = 15;
 
-export class LibvirtGuest implements Watched {
-  readonly ended: Promise<void>;
+export class LibvirtGuest extends LabGuest {
   readonly pid: number;
-  readonly #log: string;
-  #port: CommandPort | null = null;
-  #load: GuestLoad | null = null;
 
-  private constructor(pid: number, log: string) {
+  private constructor(options: QemuGuestOptions, pid: number, ports: GuestPorts) {
+    super(options, ports);
     this.pid = pid;
-    this.#log = log;
-    this.ended = untilGone(pid);
   }
 
   /** Defines the domain and starts it. Resolves when the guest takes commands. It ends with its libvirtd. */
@@ -43,45 +37,24 @@ export class LibvirtGuest implements Watched {
     writeFileSync(definition, domainXml(machine, options, log));
     await libvirtd.virsh('define', definition);
     await libvirtd.virsh('start', name);
-    const guest = new LibvirtGuest(libvirtd.pidOf(name), log);
-    guest.#port = await CommandPort.open(portPath(options, 'command'), guest);
-    guest.#load = await GuestLoad.open(portPath(options, 'load'), guest);
-    return guest;
+    const pid = libvirtd.pidOf(name);
+    return new LibvirtGuest(options, pid, await openPorts(options, watched(pid, log)));
   }
 
-  /** Memory of this machine that the emulator holds, in MiB: the guest's, and some 60 MiB of its own. */
-  get residentMib(): number {
-    const text = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1]) / 1024;
+  get memory(): EmulatorMemory {
+    return memoryOf(this.pid);
   }
 
-  /** Runs a shell command and returns what it printed; throws with that when it fails. */
-  run(command: string): Promise<string> {
-    if (this.#port === null) throw new Error('the guest is not up');
-    return this.#port.run(command);
-  }
-
-  /** What it is told to use memory for. */
-  get load(): GuestLoad {
-    if (this.#load === null) throw new Error('the guest is not up');
-    return this.#load;
-  }
-
-  /** `SIGSTOP` and `SIGCONT` among others, to QEMU itself. */
-  signal(name: NodeJS.Signals): void {
-    process.kill(this.pid, name);
-  }
-
-  lastWords(): string {
-    return existsSync(this.#log) ? readFileSync(this.#log, 'utf8').split('\n').slice(-LAST_LINES).join('\n') : '';
-  }
-
-  /** Lets go of the port; the domain runs on. */
+  /** Lets go of the ports; the domain runs on. */
   close(): void {
-    this.#port?.close();
-    this.#load?.close();
+    this.closePorts();
   }
 }
+
+const watched = (pid: number, log: string): Watched => ({
+  ended: untilGone(pid),
+  lastWords: () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(-LAST_LINES).join('\n') : ''),
+});
 
 /** It is no child of ours, so it is looked for. */
 async function untilGone(pid: number): Promise<void> {

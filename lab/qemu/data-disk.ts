@@ -14,7 +14,7 @@ const OVERHEAD_MIB = 16;
 
 /** Makes an image in `folder` whose one file, `DATA_FILE`, has `mib` MiB that no disk leaves out as empty. */
 export async function makeDataDisk(folder: string, mib: number): Promise<string> {
-  const [root, image] = [join(folder, 'data'), join(folder, 'data.img')];
+  const [root, image] = [join(folder, 'data.root'), join(folder, 'data.img')];
   mkdirSync(root);
   const block = randomBytes(MIB);
   const file = openSync(join(root, 'file'), 'w');

@@ -44,19 +44,11 @@ export class Emulator implements Watched {
   }
 
   get memory(): EmulatorMemory {
-    const text = readFileSync(`/proc/${this.pid}/smaps_rollup`, 'utf8');
-    const mib = (name: string): number =>
-      Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1] ?? NaN) / KIB_PER_MIB;
-    return { residentMib: mib('Rss'), anonymousMib: mib('Anonymous') };
+    return memoryOf(this.pid);
   }
 
   lastWords(): string {
     return readFileSync(this.#log, 'utf8').split('\n').slice(-LAST_LINES).join('\n');
-  }
-
-  /** Sends a signal to QEMU itself. */
-  signal(name: NodeJS.Signals): void {
-    process.kill(this.pid, name);
   }
 
   /** Kills it; resolves when it has ended. */
@@ -64,4 +56,12 @@ export class Emulator implements Watched {
     this.#process.kill('SIGKILL');
     await this.ended;
   }
+}
+
+/** What a process holds; throws when there is none. */
+export function memoryOf(pid: number): EmulatorMemory {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const mib = (name: string): number =>
+    Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1] ?? NaN) / KIB_PER_MIB;
+  return { residentMib: mib('Rss'), anonymousMib: mib('Anonymous') };
 }

@@ -3,17 +3,13 @@
  * that such a guest is driven by what is committed in it, gets more than it was started with when it needs that, and gives it up again.
  */
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
-import { after, before, describe, it, type TestContext } from 'node:test';
-import { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
-import { LibvirtGuest } from '../../lab/libvirt/guest.js';
-import { copyImages, findLibvirtLab } from '../../lab/libvirt/images.js';
-import { labMode, requireReady, skipReason } from '../../lab/mode.js';
-import { describeMachine } from '../../lab/qemu/machine.js';
-import { makeRunFolder } from '../../lab/run-folder.js';
+import { describe, type TestContext } from 'node:test';
+import type { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
+import type { LibvirtGuest } from '../../lab/libvirt/guest.js';
 import { floorPages } from '../../src/policies/index.js';
 import { parseZoneinfo } from '../../src/signals/index.js';
-import { Host, type ShownGuest } from './qemu/host.js';
+import type { Host, ShownGuest } from './qemu/host.js';
+import { libvirtSuite } from './qemu/suite.js';
 
 const PAGES_PER_MIB = 256;
 const MEMORY_MIB = 512;
@@ -22,41 +18,18 @@ const PLUGGABLE_MIB = 768;
 const NEED_MIB = 300;
 /** Its floor was seen to be 158, of which its kernel manages 104. */
 const FLOOR_BELOW_MIB = 200;
-const TEST_LIMIT_MS = 300_000;
-
-const state = findLibvirtLab();
-const skip = skipReason(labMode(process.env), state);
 
 describe('on a host of a real libvirt with a guest that can grow', { concurrency: 1 }, () => {
   let libvirtd: PrivateLibvirtd;
   let guest: LibvirtGuest;
   let host: Host;
-  /** What is to be ended or removed, the newest first: also where the beginning fails half way. */
-  const ends: (() => Promise<void>)[] = [];
-
-  before(async () => {
-    if (skip !== false) return;
-    const folder = makeRunFolder('selfballoon-libvirt-growth');
-    ends.unshift(() => rm(folder, { recursive: true }));
-    const images = copyImages(requireReady(state), folder);
-    libvirtd = await PrivateLibvirtd.start(folder);
-    ends.unshift(() => libvirtd.close());
-    const options = {
-      ...{ name: 'one', memoryMib: MEMORY_MIB, pluggableMib: PLUGGABLE_MIB, folder },
-      hasGuestAgent: true,
-    };
-    guest = await LibvirtGuest.boot(libvirtd, describeMachine(images, options), options);
-    host = Host.ofLibvirt(libvirtd.uri);
-    ends.unshift(() => host.close());
+  const { test } = libvirtSuite(async (beginning) => {
+    libvirtd = beginning.libvirtd;
+    const sizes = { memoryMib: MEMORY_MIB, pluggableMib: PLUGGABLE_MIB };
+    guest = await beginning.boot({ name: 'one', ...sizes, hasGuestAgent: true });
+    host = beginning.hostOf([guest]);
   });
 
-  after(async () => {
-    for (const end of ends) await end();
-  });
-
-  const test = (name: string, body: (t: TestContext) => Promise<void>): void => {
-    void it(name, { skip, timeout: TEST_LIMIT_MS }, body);
-  };
   const oomKills = async (): Promise<number> => (await guest.load.look()).count('oom_kill');
   const atFloor = (): Promise<ShownGuest> =>
     host.until('one', 'its floor by the law', ({ reason, phase, currentPages }) => {

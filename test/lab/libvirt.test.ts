@@ -4,16 +4,12 @@
  * anybody small.
  */
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
-import { LibvirtGuest } from '../../lab/libvirt/guest.js';
-import { copyImages, findLibvirtLab } from '../../lab/libvirt/images.js';
-import { labMode, requireReady, skipReason } from '../../lab/mode.js';
-import { describeMachine } from '../../lab/qemu/machine.js';
-import { makeRunFolder } from '../../lab/run-folder.js';
-import { Host } from './qemu/host.js';
+import type { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
+import type { LibvirtGuest } from '../../lab/libvirt/guest.js';
+import type { Host } from './qemu/host.js';
+import { libvirtSuite } from './qemu/suite.js';
 
 const PAGES_PER_MIB = 256;
 const MEMORY_MIB = 512;
@@ -22,51 +18,30 @@ const TOUCHED_MIB = 250;
 const NEED_MIB = 300;
 /** The rule leaves every guest so much (policies/used-memory.ts). */
 const LEAST_MIB = 200;
-const TEST_LIMIT_MS = 300_000;
 const LOOK_PAUSE_MS = 250;
-
-const state = findLibvirtLab();
-const skip = skipReason(labMode(process.env), state);
 
 describe('on a host of a real libvirt', { concurrency: 1 }, () => {
   let libvirtd: PrivateLibvirtd;
   let guest: LibvirtGuest;
   let host: Host;
-  /** What is to be ended or removed, the newest first: also where the beginning fails half way. */
-  const ends: (() => Promise<void>)[] = [];
-
-  before(async () => {
-    if (skip !== false) return;
-    const folder = makeRunFolder('selfballoon-libvirt');
-    ends.unshift(() => rm(folder, { recursive: true }));
-    const images = copyImages(requireReady(state), folder);
-    libvirtd = await PrivateLibvirtd.start(folder);
-    ends.unshift(() => libvirtd.close());
-    const options = { name: 'one', memoryMib: MEMORY_MIB, folder };
-    guest = await LibvirtGuest.boot(libvirtd, describeMachine(images, options), options);
+  const { test } = libvirtSuite(async (beginning) => {
+    libvirtd = beginning.libvirtd;
+    guest = await beginning.boot({ name: 'one', memoryMib: MEMORY_MIB });
     await fill('touched', TOUCHED_MIB);
     await guest.run('umount /touched');
-    host = Host.ofLibvirt(libvirtd.uri);
-    ends.unshift(() => host.close());
+    host = beginning.hostOf([guest]);
   });
 
-  after(async () => {
-    for (const end of ends) await end();
-  });
-
-  const test = (name: string, body: (t: TestContext) => Promise<void>): void => {
-    void it(name, { skip, timeout: TEST_LIMIT_MS }, body);
-  };
   const oomKills = async (): Promise<number> =>
     Number(/^oom_kill (\d+)/m.exec(await guest.run('cat /proc/vmstat'))?.[1]);
   const untilSmall = (): Promise<unknown> =>
     host.until('one', 'a small guest', ({ currentPages }) => (currentPages ?? Infinity) <= pagesOf(LEAST_MIB + 2));
 
   test('an idle guest goes down to what the rule leaves it, and its host has the memory', async (t) => {
-    const before = guest.residentMib;
+    const before = guest.memory.residentMib;
     host.start();
     await untilSmall();
-    const after = guest.residentMib;
+    const after = guest.memory.residentMib;
     t.diagnostic(`the emulator holds ${Math.round(before)} MiB before and ${Math.round(after)} MiB after`);
     assert.ok(before - after > 50);
     assert.equal(await oomKills(), 0);

@@ -49,7 +49,7 @@ const behindMonitors = (monitors: readonly string[]): Driven => ({
   where: `sockets = ${JSON.stringify(monitors)}`,
 });
 
-interface HostOptions {
+export interface HostOptions {
   /** Which part of the way down is gone at a time; default 2, which is quicker than the product's own 8. */
   readonly downHysteresis?: number;
   readonly driven?: Driven;
@@ -88,8 +88,8 @@ export class Host {
   }
 
   /** The same for the domains of a libvirt. */
-  static ofLibvirt(uri: string): Host {
-    return new Host([], { driven: { hypervisor: 'libvirt', where: `uri = ${JSON.stringify(uri)}` } });
+  static ofLibvirt(uri: string, options: HostOptions = {}): Host {
+    return new Host([], { ...options, driven: { hypervisor: 'libvirt', where: `uri = ${JSON.stringify(uri)}` } });
   }
 
   start(): void {

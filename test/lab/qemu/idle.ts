@@ -58,7 +58,7 @@ export function idle(pair: Pair): void {
         zoneinfo.set(name, await guest(name).run('cat /proc/zoneinfo'));
       }
       journal = host().journal;
-      for (const name of names) decided.set(name, decidedIn(ofGuest(lastRun(journal), `qmp/${name}`)));
+      for (const name of names) decided.set(name, decidedIn(ofGuest(lastRun(journal), pair.id(name))));
     });
 
     for (const name of names) {

@@ -1,9 +1,9 @@
 /**
  * Somebody in a guest who has taken the place of QEMU's guest agent and answers whatever suits him: a shell script, in the protocol of
- * `guest-sync-delimited` and the commands for files.
+ * `guest-sync`, `guest-sync-delimited` and the commands for files.
  */
 import type { Background } from '../../../lab/xen/background.js';
-import type { QemuGuest } from '../../../lab/qemu/guest.js';
+import type { LabGuest } from '../../../lab/qemu/lab-guest.js';
 import { PORTS } from '../../../lab/qemu/init.js';
 import { writeText } from '../../../lab/xen/shell.js';
 
@@ -18,10 +18,15 @@ const COMMANDS = ['open', 'seek', 'read', 'close']
   .map((name) => `{"name": "guest-file-${name}", "enabled": true, "success-response": true}`)
   .join(', ');
 
+// Where nobody listens on the host, there is nothing to read: libvirt comes when it has heard that the port was opened.
 const LIAR = `exec 3<>/dev/virtio-ports/${PORTS.guestAgent}
-while read -r line <&3; do
+while :; do
+  read -r line <&3 || { sleep 0.1; continue; }
   case $line in
-    *guest-sync-delimited*) id=\${line##*:}; printf '\\377{"return": %s}\\n' "\${id%%\\}*}";;
+    *guest-sync*)
+      id=\${line##*'"id":'}
+      case $line in *guest-sync-delimited*) printf '\\377';; esac
+      echo "{\\"return\\": \${id%%[!0-9]*}}";;
     *guest-info*) echo '{"return": {"version": "7.2.0", "supported_commands": [${COMMANDS}]}}';;
     *guest-file-open*meminfo*) echo '{"return": 1}';;
     *guest-file-open*vmstat*) echo '{"return": 2}';;
@@ -52,7 +57,7 @@ export interface Liar {
 }
 
 /** Puts him in the place of the guest's agent. He begins with the truth. */
-export async function startLiar(guest: QemuGuest): Promise<Liar> {
+export async function startLiar(guest: LabGuest): Promise<Liar> {
   const say = async (lines: readonly string[]): Promise<void> => {
     const names = lines.map((line) => `-e '^${line.split(':')[0] ?? ''}:'`).join(' ');
     await writeText(guest, `${LIE}.new`, `${lines.join('\n')}\n`);

@@ -7,11 +7,13 @@ import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DATA_FILE, makeDataDisk } from '../../../lab/qemu/data-disk.js';
 import type { QemuGuest } from '../../../lab/qemu/guest.js';
+import type { LabGuest } from '../../../lab/qemu/lab-guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { startBareLoop } from './bare-loop.js';
-import { Host } from './host.js';
-import { qemuSuite } from './suite.js';
+import type { Host } from './host.js';
+import { qemuSuite, type Beginning, type MakeSuite } from './suite.js';
 
+const NAME = 'reader';
 const MEMORY_MIB = 768;
 const FILE_MIB = 300;
 const PAGES_PER_MIB = 256;
@@ -31,50 +33,68 @@ const BARE_SETTLED_MS = 12_000;
 const BARE_MEASURED_MS = 12_000;
 const MINUTE_MS = 60_000;
 
+interface Reader<Guest extends LabGuest> {
+  readonly guest: Guest;
+  readonly host: Host;
+}
+
+/** Boots a guest that reads its files from then on, and has done so once. */
+async function bootReader<Guest extends LabGuest>(beginning: Beginning<Guest>): Promise<Reader<Guest>> {
+  const { folder, boot, hostOf } = beginning;
+  const data = await makeDataDisk(folder, FILE_MIB);
+  const guest = await boot({ name: NAME, memoryMib: MEMORY_MIB, hasGuestAgent: true, data });
+  const reading = await guest.load.cache({ mib: FILE_MIB, file: DATA_FILE, everyMs: READ_EVERY_MS });
+  await reading.until('read');
+  return { guest, host: hostOf([guest]) };
+}
+
+const refaults = async (guest: LabGuest): Promise<number> => (await guest.load.look()).count('workingset_refault_file');
+
+async function refaultsPerMinute(guest: LabGuest, overMs: number): Promise<number> {
+  const [before, start] = [await refaults(guest), performance.now()];
+  await sleep(overMs);
+  return ((await refaults(guest)) - before) * (MINUTE_MS / (performance.now() - start));
+}
+
 /** To be called where suites are described. */
-export function pageCache(): void {
+export function pageCache<Guest extends LabGuest>(makeSuite: MakeSuite<Guest>): void {
   describe('a guest that lives from its page cache', { concurrency: 1 }, () => {
-    let guest: QemuGuest;
-    let host: Host;
-    const { test } = qemuSuite(async ({ folder, boot, atEnd }) => {
-      const data = await makeDataDisk(folder, FILE_MIB);
-      guest = await boot({ name: 'reader', memoryMib: MEMORY_MIB, hasGuestAgent: true, data });
-      host = new Host([guest.monitor]);
-      atEnd(() => host.close());
-      const reading = await guest.load.cache({ mib: FILE_MIB, file: DATA_FILE, everyMs: READ_EVERY_MS });
-      await reading.until('read');
+    let reader: Reader<Guest>;
+    const { test } = makeSuite(async (beginning) => {
+      reader = await bootReader(beginning);
     });
 
-    const refaults = async (): Promise<number> => (await guest.load.look()).count('workingset_refault_file');
-    async function refaultsPerMinute(overMs: number): Promise<number> {
-      const [before, start] = [await refaults(), performance.now()];
-      await sleep(overMs);
-      return ((await refaults()) - before) * (MINUTE_MS / (performance.now() - start));
-    }
-
-    let atStart = 0;
-
     test('gives what it does not need, and keeps its cache', async (t) => {
-      atStart = await refaults();
+      const { guest, host } = reader;
+      const atStart = await refaults(guest);
       host.start();
-      const held = await settled();
-      const found = (await refaults()) - atStart;
-      const perMinute = await refaultsPerMinute(MEASURED_MS);
+      const held = await settled(host);
+      const found = (await refaults(guest)) - atStart;
+      const perMinute = await refaultsPerMinute(guest, MEASURED_MS);
       t.diagnostic(
         `holds ${Math.round(held / PAGES_PER_MIB)} of ${MEMORY_MIB} MiB; ${found} refaults until then, ` +
           `${perMinute.toFixed(1)} a minute from then on (0.2 % are ${Math.round(REFAULTS_PER_MINUTE_MAX)})`,
       );
       assert.ok(held < (MEMORY_MIB - 100) * PAGES_PER_MIB, 'it gave next to nothing');
       assert.ok(perMinute <= REFAULTS_PER_MINUTE_MAX, `${perMinute} refaults a minute`);
-      assert.equal((await host.shown('reader'))?.reason?.code, 'cache-in-use');
+      assert.equal((await host.shown(NAME))?.reason?.code, 'cache-in-use');
+    });
+  });
+}
+
+/** The same guest under the rule alone. To be called where suites are described. */
+export function cacheWithoutGuard(): void {
+  describe('a guest that lives from its page cache, without the guard', { concurrency: 1 }, () => {
+    let guest: QemuGuest;
+    const { test } = qemuSuite(async (beginning) => {
+      ({ guest } = await bootReader(beginning));
     });
 
     test('loses it to the rule alone', async (t) => {
-      await host.end('SIGTERM');
       const bare = startBareLoop([guest.monitor], { selfballoon_interval: 1, selfballoon_downhysteresis: 2 });
       try {
         await sleep(BARE_SETTLED_MS);
-        const perMinute = await refaultsPerMinute(BARE_MEASURED_MS);
+        const perMinute = await refaultsPerMinute(guest, BARE_MEASURED_MS);
         t.diagnostic(
           `${Math.round(perMinute)} refaults a minute, ${Math.round(perMinute / WORKING_SET_PAGES)} times all of it`,
         );
@@ -83,16 +103,16 @@ export function pageCache(): void {
         await bare.close();
       }
     });
-
-    /** What it holds once that has been the same for a while, in pages. */
-    async function settled(): Promise<number> {
-      let [held, since] = [NaN, performance.now()];
-      await waitFor({ what: 'a guest at rest', limitMs: SETTLE_LIMIT_MS }, async () => {
-        const now = (await host.shown('reader'))?.currentPages ?? NaN;
-        if (Math.abs(now - held) > NEAR_PAGES || Number.isNaN(held)) [held, since] = [now, performance.now()];
-        return performance.now() - since >= STILL_MS ? true : null;
-      });
-      return held;
-    }
   });
+}
+
+/** What it holds once that has been the same for a while, in pages. */
+async function settled(host: Host): Promise<number> {
+  let [held, since] = [NaN, performance.now()];
+  await waitFor({ what: 'a guest at rest', limitMs: SETTLE_LIMIT_MS }, async () => {
+    const now = (await host.shown(NAME))?.currentPages ?? NaN;
+    if (Math.abs(now - held) > NEAR_PAGES || Number.isNaN(held)) [held, since] = [now, performance.now()];
+    return performance.now() - since >= STILL_MS ? true : null;
+  });
+  return held;
 }

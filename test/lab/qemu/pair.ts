@@ -1,9 +1,11 @@
 /** Two guests on one host, alike but for one thing, and the daemon that drives both: what is told of the one must not touch the other. */
 import { join } from 'node:path';
+import type { LibvirtGuest } from '../../../lab/libvirt/guest.js';
 import type { QemuGuest } from '../../../lab/qemu/guest.js';
+import type { LabGuest } from '../../../lab/qemu/lab-guest.js';
 import { WireTap } from '../../../lab/qemu/wire-tap.js';
 import { Host, type ShownGuest } from './host.js';
-import { qemuSuite, type QemuSuite } from './suite.js';
+import { libvirtSuite, qemuSuite, type Beginning, type LabSuite } from './suite.js';
 
 const MEMORY_MIB = 512;
 /** The driver stops a page or so from its target. */
@@ -16,10 +18,19 @@ export const PLAIN = 'plain';
 /** Tells its host of pages that it does not use. */
 export const REPORTING = 'reporting';
 
-export interface Pair extends QemuSuite {
+export interface Pair extends LabSuite {
   readonly names: readonly [string, string];
-  readonly guest: (name: string) => QemuGuest;
+  readonly guest: (name: string) => LabGuest;
   readonly host: () => Host;
+  /** What the daemon calls a guest. */
+  readonly id: (name: string) => string;
+  /** Resolves when the guest agent of `PLAIN`, which says far too much, is not listened to any more. */
+  readonly untilFloodIsSeen: () => Promise<unknown>;
+}
+
+/** Behind monitors. */
+export interface MonitorPair extends Pair {
+  readonly monitor: (name: string) => string;
   /** Between the daemon and the monitor of `PLAIN`. */
   readonly tap: () => WireTap;
   /** Takes the monitor of `PLAIN` away from the daemon, its socket with it; and gives it back. */
@@ -31,49 +42,84 @@ export interface Pair extends QemuSuite {
 export const isAtFloor = ({ reason, currentPages, targetPages }: ShownGuest): boolean =>
   reason?.code === 'at-floor' && Math.abs((currentPages ?? NaN) - (targetPages ?? NaN)) <= NEAR_PAGES;
 
+const GUEST = { memoryMib: MEMORY_MIB, swapMib: SWAP_MIB, hasGuestAgent: true, hasOwnPort: true };
+/** As the product has it. */
+const HOST = { downHysteresis: 8 };
+
+/** Boots both, and has them use and free memory. */
+async function bootBoth<Guest extends LabGuest>({ boot }: Beginning<Guest>): Promise<readonly [Guest, Guest]> {
+  const make = async (name: string): Promise<Guest> => {
+    const guest = await boot({ ...GUEST, name, reportsFreePages: name === REPORTING });
+    const touched = await guest.load.anonymous(TOUCHED_MIB);
+    await touched.until('holds');
+    await touched.release();
+    return guest;
+  };
+  return Promise.all([make(PLAIN), make(REPORTING)]);
+}
+
+interface Made<Guest extends LabGuest> {
+  readonly guests: readonly Guest[];
+  readonly host: Host;
+}
+
+const accessTo = <Guest extends LabGuest>(
+  made: () => Made<Guest> | null,
+): { readonly guest: (name: string) => Guest; readonly host: () => Host } => ({
+  guest: (name) => made()?.guests.find((one) => one.name === name) ?? tooEarly(name),
+  host: () => made()?.host ?? tooEarly('their host'),
+});
+
+function tooEarly(what: string): never {
+  throw new Error(`${what} is not there; it is made before the tests of its suite`);
+}
+
 /** To be called in the describe block of all that the two share. */
-export function guestPair(): Pair {
-  const guests = new Map<string, QemuGuest>();
-  let made: { readonly host: Host; readonly openTap: () => Promise<WireTap>; tap: WireTap } | null = null;
-  const suite = qemuSuite(async ({ folder, boot, atEnd }) => {
-    const both = { memoryMib: MEMORY_MIB, swapMib: SWAP_MIB, hasGuestAgent: true, hasOwnPort: true };
-    await Promise.all(
-      [PLAIN, REPORTING].map(async (name) => {
-        const guest = await boot({ ...both, name, reportsFreePages: name === REPORTING });
-        guests.set(name, guest);
-        const touched = await guest.load.anonymous(TOUCHED_MIB);
-        await touched.until('holds');
-        await touched.release();
-      }),
-    );
-    const [tapPath, plain, reporting] = [join(folder, 'plain.tap'), guests.get(PLAIN), guests.get(REPORTING)];
-    if (plain === undefined || reporting === undefined) throw new Error('the guests were not booted');
+export function monitorPair(): MonitorPair {
+  let made: (Made<QemuGuest> & { readonly openTap: () => Promise<WireTap>; tap: WireTap }) | null = null;
+  const suite = qemuSuite(async (beginning) => {
+    const guests = await bootBoth(beginning);
+    const [plain, reporting] = guests;
+    const tapPath = join(beginning.folder, 'plain.tap');
     const openTap = (): Promise<WireTap> => WireTap.open({ listen: tapPath, target: plain.monitor });
     const tap = await openTap();
-    atEnd(() => there().tap.close());
-    const host = new Host([tapPath, reporting.monitor], { downHysteresis: 8 });
-    atEnd(() => host.close());
-    made = { host, openTap, tap };
+    const host = new Host([tapPath, reporting.monitor], HOST);
+    made = { guests, host, openTap, tap };
+    beginning.atEnd(() => tapped().tap.close());
+    beginning.atEnd(() => host.close());
   });
-  const there = (): NonNullable<typeof made> => {
-    if (made === null) throw new Error('the guests are not there; they are booted before the tests of their suite');
-    return made;
-  };
+  const tapped = (): NonNullable<typeof made> => made ?? tooEarly('the pair');
+  const { guest, host } = accessTo(() => made);
   return {
     ...suite,
-    names: [PLAIN, REPORTING],
-    guest: (name) => guests.get(name) ?? fail(name),
-    host: () => there().host,
-    tap: () => there().tap,
-    closeTap: () => there().tap.close(),
+    ...{ names: [PLAIN, REPORTING], guest, host },
+    id: (name) => `qmp/${name}`,
+    untilFloodIsSeen: () => host().untilLogged(/the guest agent of qmp\/plain is lost: .*more than/),
+    monitor: (name) => guest(name).monitor,
+    tap: () => tapped().tap,
+    closeTap: () => tapped().tap.close(),
     openTap: async () => {
-      there().tap = await there().openTap();
+      tapped().tap = await tapped().openTap();
     },
   };
 }
 
-function fail(name: string): never {
-  throw new Error(`the guest ${name} is not there; it is booted before the tests of its suite`);
+/** The same as domains of a libvirt. */
+export function domainPair(): Pair {
+  let made: Made<LibvirtGuest> | null = null;
+  const suite = libvirtSuite(async (beginning) => {
+    const guests = await bootBoth(beginning);
+    made = { guests, host: beginning.hostOf(guests, HOST) };
+  });
+  const { guest, host } = accessTo(() => made);
+  return {
+    ...suite,
+    ...{ names: [PLAIN, REPORTING], guest, host },
+    id: (name) => `libvirt/${name}`,
+    // libvirt has a limit of its own, and says no more than that the agent is not connected.
+    untilFloodIsSeen: () =>
+      host().until(PLAIN, 'a guest of which nobody tells', ({ reason }) => reason?.code === 'signal-unknown'),
+  };
 }
 
 /** Promised to a process and not used: the rule makes room for it. */
