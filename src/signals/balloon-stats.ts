@@ -27,10 +27,10 @@ export interface BalloonStats {
 export interface BalloonSizes {
   /** What the guest keeps; null: the host does not say. */
   readonly actual: Pages | null;
-  /** What it keeps under an empty balloon; null: the host does not say. */
-  readonly base: Pages | null;
   /** The guest is offered to deflate it itself when it runs out of memory. */
   readonly deflatesOnOom: boolean;
+  /** What it kept at that time; null: not known. */
+  readonly heldAt: (at: Millis) => Pages | null;
 }
 
 /** When the look was: by our own clock, and by the clock on the wall, which times of statistics are of. */
@@ -68,7 +68,7 @@ export function balloonSignals(stats: BalloonStats, sizes: BalloonSizes, at: Mil
     free: said(stats.free, 'its free memory'),
     available: said(stats.available, 'its available memory'),
     cached: said(stats.cached, 'its page cache'),
-    used: stamp(usedOf(stats, sizes), at),
+    used: stamp(usedOf(stats, sizes, at), at),
     majorFaults: said(stats.majorFaults, 'its major faults'),
     oomKills: said(stats.oomKills, 'its OOM kills'),
   };
@@ -88,19 +88,17 @@ export const silentBalloon = (why: Unknown): BalloonSignals => ({
 const missing = (what: string): Unknown => unknown('not-reported', `its balloon driver does not report ${what}`);
 
 /**
- * What is in use: all that is not available. Not told of a guest that nothing would catch if it ran short: its balloon does not deflate
- * by itself, and it has never swapped, so that nobody knows whether it could. A guest that may deflate its balloon itself counts the
- * balloon as memory that is in use; that is taken off, unless its total shows that it does not (a kernel that did not take the offer).
+ * What is in use: of what the guest kept when it said so, all that is not available. So what its kernel keeps for itself and never manages
+ * is in it, 54 MiB of 512 and 117 of 384 in guests that were seen, and what is in the balloon is not, whether or not the guest counts it.
+ * Not told of a guest that nothing would catch if it ran short: its balloon does not deflate by itself, and it has never swapped, so
+ * that nobody knows whether it could.
  */
-function usedOf(stats: BalloonStats, { actual, base, deflatesOnOom }: BalloonSizes): Field<Pages> {
+function usedOf(stats: BalloonStats, { actual, deflatesOnOom, heldAt }: BalloonSizes, at: Millis): Field<Pages> {
   const { total, available, hasSwapped } = stats;
   if (!deflatesOnOom && !hasSwapped) return NOTHING_CATCHES;
   if (total === null || available === null) return missing('what of its memory is available');
   if (available > total) return unknown('implausible', 'it has more memory available than it has');
-  const used = subtractToZero(total, available);
-  const isBalloonInTotal = deflatesOnOom && actual !== null && total > actual;
-  if (!isBalloonInTotal || base === null) return known(used);
-  return known(subtractToZero(used, subtractToZero(base, actual)));
+  return known(subtractToZero(heldAt(at) ?? actual ?? total, available));
 }
 
 const NOTHING_CATCHES = unknown(

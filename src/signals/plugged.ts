@@ -5,7 +5,6 @@
 import type { Reading } from '../control/reading.js';
 import { knownAt, unknown, type Signal } from '../control/signal.js';
 import { addPages, type Millis, type Pages } from '../units.js';
-import type { BalloonSizes } from './balloon-stats.js';
 
 /** All devices of one guest together. */
 export interface PlugSizes {
@@ -16,7 +15,12 @@ export interface PlugSizes {
   readonly pluggable: Pages;
 }
 
-type OfBalloon = Pick<BalloonSizes, 'actual' | 'base'>;
+interface OfBalloon {
+  /** What the guest keeps; null: the host does not say. */
+  readonly actual: Pages | null;
+  /** What it keeps under an empty balloon; null: the host does not say. */
+  readonly base: Pages | null;
+}
 
 /** The balloon's sizes as what the guest counts as its own: plugged memory too. Null: what is plugged in is not known, nor are they. */
 export function ownSizes({ actual, base }: OfBalloon, seen: PlugSizes | null | undefined): OfBalloon {

@@ -20,10 +20,10 @@ const saying = (total: number, available: number): BalloonStats => ({
   total: pages(total),
   available: pages(available),
 });
-const sizes = (actual: number, deflatesOnOom: boolean) => ({
+const sizes = (actual: number, deflatesOnOom: boolean, held: number | null = null) => ({
   actual: pages(actual),
-  base: pages(1_000),
   deflatesOnOom,
+  heldAt: () => (held === null ? null : pages(held)),
 });
 
 describe('the statistics of a balloon', () => {
@@ -38,14 +38,21 @@ describe('the statistics of a balloon', () => {
     for (const signal of [total, free, majorFaults]) assert.ok(!signal.known && signal.reason === 'not-reported');
   });
 
-  it('have the balloon in what is used where the guest may deflate it itself, and it is taken off', () => {
-    const { used } = balloonSignals(saying(990, 100), sizes(400, true), AT);
-    assert.ok(used.known && used.value === 290);
+  it('have what the kernel keeps for itself in what is used, and not the balloon, whether or not it is counted', () => {
+    for (const total of [990, 390]) {
+      const { used } = balloonSignals(saying(total, 100), sizes(400, true), AT);
+      assert.ok(used.known && used.value === 300, `of ${total}`);
+    }
   });
 
-  it('have no balloon in them where the total has fallen with it', () => {
-    const { used } = balloonSignals(saying(390, 100), sizes(400, true), AT);
-    assert.ok(used.known && used.value === 290);
+  it('are of a guest as large as it was then', () => {
+    const { used } = balloonSignals(saying(990, 300), sizes(400, true, 600), AT);
+    assert.ok(used.known && used.value === 300);
+  });
+
+  it('have all of its own memory to go by where the host does not say what it keeps', () => {
+    const { used } = balloonSignals(saying(990, 300), { ...sizes(0, true), actual: null }, AT);
+    assert.ok(used.known && used.value === 690);
   });
 
   it('say nothing of use where nothing would catch the guest, until it has swapped', () => {
@@ -53,7 +60,7 @@ describe('the statistics of a balloon', () => {
     const { used } = balloonSignals(stats, sizes(1_000, false), AT);
     assert.ok(!used.known && used.reason === 'not-reported');
     const swapped = balloonSignals({ ...stats, hasSwapped: true }, sizes(1_000, false), AT).used;
-    assert.ok(swapped.known && swapped.value === 290);
+    assert.ok(swapped.known && swapped.value === 300);
   });
 
   it('are all unknown for one reason where their time is', () => {

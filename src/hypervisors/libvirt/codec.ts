@@ -48,7 +48,7 @@ const NO_BALLOON = unknown('not-reported', 'it has no balloon');
 
 /** Makes the reading. Never throws, whatever the guest says. */
 export function readingOf(look: DomainLook, times: LookTimes): Reading {
-  const { stats, shape, asked, inside } = look;
+  const { stats, shape, asked, inside, heldAt } = look;
   const { at } = times;
   const added = virtioMem(shape);
   const actual = heldIn(stats, shape);
@@ -58,14 +58,14 @@ export function readingOf(look: DomainLook, times: LookTimes): Reading {
   const maximum: Signal<Pages> =
     base === null ? unknown('not-reported', 'libvirt does not say how much memory it has') : knownAt(base, at);
   const deflatesOnOom = shape.balloon?.deflatesOnOom ?? false;
-  const sizes = { ...ownSizes({ actual, base }, look.plugged), deflatesOnOom };
+  const sizes = { ...ownSizes({ actual, base }, look.plugged), deflatesOnOom, heldAt };
   const said = shape.balloon === null ? silentBalloon(NO_BALLOON) : saidBy(stats, sizes, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
   const outside = outsideBalloon(mergeSignals([...inside.sources, said]), {
     current: sizes.actual,
     base: sizes.base,
     deflatesOnOom,
-    heldAt: look.heldAt,
+    heldAt,
   });
   const refused = inside.refusal === null ? {} : { refusal: inside.refusal };
   const reading = { ...outside, ...refused, at, current, maximum, asked: asks };

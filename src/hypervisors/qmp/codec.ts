@@ -58,13 +58,14 @@ export function readingOf(look: MachineLook, times: LookTimes): Reading {
       ? unknown('not-reported', 'this QEMU does not say how much memory the machine has')
       : knownAt(base, at);
   const own = ownSizes({ actual, base }, look.plugged);
-  const said = stats === null ? {} : saidBy(stats, { ...own, deflatesOnOom: look.deflatesOnOom }, times);
+  const { deflatesOnOom, heldAt } = look;
+  const said = stats === null ? {} : saidBy(stats, { actual: own.actual, deflatesOnOom, heldAt }, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
   const outside = outsideBalloon(mergeSignals([...look.inside.sources, said]), {
     current: own.actual,
     base: own.base,
-    deflatesOnOom: look.deflatesOnOom,
-    heldAt: look.heldAt,
+    deflatesOnOom,
+    heldAt,
   });
   const { refusal } = look.inside;
   const sizes = readingFrom(outside, { at, current, maximum, asked: asks });

@@ -48,7 +48,7 @@ describe('a machine with a guest agent', () => {
     assert.ok(committed.known && committed.at === at);
     assert.ok(reserve.known && reserve.at <= committed.at);
     assert.ok(refaults.known && current.known);
-    assert.deepEqual(used, { known: true, value: 120 * 256, at: at - 2_000 });
+    assert.deepEqual(used, { known: true, value: 924 * 256, at: at - 2_000 });
     const other = await rig.reading('qmp/two');
     assert.ok(!other.committed.known && other.committed.reason === 'not-reported');
   });
