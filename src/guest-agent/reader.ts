@@ -37,6 +37,8 @@ export const LOOK_LIMIT = millis(10_000);
  * this, or when the guest has more memory than it had then.
  */
 export const EXTENT_AGE_MAX = millis(60_000);
+/** The same where it has less since: something may have been unplugged. It may be a balloon too, which does not change the file. */
+export const EXTENT_AGE_MAX_AFTER_LOSS = millis(5_000);
 /**
  * Whoever may not be asked for files is asked again after this whether he may: a backup switches nearly all commands off for as long
  * as the guest's file systems are frozen.
@@ -141,7 +143,9 @@ export class AgentReader {
   #isExtentDue(total: Pages | null): boolean {
     const last = this.#extent;
     if (last === null) return true;
-    return this.#options.clock.now() - last.at >= EXTENT_AGE_MAX || (total ?? 0) > (last.total ?? Infinity);
+    if (total !== null && last.total !== null && total > last.total) return true;
+    const hasLost = total !== null && last.total !== null && total < last.total;
+    return this.#options.clock.now() - last.at >= (hasLost ? EXTENT_AGE_MAX_AFTER_LOSS : EXTENT_AGE_MAX);
   }
 
   #noteSwitchedOff(): void {

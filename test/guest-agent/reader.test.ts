@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { AgentReader, EXTENT_AGE_MAX, LOOK_LIMIT } from '../../src/guest-agent/index.js';
+import { AgentReader, EXTENT_AGE_MAX, EXTENT_AGE_MAX_AFTER_LOSS, LOOK_LIMIT } from '../../src/guest-agent/index.js';
 import type { Signal } from '../../src/control/signal.js';
 import { openGuestReader } from '../../src/signals/guest-reader.js';
 import { VirtualClock } from '../../src/sim/index.js';
@@ -71,12 +71,24 @@ describe('a guest seen through its agent', () => {
     await reader.look();
     assert.equal(readsOf(agent, '/proc/zoneinfo'), 2);
     assert.match(shown(reader.signals.maxPfn), / at 61000$/);
-    agent.set('/proc/meminfo', 'MemTotal', 23_000_000);
-    await reader.look();
-    assert.equal(readsOf(agent, '/proc/zoneinfo'), 2);
     agent.set('/proc/meminfo', 'MemTotal', 25_000_000);
     await reader.look();
     assert.equal(readsOf(agent, '/proc/zoneinfo'), 3);
+  });
+
+  it('has its largest file read soon when it has less memory, for some may have been unplugged', async () => {
+    const { agent, clock, reader } = opened();
+    await reader.look();
+    agent.set('/proc/meminfo', 'MemTotal', 24_600_000);
+    await pass(clock, EXTENT_AGE_MAX_AFTER_LOSS - 1);
+    await reader.look();
+    assert.equal(readsOf(agent, '/proc/zoneinfo'), 1);
+    await pass(clock, 1);
+    await reader.look();
+    assert.equal(readsOf(agent, '/proc/zoneinfo'), 2);
+    await pass(clock, EXTENT_AGE_MAX_AFTER_LOSS);
+    await reader.look();
+    assert.equal(readsOf(agent, '/proc/zoneinfo'), 2);
   });
 
   it('without PSI is known but for that', async () => {
