@@ -12,6 +12,8 @@ export type GuestEvent =
   | { readonly kind: 'reading'; readonly guest: GuestId; readonly reading: Reading }
   /** Memory gets tight in the guest, between two looks at it. */
   | { readonly kind: 'guest-alarm'; readonly guest: GuestId; readonly alarm: Alarm }
+  /** Its hypervisor says that what it holds has changed. By how much, the next look says. */
+  | { readonly kind: 'guest-moved'; readonly guest: GuestId }
   | { readonly kind: 'reading-failed'; readonly guest: GuestId; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'action-done'; readonly guest: GuestId; readonly id: ActionId; readonly note: string | null }
   | {

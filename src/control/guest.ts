@@ -23,6 +23,8 @@ const LOOK_INTERVAL_MAX = secondsToMillis(60);
 const GRACE = millis(1_000);
 /** A guest of shared memory that is on its way is looked at this often: what it was promised is kept from others. */
 const LOOK_ON_THE_WAY = millis(1_000);
+/** A guest on its way that is known to have moved is looked at no sooner after the last look than this. */
+const LOOK_AFTER_MOVE = millis(250);
 
 const lookInterval = (tunables: Tunables): Millis => {
   const interval = secondsToMillis(tunables.selfballoon_interval);
@@ -124,6 +126,9 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
         state.lookDueAt = minMillis(state.lookDueAt, nextLook(state, context));
       lookAgainIfShort(state, context);
       break;
+    case 'guest-moved':
+      lookIfOnItsWay(state, context);
+      break;
     case 'reading-failed':
       failLook(state, event, context);
       break;
@@ -134,6 +139,17 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
       finishAction(state, event.id, event, null, context);
       break;
   }
+}
+
+/**
+ * Whether a request is settled is seen by a look, and not told by an event, which may be of a step on the way. A guest can cause as many as
+ * it likes.
+ */
+function lookIfOnItsWay<Memory>(state: Draft<Memory>, context: StepContext): void {
+  const { reading, pursuit, lookDueAt } = state;
+  if (reading === null || (!isOnItsWay(pursuit, context.now) && !isGrowthOnItsWay(state, context))) return;
+  const due = maxMillis(context.now, addMillis(reading.at, LOOK_AFTER_MOVE));
+  state.lookDueAt = minMillis(lookDueAt, due);
 }
 
 /**

@@ -1,13 +1,15 @@
-/** Notices that wait for the loop. Bounded: of one guest's alarms, and of its changes, only the newest waits. It decides nothing. */
+/** Notices that wait for the loop. Bounded: of a kind that a guest can cause at will only its newest waits. It decides nothing. */
 import type { GuestDescription, GuestNotice } from './ports.js';
 import type { GuestId } from './reading.js';
+
+const REPEATED: ReadonlySet<GuestNotice['kind']> = new Set(['guest-alarm', 'guest-changed', 'guest-moved']);
 
 export class NoticeQueue {
   #waiting: GuestNotice[] = [];
   #wake: (() => void) | null = null;
 
   put(notice: GuestNotice): void {
-    if (notice.kind === 'guest-alarm' || notice.kind === 'guest-changed') this.#forget(notice.kind, idIn(notice));
+    if (REPEATED.has(notice.kind)) this.#forget(notice.kind, idIn(notice));
     this.#waiting.push(notice);
     this.#wake?.();
   }

@@ -47,7 +47,9 @@ export type GuestNotice =
   /** Its name, its limits or what it can do is another now. */
   | { readonly kind: 'guest-changed'; readonly guest: GuestDescription }
   /** Memory gets tight in a guest, between two looks at it. */
-  | { readonly kind: 'guest-alarm'; readonly guest: GuestId; readonly alarm: Alarm };
+  | { readonly kind: 'guest-alarm'; readonly guest: GuestId; readonly alarm: Alarm }
+  /** What it holds has changed, between two looks at it. */
+  | { readonly kind: 'guest-moved'; readonly guest: GuestId };
 
 export type ReadOutcome =
   /** The host's own memory, from the same look as the guests' readings that follow. */

@@ -116,6 +116,7 @@ class StepRun<Memory> implements StepContext {
       case 'reading':
       case 'reading-failed':
       case 'guest-alarm':
+      case 'guest-moved':
       case 'action-done':
       case 'action-failed':
         this.#handleGuest(event);

@@ -20,6 +20,7 @@ const event = v.variant('kind', [
     ...ofGuest,
     alarm: v.looseObject({ cause: v.string(), at: v.number() }),
   }),
+  v.looseObject({ kind: v.literal('guest-moved'), ...ofGuest }),
   v.looseObject({ kind: v.literal('reading-failed'), ...ofGuest, code: v.string(), message: v.string() }),
   v.looseObject({ kind: v.literal('action-done'), ...ofGuest, id: v.number(), note: v.nullable(v.string()) }),
   v.looseObject({

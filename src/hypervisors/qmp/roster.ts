@@ -9,7 +9,7 @@ import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
-import { decodeEvent, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
+import { decodeEvent, type MachineNews, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
 import { addMillis, millis, type Pages } from '../../units.js';
 import type { Inside } from '../../inside/index.js';
 import type { InsideOptions } from './inside.js';
@@ -180,6 +180,8 @@ export class Roster {
     const news = decodeEvent(event);
     if (place === undefined || news === null) return;
     if (news.kind === 'shutdown') place.isShuttingDown = true;
+    if (MOVES.has(news.kind) && place.present !== null)
+      this.#options.put({ kind: 'guest-moved', guest: place.present.told.id });
     if (news.kind === 'device-deleted' && place.present !== null) {
       place.present.machine.forget(news.path);
       this.#tellChange(place.present);
@@ -194,6 +196,9 @@ export class Roster {
     this.#options.put({ kind: 'guest-changed', guest });
   }
 }
+
+/** News of a guest that holds more or less than before. */
+const MOVES: ReadonlySet<MachineNews['kind']> = new Set(['balloon-change', 'memory-device-size-change']);
 
 const describe = (id: GuestId, { name, balloon, plugs }: Machine): GuestDescription => ({
   id,

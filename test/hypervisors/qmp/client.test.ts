@@ -103,6 +103,19 @@ describe('a machine without a balloon', () => {
   });
 });
 
+describe('a machine that moves', () => {
+  it('is told of, so that it is looked at', async (test) => {
+    const rig = await openRig(test, 'one');
+    const untilMoved = (times: number): Promise<void> =>
+      rig.untilNotice('it moved', ({ kind }) => kind === 'guest-moved', times);
+    rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 512 * MIB });
+    await untilMoved(1);
+    const path = '/machine/peripheral/vm0';
+    rig.qemus[0]?.emit('MEMORY_DEVICE_SIZE_CHANGE', { id: 'vm0', size: 256 * MIB, 'qom-path': path });
+    await untilMoved(2);
+  });
+});
+
 describe('statistics of a balloon', () => {
   it('are switched on, and put back as they were at the end', async (test) => {
     const rig = await openRig(test, 'one');
