@@ -1,8 +1,14 @@
 /** The guest that the bursts are in: a real QEMU guest of the lab, with swap, and with the program's own agent in it if wanted. */
 import { fileURLToPath } from 'node:url';
 import { makeAppImage } from '../../lab/app-image.js';
+import { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
+import { LibvirtGuest } from '../../lab/libvirt/guest.js';
+import { copyImages } from '../../lab/libvirt/images.js';
 import { QemuGuest } from '../../lab/qemu/guest.js';
 import type { QemuImages } from '../../lab/qemu/images.js';
+import type { LabGuest } from '../../lab/qemu/lab-guest.js';
+import { describeMachine, type QemuGuestOptions } from '../../lab/qemu/machine.js';
+import type { Setting } from './settings.js';
 
 export const MEMORY_MIB = 512;
 /** Swap on zram, so that what does not fit is slow and not dead. */
@@ -37,27 +43,62 @@ cat /run/agent.log; exit 1`;
 export interface BurstGuestOptions {
   /** Of the run, for sockets, images and logs. */
   readonly folder: string;
-  readonly hasAgent: boolean;
+  readonly setting: Setting;
   /** Of the agent: the text of its `[pressure]` section, '' for the defaults. */
   readonly pressure: string;
 }
 
+/** Where the daemon finds the guest: a monitor's socket, or a libvirt. */
+export type Place =
+  { readonly kind: 'qmp'; readonly monitor: string } | { readonly kind: 'libvirt'; readonly uri: string };
+
+export interface BurstGuest {
+  readonly guest: LabGuest;
+  readonly place: Place;
+  readonly close: () => Promise<void>;
+}
+
 /** Boots it. Resolves when its agent, if it is to have one, reports. */
-export async function bootBurstGuest(
-  images: QemuImages,
-  { folder, hasAgent, pressure }: BurstGuestOptions,
-): Promise<QemuGuest> {
-  const base = { name: GUEST, memoryMib: MEMORY_MIB, swapMib: SWAP_MIB, folder };
-  if (!hasAgent) return QemuGuest.boot(images, base);
-  const app = await makeAppImage(fileURLToPath(new URL('../../..', import.meta.url)), folder);
-  const guest = await QemuGuest.boot(images, { ...base, app, hasOwnPort: true });
+export async function bootBurstGuest(images: QemuImages, options: BurstGuestOptions): Promise<BurstGuest> {
+  const { folder, setting, pressure } = options;
+  const { hasAgent } = setting;
+  const base = { name: GUEST, memoryMib: MEMORY_MIB, swapMib: SWAP_MIB, folder, hasOwnPort: hasAgent };
+  const app = hasAgent ? await makeAppImage(fileURLToPath(new URL('../../..', import.meta.url)), folder) : null;
+  const booted = await BOOT[setting.over](images, app === null ? base : { ...base, app });
+  if (!hasAgent) return booted;
+  const { guest } = booted;
   try {
     await guest.run(`${START_AGENT}printf '[pressure]\\n${pressure.replaceAll('\n', '\\n')}' > /run/agent.toml`);
     await guest.startProgram('sh /run/agent.sh', 'agent');
     await guest.run(SAYS_IT_REPORTS, AGENT_LIMIT_S * 2_000);
-    return guest;
+    return booted;
   } catch (error) {
-    await guest.close();
+    await booted.close();
+    throw error;
+  }
+}
+
+type Boot = (images: QemuImages, options: QemuGuestOptions) => Promise<BurstGuest>;
+
+const BOOT: Readonly<Record<Setting['over'], Boot>> = { qmp: bootPlain, libvirt: bootDomain };
+
+async function bootPlain(images: QemuImages, options: QemuGuestOptions): Promise<BurstGuest> {
+  const guest = await QemuGuest.boot(images, options);
+  return { guest, place: { kind: 'qmp', monitor: guest.monitor }, close: () => guest.close() };
+}
+
+async function bootDomain(images: QemuImages, options: QemuGuestOptions): Promise<BurstGuest> {
+  const copies = copyImages(images, options.folder);
+  const libvirtd = await PrivateLibvirtd.start(options.folder);
+  try {
+    const guest = await LibvirtGuest.boot(libvirtd, describeMachine(copies, options), options);
+    const close = async (): Promise<void> => {
+      guest.close();
+      await libvirtd.close();
+    };
+    return { guest, place: { kind: 'libvirt', uri: libvirtd.uri }, close };
+  } catch (error) {
+    await libvirtd.close();
     throw error;
   }
 }

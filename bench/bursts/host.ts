@@ -1,10 +1,14 @@
-/** The daemon that has to notice a burst: the built program on the guest's monitor, with somebody listening in between. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+/**
+ * The daemon that has to notice a burst: the built program on the guest's monitor, with somebody listening in between, or on its libvirt,
+ * where only the daemon's journal tells what was asked for.
+ */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WireTap } from '../../lab/qemu/wire-tap.js';
 import { request } from '../../src/server/client.js';
 import type { Status } from '../../src/server/status.js';
 import { Daemon } from '../host/daemon.js';
+import type { Place } from './guest.js';
 import type { Setting } from './settings.js';
 
 const PAGES_PER_MIB = 256;
@@ -23,14 +27,28 @@ export interface Asked {
   readonly mib: number;
 }
 
+/** Where the daemon finds its guest, as its configuration says it. */
+interface Reached {
+  readonly section: string;
+  /** Sees the commands on their way; null: nobody can. */
+  readonly tap: WireTap | null;
+}
+
+async function reach(place: Place, folder: string): Promise<Reached> {
+  if (place.kind === 'libvirt') return { section: `uri = ${JSON.stringify(place.uri)}`, tap: null };
+  const listen = join(folder, 'daemon.tap');
+  const tap = await WireTap.open({ listen, target: place.monitor });
+  return { section: `sockets = [${JSON.stringify(listen)}]`, tap };
+}
+
 export class BurstHost {
-  readonly #tap: WireTap;
+  readonly #tap: WireTap | null;
   readonly #daemon: Daemon;
   readonly #socket: string;
   readonly #journal: string;
 
   private constructor(
-    tap: WireTap,
+    tap: WireTap | null,
     files: { readonly config: string; readonly socket: string; readonly journal: string },
   ) {
     this.#tap = tap;
@@ -39,18 +57,22 @@ export class BurstHost {
     this.#daemon = new Daemon(files.config);
   }
 
-  /** Starts it on `monitor`. */
-  static async start(folder: string, monitor: string, setting: Setting): Promise<BurstHost> {
+  /** Starts it on the guest that is there. */
+  static async start(folder: string, place: Place, setting: Setting): Promise<BurstHost> {
     const file = (name: string): string => join(folder, `daemon.${name}`);
-    const tap = await WireTap.open({ listen: file('tap'), target: monitor });
+    const { section, tap } = await reach(place, folder);
     const files = { config: file('toml'), socket: file('sock'), journal: file('journal') };
     rmSync(files.journal, { force: true });
-    writeFileSync(files.config, configFor(setting, { ...files, monitor: file('tap') }));
+    writeFileSync(files.config, configFor(setting, { ...files, section }));
     return new BurstHost(tap, files);
   }
 
-  /** The sizes that the guest's balloon was asked for so far, the newest last. */
+  /**
+   * The sizes that the guest's balloon was asked for so far, the newest last: when the command went over the wire, or where that is not
+   * seen when it had been carried out.
+   */
   get asked(): readonly Asked[] {
+    if (this.#tap === null) return existsSync(this.#journal) ? carriedOutIn(readFileSync(this.#journal, 'utf8')) : [];
     return this.#tap.commands('balloon').map(({ atMs, args }) => ({ atMs, mib: sizeIn(args) / MIB }));
   }
 
@@ -82,7 +104,7 @@ export class BurstHost {
       await this.#daemon.end();
     } finally {
       this.#daemon.kill();
-      await this.#tap.close();
+      await this.#tap?.close();
     }
   }
 }
@@ -90,10 +112,13 @@ export class BurstHost {
 const sizeIn = (args: unknown): number => Number((args as { readonly value?: unknown } | null)?.value);
 
 interface JournalLine {
+  readonly at: number;
   readonly events?: readonly {
     readonly kind: string;
+    readonly id?: number;
     readonly alarm?: { readonly at: number; readonly cause: string };
   }[];
+  readonly actions?: readonly { readonly kind: string; readonly id?: number; readonly target?: number }[];
 }
 
 /** The alarms in one line of a journal. The daemon's clock is the time of day at its start, counted on; so is this process's. */
@@ -105,25 +130,43 @@ export function alarmsIn(line: string): readonly Alarmed[] {
   );
 }
 
+/** The targets in a journal that were carried out, each with the time at which the daemon heard that. */
+export function carriedOutIn(journal: string): readonly Asked[] {
+  const targets = new Map<number, number>();
+  // The last line may not be written to its end yet.
+  const lines = journal.split('\n').slice(0, -1);
+  return lines.flatMap((line) => {
+    if (!line.includes('"set-target"') && !line.includes('"action-done"')) return [];
+    const { at, events = [], actions = [] } = JSON.parse(line) as JournalLine;
+    const done = events.flatMap(({ kind, id }) =>
+      kind === 'action-done' && id !== undefined ? [targets.get(id)] : [],
+    );
+    for (const { id, target } of actions) if (id !== undefined && target !== undefined) targets.set(id, target);
+    return done.flatMap((target) =>
+      target === undefined ? [] : [{ atMs: at - performance.timeOrigin, mib: target / PAGES_PER_MIB }],
+    );
+  });
+}
+
 interface Files {
   readonly socket: string;
   readonly journal: string;
-  readonly monitor: string;
+  readonly section: string;
 }
 
 /** Memory is taken in one step, so that the guest is soon as small as the rule has it; how it gets some does not depend on that. */
 const configFor = (
-  { hasAgent, intervalMs }: Setting,
-  { socket, journal, monitor }: Files,
-): string => `hypervisor = "qmp"
+  { over, hasAgent, intervalMs }: Setting,
+  { socket, journal, section }: Files,
+): string => `hypervisor = "${over}"
 socket = ${JSON.stringify(socket)}
 [journal]
 path = ${JSON.stringify(journal)}
 [tunables]
 selfballoon_interval = ${intervalMs / 1_000}
 selfballoon_downhysteresis = 1
-[qmp]
-sockets = [${JSON.stringify(monitor)}]
+[${over}]
+${section}
 reserve_mib = 64
 own_agent = ${String(hasAgent)}
 `;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:bursts`: how soon the daemon answers a guest that suddenly needs 60 % of its memory. The real program drives a real QEMU
  * guest of the lab; the guest's own kernel says when somebody had to wait, and what went over the monitor's socket says when it was
- * answered. Exit code 1: the figures mean nothing; that a goal was missed is no failure. 2: it was called wrongly, or there is no lab.
+ * answered; over libvirt, that it has been carried out. Exit code 1: the figures mean nothing; that a goal was missed is no failure. 2: it was called wrongly, or there is no lab.
  */
 import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -62,17 +62,17 @@ async function measure(setting: Setting, { bursts, seed, pressure, images }: Ask
   const folder = makeRunFolder('selfballoon-bursts');
   const random = createRandomStream(seed, setting.name);
   try {
-    const guest = await bootBurstGuest(images, { folder, hasAgent: setting.hasAgent, pressure });
+    const { guest, place, close } = await bootBurstGuest(images, { folder, setting, pressure });
     try {
       const seen: Burst[] = [];
       while (seen.length < bursts) {
-        const burst = await runBurst({ guest, folder, setting, random });
+        const burst = await runBurst({ guest, place, folder, setting, random });
         seen.push(burst);
         console.error(`${setting.name} ${seen.length}: ${JSON.stringify(burst, rounded)} latency ${latencyOf(burst)}`);
       }
       return seen;
     } finally {
-      await guest.close();
+      await close();
     }
   } finally {
     rmSync(folder, { recursive: true });

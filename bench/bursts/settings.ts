@@ -5,6 +5,8 @@ export interface Setting {
   readonly name: string;
   /** In words, for the table. */
   readonly words: string;
+  /** Who is between the daemon and the guest's QEMU. */
+  readonly over: 'qmp' | 'libvirt';
   /** `selfballoon agent` runs in the guest and is heard; without it there are the statistics of virtio-balloon alone. */
   readonly hasAgent: boolean;
   readonly intervalMs: number;
@@ -17,22 +19,35 @@ const SECOND = 1_000;
 const byStatistics = (seconds: number, goal: number | null): Setting => ({
   name: `stats-${seconds}`,
   words: `statistics alone, every ${seconds} s`,
+  over: 'qmp',
   hasAgent: false,
   intervalMs: seconds * SECOND,
   goals: goal === null ? null : { p50: goal, p99: goal },
 });
 
+const BY_AGENT: Setting = {
+  name: 'agent',
+  words: 'own agent, and a round every 5 s',
+  over: 'qmp',
+  hasAgent: true,
+  intervalMs: 5 * SECOND,
+  goals: { p50: 100, p99: 300 },
+};
+
+const overLibvirt = (setting: Setting): Setting => ({
+  ...setting,
+  name: `libvirt-${setting.name}`,
+  words: `libvirt, ${setting.words}`,
+  over: 'libvirt',
+});
+
 export const SETTINGS: readonly Setting[] = [
-  {
-    name: 'agent',
-    words: 'own agent, and a round every 5 s',
-    hasAgent: true,
-    intervalMs: 5 * SECOND,
-    goals: { p50: 100, p99: 300 },
-  },
+  BY_AGENT,
   byStatistics(1, SECOND),
   byStatistics(5, null),
   byStatistics(10, null),
+  overLibvirt(BY_AGENT),
+  overLibvirt(byStatistics(1, SECOND)),
 ];
 
 /** The settings with these names, separated by commas, in the order given. Throws for a name that none has, and for none. */

@@ -4,12 +4,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestClock } from '../../lab/qemu/guest-clock.js';
-import type { QemuGuest } from '../../lab/qemu/guest.js';
+import type { LabGuest } from '../../lab/qemu/lab-guest.js';
 import type { Load } from '../../lab/qemu/load.js';
 import type { RandomStream } from '../../src/sim/random.js';
 import { errorText } from '../../src/errors.js';
 import type { Burst } from './figures.js';
-import { MEMORY_MIB } from './guest.js';
+import { MEMORY_MIB, type Place } from './guest.js';
 import { BurstHost, type Asked } from './host.js';
 import type { Setting } from './settings.js';
 
@@ -34,15 +34,16 @@ const STALL_WATCH = { everyMs: 5, stallMs: 1 };
 const STILL_MS = 500;
 
 export interface Trial {
-  readonly guest: QemuGuest;
+  readonly guest: LabGuest;
+  readonly place: Place;
   readonly folder: string;
   readonly setting: Setting;
   readonly random: RandomStream;
 }
 
 /** One burst from its beginning to its end. Throws when the guest does not get small, or the daemon ends. */
-export async function runBurst({ guest, folder, setting, random }: Trial): Promise<Burst> {
-  const host = await BurstHost.start(folder, guest.monitor, setting);
+export async function runBurst({ guest, place, folder, setting, random }: Trial): Promise<Burst> {
+  const host = await BurstHost.start(folder, place, setting);
   const failure = host.failure();
   failure.catch(() => undefined);
   try {
@@ -60,7 +61,7 @@ export async function runBurst({ guest, folder, setting, random }: Trial): Promi
 }
 
 /** Resolves with what is available then, in MiB. */
-async function untilSmall(guest: QemuGuest, host: BurstHost): Promise<number> {
+async function untilSmall(guest: LabGuest, host: BurstHost): Promise<number> {
   const end = performance.now() + SETTLE_LIMIT_MS;
   for (let since: number | null = null; ;) {
     const available = (await guest.load.look()).kib('MemAvailable') / 1_024;
@@ -81,7 +82,7 @@ async function isWhereAsked(host: BurstHost): Promise<boolean> {
 
 type Demanded = Omit<Burst, 'availableMib'>;
 
-async function demand(guest: QemuGuest, host: BurstHost, setting: Setting): Promise<Demanded> {
+async function demand(guest: LabGuest, host: BurstHost, setting: Setting): Promise<Demanded> {
   const before = (await guest.load.look()).count('oom_kill');
   const smallMib = host.asked.at(-1)?.mib ?? Number.NaN;
   const clock = await guest.load.clock();
@@ -109,7 +110,7 @@ async function demand(guest: QemuGuest, host: BurstHost, setting: Setting): Prom
 const hostMs = (clock: GuestClock, { at }: { readonly at: number }): number => clock.toHostMs(at);
 
 /** Watches from now on for stalls, once nobody has waited for a while; what `onStall` is told is the guest's time. */
-async function untilStill(guest: QemuGuest, onStall: (since: number) => void): Promise<void> {
+async function untilStill(guest: LabGuest, onStall: (since: number) => void): Promise<void> {
   for (let isStill = false; !isStill;) {
     isStill = true;
     guest.load.watchStalls(STALL_WATCH, () => (isStill = false));

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { latenciesOf, latencyOf, rowsOf, whatIsWrong, type Burst } from '../../bench/bursts/figures.js';
-import { alarmsIn } from '../../bench/bursts/host.js';
+import { alarmsIn, carriedOutIn } from '../../bench/bursts/host.js';
 import { SETTINGS, settingNames, settingsNamed } from '../../bench/bursts/settings.js';
 
 const SCRIPT = fileURLToPath(new URL('../../bench/bursts/main.js', import.meta.url));
@@ -77,7 +77,7 @@ describe('the table', () => {
     const goals = SETTINGS.flatMap((setting) => rowsOf(setting, [burst()]))
       .filter(({ name, goal }) => /median|p99/.test(name) && goal !== null)
       .map(({ goal }) => goal);
-    assert.deepEqual(goals, [100, 300, 1_000, 1_000]);
+    assert.deepEqual(goals, [100, 300, 1_000, 1_000, 100, 300, 1_000, 1_000]);
   });
 });
 
@@ -100,6 +100,25 @@ describe('an alarm in the journal', () => {
     assert.equal(Math.round(found.atMs), 12);
     assert.deepEqual(alarmsIn('{"kind":"step","events":[]}'), []);
     assert.deepEqual(alarmsIn(''), []);
+  });
+});
+
+describe('a target in the journal', () => {
+  const at = (ms: number): number => performance.timeOrigin + ms;
+  const asked = { kind: 'step', at: at(5), events: [], actions: [{ kind: 'set-target', id: 7, target: 512 }] };
+  const done = (id: number) => ({ kind: 'step', at: at(30), events: [{ kind: 'action-done', id }], actions: [] });
+  const text = (...steps: readonly object[]): string => steps.map((step) => `${JSON.stringify(step)}\n`).join('');
+
+  it('counts from when it was carried out', () => {
+    const [found, ...more] = carriedOutIn(text(asked, done(7)));
+    assert.deepEqual([found?.mib, Math.round(found?.atMs ?? NaN), more.length], [2, 30, 0]);
+  });
+
+  it('does not count before, nor where it was something else or is only half written', () => {
+    assert.deepEqual(carriedOutIn(text(asked)), []);
+    assert.deepEqual(carriedOutIn(text(asked, done(8))), []);
+    assert.deepEqual(carriedOutIn(text(asked, done(7)).slice(0, -5)), []);
+    assert.deepEqual(carriedOutIn(''), []);
   });
 });
 
