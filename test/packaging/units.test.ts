@@ -20,8 +20,9 @@ const GUEST = UnitFile.read('selfballoon-guest.service');
 const REPORT = UnitFile.read('selfballoon-report.service');
 const AGENT = UnitFile.read('selfballoon-agent.service');
 const HOST = UnitFile.read('selfballoon-host.service');
+const VMS = UnitFile.read('selfballoon-vms.service');
 const SLICE = UnitFile.read('selfballoon.slice');
-const DAEMONS = { guest: GUEST, report: REPORT, agent: AGENT, host: HOST };
+const DAEMONS = { guest: GUEST, report: REPORT, agent: AGENT, host: HOST, vms: VMS };
 
 /** What `release` finds: no daemon that answers, and the machine in the folder. */
 function withoutDaemon(test: TestContext, root: string): { readonly socket: string; readonly config: string } {
@@ -168,6 +169,24 @@ describe('the service in dom0', () => {
   });
 });
 
+describe('the service on a host of QEMU or libvirt', () => {
+  it('takes the hypervisor from the configuration, without which it does not start, and gives back by the same', () => {
+    assert.deepEqual(VMS.all('ExecStart'), ['selfballoon run --no-table']);
+    assert.deepEqual(VMS.all('ExecStopPost'), ['selfballoon release']);
+    assert.equal(VMS.last('ConditionPathExists'), '/etc/selfballoon.toml');
+  });
+
+  it('gives everything back before libvirt saves machines or shuts them down', () => {
+    const after = VMS.words('After');
+    for (const unit of ['libvirtd.service', 'virtqemud.service', 'libvirt-guests.service'])
+      assert.ok(after.includes(unit), unit);
+  });
+
+  it('sees the sockets that a machine’s starter may have put into the folder for temporary files', () => {
+    assert.equal(VMS.last('PrivateTmp'), null);
+  });
+});
+
 describe('the commands in the units', () => {
   const program = createProgram('0');
   const lines = unitNames().flatMap((name) => UnitFile.read(name).commands);
@@ -178,7 +197,7 @@ describe('the commands in the units', () => {
       ours.map((line) => faultIn(program, line)),
       ours.map(() => null),
     );
-    assert.equal(ours.length, 6);
+    assert.equal(ours.length, 8);
   });
 
   it('would be found out if they were not', () => {
