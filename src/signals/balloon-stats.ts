@@ -4,7 +4,7 @@
  */
 import type { Signals } from '../control/reading.js';
 import { known, stamp, unknown, type Field, type Signal, type Unknown } from '../control/signal.js';
-import { millis, secondsToMillis, subtractToZero, type Millis, type Pages } from '../units.js';
+import { maxPages, millis, secondsToMillis, subtractToZero, type Millis, type Pages } from '../units.js';
 
 /** Each is null where the guest has not said it, or has said what cannot be. */
 export interface BalloonStats {
@@ -88,7 +88,7 @@ export const silentBalloon = (why: Unknown): BalloonSignals => ({
 const missing = (what: string): Unknown => unknown('not-reported', `its balloon driver does not report ${what}`);
 
 /**
- * What is in use: of what the guest kept when it said so, all that is not available. So what its kernel keeps for itself and never manages
+ * What is in use: of what the guest kept when it said so, or keeps since, all that is not available. So what its kernel keeps for itself and never manages
  * is in it, 54 MiB of 512 and 117 of 384 in guests that were seen, and what is in the balloon is not, whether or not the guest counts it.
  * Not told of a guest that nothing would catch if it ran short: its balloon does not deflate by itself, and it has never swapped, so
  * that nobody knows whether it could.
@@ -98,8 +98,12 @@ function usedOf(stats: BalloonStats, { actual, deflatesOnOom, heldAt }: BalloonS
   if (!deflatesOnOom && !hasSwapped) return NOTHING_CATCHES;
   if (total === null || available === null) return missing('what of its memory is available');
   if (available > total) return unknown('implausible', 'it has more memory available than it has');
-  return known(subtractToZero(heldAt(at) ?? actual ?? total, available));
+  return known(subtractToZero(mostHeld(actual, heldAt(at)) ?? total, available));
 }
+
+/** It may have moved before it said so, or after: by the larger of the two it uses rather more than it does. */
+const mostHeld = (now: Pages | null, then: Pages | null): Pages | null =>
+  now === null || then === null ? (now ?? then) : maxPages(now, then);
 
 const NOTHING_CATCHES = unknown(
   'not-reported',

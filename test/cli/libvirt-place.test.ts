@@ -33,11 +33,12 @@ interface World {
 function openWorld(test: TestContext): World {
   const fake = FakeVirsh.start(test);
   const web = fake.libvirt.add('web', {
-    stats: { available: 1_000 * MIB, usable: 800 * MIB, swap_out: MIB },
+    stats: { available: 1_000 * MIB, swap_out: MIB },
     autodeflate: false,
   });
   fake.libvirt.tamper = () => {
     web.lastUpdate = Math.floor(Date.now() / 1_000);
+    web.stats = { ...web.stats, usable: web.current - 200 * MIB };
     return undefined;
   };
   const [config, socket] = [join(fake.folder, 'selfballoon.toml'), join(fake.folder, 'selfballoon.sock')];
@@ -68,6 +69,7 @@ describe('the daemon on a host of libvirt', () => {
       stdio: 'ignore',
       env,
     });
+    test.after(() => daemon.kill('SIGKILL'));
     const ended = once(daemon, 'exit');
     // 1.3 times what it uses (policies/used-memory.ts).
     await until('the domain is small', () => web.target === 260 * MIB);
@@ -88,6 +90,7 @@ describe('the daemon on a host of libvirt', () => {
       stdio: 'ignore',
       env,
     });
+    test.after(() => daemon.kill('SIGKILL'));
     const ended = once(daemon, 'exit');
     await until('the domain is small', () => web.target === 260 * MIB);
     daemon.kill('SIGKILL');
@@ -116,6 +119,7 @@ describe('the daemon on a host of libvirt', () => {
     assert.match(out, /ok {4}libvirt answers at qemu:\/\/\/system/);
     assert.match(out, /warn {2}"web" runs, with a balloon that does not deflate/);
     assert.match(out, /ok {4}"good" runs, with a balloon\n/);
+    assert.match(out, /ok {4}"good" has no port for an agent/);
     assert.match(out, /warn {2}"bare" runs, and has no balloon/);
     assert.ok(!fake.libvirt.asked.some((line) => /^(setmem|dommemstat)/.test(line)));
   });

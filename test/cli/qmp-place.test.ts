@@ -50,10 +50,9 @@ async function openWorld(test: TestContext): Promise<World> {
     rmSync(folder, { recursive: true });
   });
   qemu.machine.name = 'web';
-  qemu.tamper = (answer) => [`${JSON.stringify(freshened(answer))}\r\n`];
+  qemu.tamper = (answer) => [`${JSON.stringify(freshened(answer, qemu.machine.actual ?? 0))}\r\n`];
   qemu.machine.stats = {
     'stat-total-memory': 1_000 * MIB,
-    'stat-available-memory': 800 * MIB,
     'stat-swap-out': MIB,
   };
   qemu.machine.lastUpdate = 1;
@@ -67,17 +66,20 @@ async function openWorld(test: TestContext): Promise<World> {
   return { qemu, config, socket };
 }
 
-/** Statistics are always of this second, as QEMU's are. */
-function freshened(answer: object): object {
+/** Statistics are always of this second, as QEMU's are, and of a guest that keeps so much and uses 200 MiB of it. */
+function freshened(answer: object, actual: number): object {
   const { return: returned } = answer as { readonly return?: unknown };
   if (typeof returned !== 'object' || returned === null || !('last-update' in returned)) return answer;
-  return { ...answer, return: { ...returned, 'last-update': Math.floor(Date.now() / 1_000) } };
+  const { stats } = returned as { readonly stats?: object };
+  const said = { ...stats, 'stat-available-memory': actual - 200 * MIB };
+  return { ...answer, return: { ...returned, stats: said, 'last-update': Math.floor(Date.now() / 1_000) } };
 }
 
 describe('the daemon on a host of QEMU machines', () => {
   it('takes what a machine does not use, shows why, and gives everything back when it ends', async (test) => {
     const { qemu, config, socket } = await openWorld(test);
     const daemon = spawn(process.execPath, [PROGRAM, 'run', '--no-table', '--config', config], { stdio: 'ignore' });
+    test.after(() => daemon.kill('SIGKILL'));
     const ended = once(daemon, 'exit');
     // 1.3 times what it uses (policies/used-memory.ts).
     await until('the machine is small', () => qemu.machine.target === 260 * MIB);
@@ -109,6 +111,7 @@ describe('the daemon on a host of QEMU machines', () => {
     const { qemu, config } = await openWorld(test);
     const { out } = await selfballoon('doctor', '--config', config);
     assert.match(out, /web answers at .*, with a balloon at \/machine\/peripheral\/balloon0 that does not deflate/);
+    assert.match(out, /web has no port for an agent: only its balloon's statistics tell/);
     assert.ok(!qemu.asked.includes('qom-set') && !qemu.asked.includes('balloon'));
     qemu.machine.actual = null;
     assert.match((await selfballoon('doctor', '--config', config)).out, /web answers at .*, and has no balloon/);
