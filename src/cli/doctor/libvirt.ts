@@ -2,15 +2,20 @@
 import type { Config } from '../../config/index.js';
 import { errorText } from '../../errors.js';
 import { RealClock } from '../../runtime/real-clock.js';
-import { millis } from '../../units.js';
+import { kibToPagesDown, millis } from '../../units.js';
 import {
   LIST_DOMAINS,
   openVirsh,
+  OWN_AGENT_PORT,
   parseDomainList,
   parseDomainXml,
+  QEMU_AGENT_PORT,
+  virtioMem,
+  type DomainShape,
   type ListedDomain,
   type Virsh,
 } from '../../virsh/index.js';
+import { besidesOf } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
 
 /** For all that is asked. */
@@ -30,7 +35,8 @@ export async function checkLibvirt({ libvirt }: Config): Promise<readonly Findin
     const domains = parseDomainList(await virsh.look(LIST_DOMAINS, limit));
     const answers = ok(`libvirt answers at ${uri}, and lets this user change domains`);
     if (domains.length === 0) return [answers, warn('no domain runs there', 'Start one, or look at libvirt.uri')];
-    return [answers, ...(await Promise.all(domains.map((domain) => checkDomain(virsh, domain, limit))))];
+    const found = await Promise.all(domains.map((domain) => checkDomain(virsh, domain, limit)));
+    return [answers, ...found.flat()];
   } catch (error) {
     return [fail(errorText(error), 'See whether libvirtd is stopped')];
   } finally {
@@ -38,19 +44,32 @@ export async function checkLibvirt({ libvirt }: Config): Promise<readonly Findin
   }
 }
 
-async function checkDomain(virsh: Virsh, { uuid, name }: ListedDomain, signal: AbortSignal): Promise<Finding> {
+async function checkDomain(
+  virsh: Virsh,
+  { uuid, name }: ListedDomain,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
   const who = JSON.stringify(name);
   try {
-    const { balloon } = parseDomainXml(await virsh.look(['dumpxml', uuid], signal));
-    if (balloon === null) {
-      return warn(`${who} runs, and has no balloon`, "Give it <memballoon model='virtio' autodeflate='on'/>");
-    }
-    if (balloon.deflatesOnOom) return ok(`${who} runs, with a balloon`);
-    return warn(
-      `${who} runs, with a balloon that does not deflate when the guest runs out of memory`,
-      "Set autodeflate='on' for its memballoon (virsh edit) and start it anew; otherwise it is left alone until it has swapped something out",
-    );
+    const shape = parseDomainXml(await virsh.look(['dumpxml', uuid], signal));
+    const besides = besidesOf(who, {
+      hasGuestAgentPort: shape.channels.has(QEMU_AGENT_PORT),
+      hasOwnAgentPort: shape.channels.has(OWN_AGENT_PORT),
+      pluggable: kibToPagesDown(virtioMem(shape).size),
+    });
+    return [balloonOf(who, shape), besides];
   } catch (error) {
-    return fail(`${who}: ${errorText(error)}`, 'Look at it with virsh dumpxml');
+    return [fail(`${who}: ${errorText(error)}`, 'Look at it with virsh dumpxml')];
   }
+}
+
+function balloonOf(who: string, { balloon }: DomainShape): Finding {
+  if (balloon === null) {
+    return warn(`${who} runs, and has no balloon`, "Give it <memballoon model='virtio' autodeflate='on'/>");
+  }
+  if (balloon.deflatesOnOom) return ok(`${who} runs, with a balloon`);
+  return warn(
+    `${who} runs, with a balloon that does not deflate when the guest runs out of memory`,
+    "Set autodeflate='on' for its memballoon (virsh edit) and start it anew; otherwise it is left alone until it has swapped something out",
+  );
 }

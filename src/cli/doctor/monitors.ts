@@ -2,10 +2,15 @@
 import type { Config } from '../../config/index.js';
 import { errorText } from '../../errors.js';
 import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
+import { findGuestPorts } from '../../hypervisors/qmp/guest-ports.js';
+import { AGENT_PORT } from '../../hypervisors/qmp/inside.js';
+import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
 import { findSockets } from '../../hypervisors/qmp/socket-patterns.js';
+import { OWN_PORT } from '../../inside/index.js';
 import { connectQmp, decodeDeflateOnOom, decodeName, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
-import { millis } from '../../units.js';
+import { millis, pages } from '../../units.js';
+import { besidesOf } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
 
 /** For all that is asked of one machine. */
@@ -22,29 +27,44 @@ export async function checkMonitors({ qmp }: Config): Promise<readonly Finding[]
       warn(`no socket is there at ${where}`, 'Start QEMU with -qmp unix:PATH,server=on,wait=off, or look at the paths'),
     ];
   }
-  return Promise.all(found.map(checkMonitor));
+  return (await Promise.all(found.map(checkMonitor))).flat();
 }
 
-async function checkMonitor(path: string): Promise<Finding> {
+async function checkMonitor(path: string): Promise<readonly Finding[]> {
   const clock = new RealClock();
   const limit = clock.timeLimit(LIMIT);
   let machine: Qmp;
   try {
     machine = await connectQmp(path, { clock, greetingLimit: LIMIT }, limit);
   } catch (error) {
-    return fail(
-      errorText(error),
-      `Nobody else may hold the monitor at ${path}: give QEMU one of its own for selfballoon`,
-    );
+    const advice = `Nobody else may hold the monitor at ${path}: give QEMU one of its own for selfballoon`;
+    return [fail(errorText(error), advice)];
   }
   try {
     const name = decodeName(await machine.execute('query-name', {}, { signal: limit })) ?? 'a machine without a name';
-    return await checkBalloon(machine, `${name} answers at ${path}`, limit);
+    return await Promise.all([
+      checkBalloon(machine, `${name} answers at ${path}`, limit),
+      checkBesides(machine, name, limit),
+    ]);
   } catch (error) {
-    return fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped');
+    return [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')];
   } finally {
     await machine.close();
   }
+}
+
+async function checkBesides(machine: Qmp, name: string, signal: AbortSignal): Promise<Finding> {
+  // Older QEMUs do not know the command.
+  const devices = machine.execute('query-memory-devices', {}, { signal }).catch(() => null);
+  const [ports, { plugs }] = await Promise.all([
+    findGuestPorts(machine, signal),
+    findMemoryDevices(machine, await devices, signal),
+  ]);
+  return besidesOf(name, {
+    hasGuestAgentPort: ports.has(AGENT_PORT),
+    hasOwnAgentPort: ports.has(OWN_PORT),
+    pluggable: pages(plugs.reduce((sum, { maximum }) => sum + maximum, 0)),
+  });
 }
 
 async function checkBalloon(machine: Qmp, answers: string, signal: AbortSignal): Promise<Finding> {

@@ -7,7 +7,7 @@ import { Inside, OWN_PORT, OwnAgent, type InsideChoice, type InsideSource } from
 import type { GuestPorts } from './guest-ports.js';
 
 /** The port of QEMU's guest agent, by its own convention. */
-const AGENT_PORT = 'org.qemu.guest_agent.0';
+export const AGENT_PORT = 'org.qemu.guest_agent.0';
 
 export interface InsideOptions extends InsideChoice {
   readonly guest: GuestId;
