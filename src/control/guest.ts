@@ -143,10 +143,11 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
 
 /**
  * Whether a request is settled is seen by a look, and not told by an event, which may be of a step on the way. A guest can cause as many as
- * it likes.
+ * it likes, and where there is a round a second the next one is soon enough.
  */
 function lookIfOnItsWay<Memory>(state: Draft<Memory>, context: StepContext): void {
   const { reading, pursuit, lookDueAt } = state;
+  if (lookInterval(context.tunables) <= LOOK_ON_THE_WAY) return;
   if (reading === null || (!isOnItsWay(pursuit, context.now) && !isGrowthOnItsWay(state, context))) return;
   const due = maxMillis(context.now, addMillis(reading.at, LOOK_AFTER_MOVE));
   state.lookDueAt = minMillis(lookDueAt, due);

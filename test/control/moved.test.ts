@@ -20,8 +20,9 @@ class Core {
   wakeAt: number | null = null;
   readonly asked: Extract<Action, { kind: 'set-target' }>;
 
-  constructor() {
-    const settings = { tunables: DEFAULT_TUNABLES, isDryRun: false, hasFrontswap: true, limits: {} };
+  constructor(intervalS = 5) {
+    const tunables = { ...DEFAULT_TUNABLES, selfballoon_interval: intervalS };
+    const settings = { tunables, isDryRun: false, hasFrontswap: true, limits: {} };
     this.#state = initialState(settings);
     this.tell(0, { kind: 'guest-came', guest: { id: ID, name: 'web', capabilities } });
     const asked = this.look(5_000, HELD).find(({ kind }) => kind === 'set-target');
@@ -62,6 +63,12 @@ describe('a guest that has moved', () => {
     assert.deepEqual(core.move(5_250), ['look']);
     // One look is under way.
     assert.deepEqual(core.move(5_260), []);
+  });
+
+  it('is not looked at more often than once a second where that is its interval', () => {
+    const core = new Core(1);
+    assert.deepEqual(core.move(5_500), []);
+    assert.equal(core.wakeAt, 6_000);
   });
 
   it('is left alone where it is where it was asked to be', () => {

@@ -3,10 +3,9 @@ import type { Config } from '../../config/index.js';
 import { errorText } from '../../errors.js';
 import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
 import { findGuestPorts } from '../../hypervisors/qmp/guest-ports.js';
-import { AGENT_PORT } from '../../hypervisors/qmp/inside.js';
+import { AGENT_PORTS } from '../../hypervisors/qmp/inside.js';
 import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
 import { findSockets } from '../../hypervisors/qmp/socket-patterns.js';
-import { OWN_PORT } from '../../inside/index.js';
 import { connectQmp, decodeDeflateOnOom, decodeName, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { millis, pages } from '../../units.js';
@@ -61,8 +60,8 @@ async function checkBesides(machine: Qmp, name: string, signal: AbortSignal): Pr
     findMemoryDevices(machine, await devices, signal),
   ]);
   return besidesOf(name, {
-    hasGuestAgentPort: ports.has(AGENT_PORT),
-    hasOwnAgentPort: ports.has(OWN_PORT),
+    hasGuestAgentPort: ports.has(AGENT_PORTS.guestAgent),
+    hasOwnAgentPort: ports.has(AGENT_PORTS.ownAgent),
     pluggable: pages(plugs.reduce((sum, { maximum }) => sum + maximum, 0)),
   });
 }

@@ -6,8 +6,8 @@ import { GuestAgent } from '../../guest-agent/index.js';
 import { Inside, OWN_PORT, OwnAgent, type InsideChoice, type InsideSource } from '../../inside/index.js';
 import type { GuestPorts } from './guest-ports.js';
 
-/** The port of QEMU's guest agent, by its own convention. */
-export const AGENT_PORT = 'org.qemu.guest_agent.0';
+/** The ports of the agents: that of QEMU's own by its convention. */
+export const AGENT_PORTS = { guestAgent: 'org.qemu.guest_agent.0', ownAgent: OWN_PORT } as const;
 
 export interface InsideOptions extends InsideChoice {
   readonly guest: GuestId;
@@ -26,8 +26,8 @@ export function openInside({ guest, ports, clock, asksAgent, hearsOwn, onAlarm, 
     if (end?.kind === 'unusable') tell(`guest ${guest}: its ${agent} is not listened to: ${end.why}`);
     return end?.kind === 'socket' ? end.path : null;
   };
-  const own = hearsOwn ? pathOf(OWN_PORT, 'own agent') : null;
-  const agent = asksAgent ? pathOf(AGENT_PORT, 'guest agent') : null;
+  const own = hearsOwn ? pathOf(AGENT_PORTS.ownAgent, 'own agent') : null;
+  const agent = asksAgent ? pathOf(AGENT_PORTS.guestAgent, 'guest agent') : null;
   const sources: InsideSource[] = [];
   if (own !== null)
     sources.push(
