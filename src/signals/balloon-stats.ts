@@ -4,7 +4,8 @@
  */
 import type { Signals } from '../control/reading.js';
 import { known, stamp, unknown, type Field, type Signal, type Unknown } from '../control/signal.js';
-import { maxPages, millis, secondsToMillis, subtractToZero, type Millis, type Pages } from '../units.js';
+import { maxPages, millis, minPages, secondsToMillis, subtractToZero, type Millis, type Pages } from '../units.js';
+import type { HeldBefore } from './held-before.js';
 
 /** Each is null where the guest has not said it, or has said what cannot be. */
 export interface BalloonStats {
@@ -29,8 +30,8 @@ export interface BalloonSizes {
   readonly actual: Pages | null;
   /** The guest is offered to deflate it itself when it runs out of memory. */
   readonly deflatesOnOom: boolean;
-  /** What it kept at that time; null: not known. */
-  readonly heldAt: (at: Millis) => Pages | null;
+  /** What it kept before, and used. */
+  readonly before: Pick<HeldBefore, 'since' | 'used'>;
 }
 
 /** When the look was: by our own clock, and by the clock on the wall, which times of statistics are of. */
@@ -88,22 +89,25 @@ export const silentBalloon = (why: Unknown): BalloonSignals => ({
 const missing = (what: string): Unknown => unknown('not-reported', `its balloon driver does not report ${what}`);
 
 /**
- * What is in use: of what the guest kept when it said so, or keeps since, all that is not available. So what its kernel keeps for itself and never manages
- * is in it, 54 MiB of 512 and 117 of 384 in guests that were seen, and what is in the balloon is not, whether or not the guest counts it.
+ * What is in use: of what the guest held, all that is not available. So what its kernel keeps for itself and never manages is in it, 54 MiB
+ * of 512 and 117 of 384 in guests that were seen, and what is in the balloon is not, whether or not the guest counts it.
+ *
+ * Where its balloon has moved since the second in which it said so, it is not known what it held at that moment: then it uses what it
+ * used before, as far as that can be. Otherwise what it gave up would look like use, and be given back to it at once; and what it was given
+ * like memory that it has to spare.
+ *
  * Not told of a guest that nothing would catch if it ran short: its balloon does not deflate by itself, and it has never swapped, so
  * that nobody knows whether it could.
  */
-function usedOf(stats: BalloonStats, { actual, deflatesOnOom, heldAt }: BalloonSizes, at: Millis): Field<Pages> {
+function usedOf(stats: BalloonStats, { actual, deflatesOnOom, before }: BalloonSizes, at: Millis): Field<Pages> {
   const { total, available, hasSwapped } = stats;
   if (!deflatesOnOom && !hasSwapped) return NOTHING_CATCHES;
   if (total === null || available === null) return missing('what of its memory is available');
   if (available > total) return unknown('implausible', 'it has more memory available than it has');
-  return known(subtractToZero(mostHeld(actual, heldAt(at)) ?? total, available));
+  const { least, most } = before.since(at) ?? { least: actual ?? total, most: actual ?? total };
+  const [usedLeast, usedMost] = [subtractToZero(least, available), subtractToZero(most, available)];
+  return known(minPages(usedMost, maxPages(usedLeast, before.used ?? usedMost)));
 }
-
-/** It may have moved before it said so, or after: by the larger of the two it uses rather more than it does. */
-const mostHeld = (now: Pages | null, then: Pages | null): Pages | null =>
-  now === null || then === null ? (now ?? then) : maxPages(now, then);
 
 const NOTHING_CATCHES = unknown(
   'not-reported',

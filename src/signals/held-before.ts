@@ -1,21 +1,52 @@
-/** What a guest held at its last looks, so that what it said since can be set against it. It knows nothing of who held what for whom. */
-import type { Millis, Pages } from '../units.js';
+/** What a guest held and used at its last looks, so that what it said since can be set against it. It knows nothing of who held what for whom. */
+import { addMillis, maxPages, millis, minPages, type Millis, type Pages } from '../units.js';
 
-/** At one look a second, longer than anything that is still believed. */
-const LOOKS_MAX = 16;
+/** Longer than anything is believed that a guest said (61 s: one look's interval, and a second of grace). */
+const KEPT = millis(90_000);
+/** A guest that moves at each of four looks a second moves so often in that time. */
+const CHANGES_MAX = 400;
+
+/** The least and the most that it held in some time. */
+export interface HeldRange {
+  readonly least: Pages;
+  readonly most: Pages;
+}
 
 export class HeldBefore {
-  readonly #looks: { readonly at: Millis; readonly held: Pages }[] = [];
+  /** When it was first seen to hold as much. */
+  readonly #changes: { readonly at: Millis; readonly held: Pages }[] = [];
+  /** By the last reading that told; null: none has. */
+  used: Pages | null = null;
 
   /** `at`: not before the last one. */
   note(held: Pages, at: Millis): void {
-    this.#looks.push({ held, at });
-    if (this.#looks.length > LOOKS_MAX) this.#looks.shift();
+    if (this.#changes.at(-1)?.held !== held) this.#changes.push({ held, at });
+    while (this.#isFirstOver(at)) this.#changes.shift();
+  }
+
+  #isFirstOver(now: Millis): boolean {
+    const second = this.#changes[1];
+    return second !== undefined && (addMillis(second.at, KEPT) < now || this.#changes.length > CHANGES_MAX);
   }
 
   /** By the last look that had begun by then, or else by the first that is remembered; null where there was none. */
   at(time: Millis): Pages | null {
-    const look = this.#looks.findLast(({ at }) => at <= time) ?? this.#looks[0];
-    return look?.held ?? null;
+    return this.#changes[this.#placeAt(time)]?.held ?? null;
+  }
+
+  /** From then until the last look; null where there was none. */
+  since(time: Millis): HeldRange | null {
+    const [first, ...later] = this.#changes.slice(this.#placeAt(time));
+    if (first === undefined) return null;
+    let [least, most] = [first.held, first.held];
+    for (const { held } of later) [least, most] = [minPages(least, held), maxPages(most, held)];
+    return { least, most };
+  }
+
+  #placeAt(time: Millis): number {
+    return Math.max(
+      0,
+      this.#changes.findLastIndex(({ at }) => at <= time),
+    );
   }
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { balloonSignals, saidAt, silentBalloon, type BalloonStats } from '../../src/signals/balloon-stats.js';
+import { HeldBefore } from '../../src/signals/held-before.js';
 import { millis, pages } from '../../src/units.js';
 
 const AT = millis(50_000);
@@ -20,11 +21,20 @@ const saying = (total: number, available: number): BalloonStats => ({
   total: pages(total),
   available: pages(available),
 });
-const sizes = (actual: number, deflatesOnOom: boolean, held: number | null = null) => ({
+const sizes = (actual: number, deflatesOnOom: boolean, before = new HeldBefore()) => ({
   actual: pages(actual),
   deflatesOnOom,
-  heldAt: () => (held === null ? null : pages(held)),
+  before,
 });
+
+/** What a guest held that has moved within the second before `AT`, and what it used before that. */
+function moved(from: number, to: number, used: number | null): HeldBefore {
+  const before = new HeldBefore();
+  before.note(pages(from), millis(AT - 5_000));
+  before.note(pages(to), millis(AT + 500));
+  before.used = used === null ? null : pages(used);
+  return before;
+}
 
 describe('the statistics of a balloon', () => {
   it('are signals of the time at which the guest said so', () => {
@@ -45,14 +55,33 @@ describe('the statistics of a balloon', () => {
     }
   });
 
-  it('are of a guest as large as it was then, or as it is now: it is not known when it moved', () => {
-    for (const [actual, held] of [
-      [400, 600],
-      [600, 400],
-    ] as const) {
-      const { used } = balloonSignals(saying(990, 300), sizes(actual, true, held), AT);
-      assert.ok(used.known && used.value === 300);
-    }
+  it('are of a guest that uses what it used before, where it has moved meanwhile', () => {
+    const usedBy = (available: number, before: HeldBefore): number => {
+      const { used } = balloonSignals(saying(990, available), sizes(0, true, before), AT);
+      assert.ok(used.known);
+      return used.value;
+    };
+    // It has given memory up, and said so before or after it: neither is use.
+    for (const available of [800, 400]) assert.equal(usedBy(available, moved(1_000, 600, 200)), 200);
+    // It was given memory: that is no less use.
+    for (const available of [100, 500]) assert.equal(usedBy(available, moved(300, 700, 200)), 200);
+  });
+
+  it('are of a guest that uses more or less than before where it must, and all that it can where nothing was known', () => {
+    const usedBy = (before: HeldBefore): number => {
+      const { used } = balloonSignals(saying(990, 100), sizes(0, true, before), AT);
+      assert.ok(used.known);
+      return used.value;
+    };
+    assert.equal(usedBy(moved(600, 700, 200)), 500);
+    assert.equal(usedBy(moved(600, 700, 900)), 600);
+    assert.equal(usedBy(moved(600, 700, null)), 600);
+  });
+
+  it('are exact again when it has not moved since', () => {
+    const before = moved(600, 700, 200);
+    const { used } = balloonSignals(saying(990, 100), sizes(0, true, before), millis(AT + 1_000));
+    assert.ok(used.known && used.value === 600);
   });
 
   it('have all of its own memory to go by where the host does not say what it keeps', () => {

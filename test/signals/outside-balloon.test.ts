@@ -67,14 +67,32 @@ describe('RAM outside of the balloon', () => {
 });
 
 describe('what a guest held before', () => {
-  it('is what it held at the last look that had begun by then', () => {
+  const of = (held: HeldBefore, at: number): unknown => [held.at(millis(at)), held.since(millis(at))];
+
+  it('is what it held at the last look that had begun by then, and all that it held since', () => {
     const held = new HeldBefore();
-    assert.equal(held.at(NOW), null);
-    for (let look = 1; look <= 20; look += 1) held.note(pages(look), millis(look * 1_000));
-    assert.deepEqual(
-      [4_000, 5_000, 5_999, 19_500, 99_000].map((at) => held.at(millis(at))),
-      [5, 5, 5, 19, 20],
-    );
+    assert.deepEqual(of(held, 0), [null, null]);
+    for (const [at, count] of [
+      [1_000, 10],
+      [2_000, 10],
+      [3_000, 30],
+      [4_000, 5],
+      [5_000, 20],
+    ] as const)
+      held.note(pages(count), millis(at));
+    assert.deepEqual(of(held, 500), [10, { least: 5, most: 30 }]);
+    assert.deepEqual(of(held, 3_999), [30, { least: 5, most: 30 }]);
+    assert.deepEqual(of(held, 4_000), [5, { least: 5, most: 20 }]);
+    assert.deepEqual(of(held, 99_000), [20, { least: 20, most: 20 }]);
+  });
+
+  it('is remembered for as long as anything is believed, however often it is looked at, and not for ever', () => {
+    const held = new HeldBefore();
+    held.note(pages(7), millis(0));
+    for (let at = 250; at <= 61_000; at += 250) held.note(pages(100 + (at % 3)), millis(at));
+    assert.equal(held.at(millis(0)), 7);
+    for (let at = 61_250; at <= 200_000; at += 250) held.note(pages(100), millis(at));
+    assert.notEqual(held.at(millis(0)), 7);
   });
 });
 

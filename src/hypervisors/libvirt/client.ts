@@ -187,8 +187,9 @@ class LibvirtHost implements Hypervisor {
     if (kept !== null) held.note(addPages(kept, grown.plugged?.plugged ?? NO_PAGES), grown.at);
     const asked = this.#asked.get(domain) ?? null;
     const plugged = grown.plugged === undefined ? {} : { plugged: grown.plugged };
-    const look = { stats, shape, asked, inside, heldAt: (at: Millis) => held.at(at), ...plugged };
+    const look = { stats, shape, asked, inside, before: held, ...plugged };
     const reading = readingOf(look, { at: clock.now(), wall: wall() });
+    if (reading.used.known) held.used = reading.used.value;
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };
   }

@@ -20,10 +20,10 @@ import {
   subtractToZero,
   type GuestSize,
   type KiB,
-  type Millis,
   type Pages,
 } from '../../units.js';
 import type { Said } from '../../inside/index.js';
+import type { HeldBefore } from '../../signals/held-before.js';
 import { mergeSignals } from '../../signals/merge.js';
 import { outsideBalloon } from '../../signals/outside-balloon.js';
 import { growthOf, ownSizes, type PlugSizes } from '../../signals/plugged.js';
@@ -38,8 +38,8 @@ export interface DomainLook {
   readonly asked: Pages | null;
   /** What is known from inside the guest. */
   readonly inside: Said;
-  /** What it kept at that time, by libvirt; null: not known. */
-  readonly heldAt: (at: Millis) => Pages | null;
+  /** What it kept before, by libvirt, and used. */
+  readonly before: HeldBefore;
   /** What is plugged in beyond its boot memory; null: libvirt did not say. Left out: nothing can be plugged in. */
   readonly plugged?: PlugSizes | null;
 }
@@ -48,7 +48,7 @@ const NO_BALLOON = unknown('not-reported', 'it has no balloon');
 
 /** Makes the reading. Never throws, whatever the guest says. */
 export function readingOf(look: DomainLook, times: LookTimes): Reading {
-  const { stats, shape, asked, inside, heldAt } = look;
+  const { stats, shape, asked, inside, before } = look;
   const { at } = times;
   const added = virtioMem(shape);
   const actual = heldIn(stats, shape);
@@ -58,14 +58,14 @@ export function readingOf(look: DomainLook, times: LookTimes): Reading {
   const maximum: Signal<Pages> =
     base === null ? unknown('not-reported', 'libvirt does not say how much memory it has') : knownAt(base, at);
   const deflatesOnOom = shape.balloon?.deflatesOnOom ?? false;
-  const sizes = { ...ownSizes({ actual, base }, look.plugged), deflatesOnOom, heldAt };
+  const sizes = { ...ownSizes({ actual, base }, look.plugged), deflatesOnOom, before };
   const said = shape.balloon === null ? silentBalloon(NO_BALLOON) : saidBy(stats, sizes, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
   const outside = outsideBalloon(mergeSignals([...inside.sources, said]), {
     current: sizes.actual,
     base: sizes.base,
     deflatesOnOom,
-    heldAt,
+    heldAt: (time) => before.at(time),
   });
   const refused = inside.refusal === null ? {} : { refusal: inside.refusal };
   const reading = { ...outside, ...refused, at, current, maximum, asked: asks };

@@ -116,7 +116,9 @@ class QmpHost implements Hypervisor {
     if (machine === null) return { kind: 'reading-failed', guest, error: goneMachine(guest) };
     try {
       const seen = await unlessAborted(this.#lookAt(machine, signal), signal, () => lookTooSlow(guest));
-      return { kind: 'reading', guest, reading: readingOf(seen, { at: clock.now(), wall: wall() }) };
+      const reading = readingOf(seen, { at: clock.now(), wall: wall() });
+      if (reading.used.known) seen.before.used = reading.used.value;
+      return { kind: 'reading', guest, reading };
     } catch (error) {
       return { kind: 'reading-failed', guest, error: asHypervisorError(guest, 'looking at it', error) };
     }
@@ -134,7 +136,7 @@ class QmpHost implements Hypervisor {
       base,
       deflatesOnOom: balloon?.deflatesOnOom ?? false,
       asked: this.#asked.get(machine) ?? null,
-      heldAt: (at) => held.at(at),
+      before: held,
     };
     return plugs.length === 0 ? seen : { ...seen, plugged };
   }

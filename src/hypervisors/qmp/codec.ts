@@ -6,6 +6,7 @@ import { NOTHING_KNOWN, readingFrom, type Reading } from '../../control/reading.
 import { knownAt, unknown, type Signal } from '../../control/signal.js';
 import type { Said } from '../../inside/index.js';
 import type { GuestStats } from '../../qmp/index.js';
+import type { HeldBefore } from '../../signals/held-before.js';
 import { mergeSignals } from '../../signals/merge.js';
 import { outsideBalloon } from '../../signals/outside-balloon.js';
 import { growthOf, ownSizes, type PlugSizes } from '../../signals/plugged.js';
@@ -18,15 +19,7 @@ import {
   type BalloonStats,
   type LookTimes,
 } from '../../signals/balloon-stats.js';
-import {
-  bytesToPagesDown,
-  pages,
-  pagesToBytes,
-  type Bytes,
-  type GuestSize,
-  type Millis,
-  type Pages,
-} from '../../units.js';
+import { bytesToPagesDown, pages, pagesToBytes, type Bytes, type GuestSize, type Pages } from '../../units.js';
 
 /** One look at a machine, with what is known of it. */
 export interface MachineLook {
@@ -40,8 +33,8 @@ export interface MachineLook {
   readonly asked: Pages | null;
   /** What is known from inside the guest. */
   readonly inside: Said;
-  /** What it kept at that time, by QEMU; null: not known. */
-  readonly heldAt: (at: Millis) => Pages | null;
+  /** What it kept before, by QEMU, and used. */
+  readonly before: HeldBefore;
   /** What is plugged in beyond that; null: QEMU did not say. Left out: nothing can be plugged in. */
   readonly plugged?: PlugSizes | null;
 }
@@ -58,14 +51,14 @@ export function readingOf(look: MachineLook, times: LookTimes): Reading {
       ? unknown('not-reported', 'this QEMU does not say how much memory the machine has')
       : knownAt(base, at);
   const own = ownSizes({ actual, base }, look.plugged);
-  const { deflatesOnOom, heldAt } = look;
-  const said = stats === null ? {} : saidBy(stats, { actual: own.actual, deflatesOnOom, heldAt }, times);
+  const { deflatesOnOom, before } = look;
+  const said = stats === null ? {} : saidBy(stats, { actual: own.actual, deflatesOnOom, before }, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
   const outside = outsideBalloon(mergeSignals([...look.inside.sources, said]), {
     current: own.actual,
     base: own.base,
     deflatesOnOom,
-    heldAt,
+    heldAt: (time) => before.at(time),
   });
   const { refusal } = look.inside;
   const sizes = readingFrom(outside, { at, current, maximum, asked: asks });

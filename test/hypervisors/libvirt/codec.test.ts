@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { formatTarget, readingOf, setPeriodWords, setTargetWords } from '../../../src/hypervisors/libvirt/codec.js';
 import { guestSize, millis, pages } from '../../../src/units.js';
 import { commandLine, parseDomainStats, parseDomainXml } from '../../../src/virsh/index.js';
+import { HeldBefore } from '../../../src/signals/held-before.js';
 import { useSeed } from '../../support/seed.js';
 
 useSeed();
@@ -41,7 +42,7 @@ describe('whatever libvirt and a guest say', () => {
         const devices = `<devices>${device}<memballoon ${model}/></devices>`;
         const shape = parseDomainXml([`<domain><name>x</name><uuid>${UUID}</uuid>${devices}</domain>`]);
         assert.ok(stats !== undefined);
-        const reading = readingOf({ stats, shape, asked: null, inside: NOTHING_SAID, heldAt: () => null }, TIMES);
+        const reading = readingOf({ stats, shape, asked: null, inside: NOTHING_SAID, before: new HeldBefore() }, TIMES);
         const { current, maximum, total, available, free, cached, used } = reading;
         for (const signal of [current, maximum, total, available, free, cached, used]) {
           if (!signal.known) continue;

@@ -6,6 +6,7 @@ import { isPageCount } from '../../../src/control/believe.js';
 import { formatTarget, readingOf, type MachineLook } from '../../../src/hypervisors/qmp/codec.js';
 import { decodeGuestStats } from '../../../src/qmp/index.js';
 import { bytes, guestSize, millis, pages } from '../../../src/units.js';
+import { HeldBefore } from '../../../src/signals/held-before.js';
 import { useSeed } from '../../support/seed.js';
 
 useSeed();
@@ -38,7 +39,7 @@ const lookOf = (more: Partial<MachineLook>): MachineLook => ({
   deflatesOnOom: false,
   asked: null,
   inside: { sources: [], refusal: null },
-  heldAt: () => null,
+  before: new HeldBefore(),
   ...more,
 });
 

@@ -10,6 +10,7 @@ import { Machine } from '../../../src/hypervisors/qmp/machine.js';
 import { decodeBalloon, type Qmp, type QmpError } from '../../../src/qmp/index.js';
 import { VirtualClock } from '../../../src/sim/index.js';
 import { mib, mibToPages, millis, pages, type Pages } from '../../../src/units.js';
+import { HeldBefore } from '../../../src/signals/held-before.js';
 import { NEEDS_QEMU, RealQemu } from '../../qmp/support/real-qemu.js';
 
 const MIB = 2 ** 20;
@@ -65,7 +66,7 @@ describe('the memory devices of a real QEMU', () => {
     // No guest is there to plug any of it in.
     assert.deepEqual(look.plugged, { plugged: 0, asked: pagesOf(192), pluggable: pagesOf(384) });
     assert.equal(look.actual, 192 * MIB);
-    const seen = { ...look, base: machine.base, deflatesOnOom: false, asked: null, heldAt: () => null };
+    const seen = { ...look, base: machine.base, deflatesOnOom: false, asked: null, before: new HeldBefore() };
     const { current, maximum } = readingOf(seen, { at: millis(0), wall: millis(0) });
     assert.ok(current.known && current.value === pagesOf(192));
     assert.ok(maximum.known && maximum.value === pagesOf(576));
