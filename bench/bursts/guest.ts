@@ -1,4 +1,6 @@
 /** The guest that the bursts are in: a real QEMU guest of the lab, with swap, and with the program's own agent in it if wanted. */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeAppImage } from '../../lab/app-image.js';
 import { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
@@ -87,7 +89,11 @@ async function bootPlain(images: QemuImages, options: QemuGuestOptions): Promise
   return { guest, place: { kind: 'qmp', monitor: guest.monitor }, close: () => guest.close() };
 }
 
-async function bootDomain(images: QemuImages, options: QemuGuestOptions): Promise<BurstGuest> {
+/** In a folder of its own, which is libvirtd's user's: the daemon's files may not be made in somebody else's. */
+async function bootDomain(images: QemuImages, outer: QemuGuestOptions): Promise<BurstGuest> {
+  const options = { ...outer, folder: join(outer.folder, 'libvirt') };
+  chmodSync(outer.folder, 0o755);
+  mkdirSync(options.folder);
   const copies = copyImages(images, options.folder);
   const libvirtd = await PrivateLibvirtd.start(options.folder);
   try {
