@@ -1,7 +1,8 @@
 /**
  * `npm run bench:bursts`: how soon the daemon answers a guest that suddenly needs 60 % of its memory. The real program drives a real QEMU
  * guest of the lab; the guest's own kernel says when somebody had to wait, and what went over the monitor's socket says when it was
- * answered; over libvirt, that it has been carried out. Exit code 1: the figures mean nothing; that a goal was missed is no failure. 2: it was called wrongly, or there is no lab.
+ * answered; over libvirt, that it has been carried out. Exit code 1: the figures mean nothing; that a goal was missed is no failure. 2: it
+ * was called wrongly, or there is no lab.
  */
 import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';

@@ -142,12 +142,12 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
 }
 
 /**
- * Whether a request is settled is seen by a look, and not told by an event, which may be of a step on the way. A guest can cause as many as
- * it likes, and where there is a round a second the next one is soon enough.
+ * Whether a request is settled is seen by a look, and not told by an event, which may be of a step on the way. Where there is a round a
+ * second the next one is soon enough, and a look that has failed keeps its own pause.
  */
 function lookIfOnItsWay<Memory>(state: Draft<Memory>, context: StepContext): void {
-  const { reading, pursuit, lookDueAt } = state;
-  if (lookInterval(context.tunables) <= LOOK_ON_THE_WAY) return;
+  const { reading, readFailure, pursuit, lookDueAt } = state;
+  if (lookInterval(context.tunables) <= LOOK_ON_THE_WAY || readFailure !== null) return;
   if (reading === null || (!isOnItsWay(pursuit, context.now) && !isGrowthOnItsWay(state, context))) return;
   const due = maxMillis(context.now, addMillis(reading.at, LOOK_AFTER_MOVE));
   state.lookDueAt = minMillis(lookDueAt, due);

@@ -1,16 +1,14 @@
-/** Lines of `virsh event`: which domain has come, gone, moved or got other devices. It does not know what follows from that. */
+/** Lines of `virsh event`: which domain has come, gone or got other devices. It does not know what follows from that. */
 
 /**
  * - `lifecycle`: it was started, stopped, paused, moved here …
- * - `devices`: it has other devices
- * - `plugged`: a memory device has another size
- * - `balloon`: it holds more or less of its memory than before
+ * - `devices`: it has other devices, or a memory device has another size
  */
 export interface DomainEvent {
-  readonly kind: 'lifecycle' | 'devices' | 'plugged' | 'balloon';
+  readonly kind: 'lifecycle' | 'devices';
   /** Its name. A name that has `':` in it may be cut. */
   readonly domain: string;
-  /** In libvirt's words, `Stopped Shutdown`, the device's alias, or what it holds in KiB. */
+  /** In libvirt's words, `Stopped Shutdown`, or the device's alias. */
   readonly detail: string;
 }
 
@@ -18,8 +16,7 @@ const KINDS: Readonly<Record<string, DomainEvent['kind']>> = {
   lifecycle: 'lifecycle',
   'device-added': 'devices',
   'device-removed': 'devices',
-  'memory-device-size-change': 'plugged',
-  'balloon-change': 'balloon',
+  'memory-device-size-change': 'devices',
 };
 
 /** Null for events of other kinds, of which there are many, and for lines that are none. */

@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { FakeDomain } from '../virsh/support/fake-libvirt.js';
+import { fakePlug, type FakeDomain } from '../virsh/support/fake-libvirt.js';
 import { FakeVirsh } from '../virsh/support/fake-virsh.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -127,11 +127,14 @@ describe('the daemon on a host of libvirt', () => {
     const { fake, config, selfballoon } = openWorld(test);
     fake.libvirt.add('good');
     fake.libvirt.add('bare', { hasBalloon: false });
+    const agent = `<channel type='unix'><source mode='bind' path='/run/qga'/><target type='virtio' name='org.qemu.guest_agent.0'/></channel>`;
+    fake.libvirt.add('rich', { devices: agent, plugs: [fakePlug({ size: 256 * MIB })] });
     const { out } = await selfballoon('doctor', '--config', config);
     assert.match(out, /ok {4}libvirt answers at qemu:\/\/\/system/);
     assert.match(out, /warn {2}"web" runs, with a balloon that does not deflate/);
     assert.match(out, /ok {4}"good" runs, with a balloon\n/);
     assert.match(out, /ok {4}"good" has no port for an agent/);
+    assert.match(out, /ok {4}"rich" has a port for QEMU's guest agent; 256 MiB more can be plugged in\n/);
     assert.match(out, /warn {2}"bare" runs, and has no balloon/);
     assert.ok(!fake.libvirt.asked.some((line) => /^(setmem|dommemstat)/.test(line)));
   });

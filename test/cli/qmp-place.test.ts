@@ -125,6 +125,18 @@ describe('the daemon on a host of QEMU machines', () => {
     assert.match(out, /web has no port for an agent: only its balloon's statistics tell/);
     assert.ok(!qemu.asked.includes('qom-set') && !qemu.asked.includes('balloon'));
     qemu.machine.actual = null;
-    assert.match((await selfballoon('doctor', '--config', config)).out, /web answers at .*, and has no balloon/);
+    const bare = await selfballoon('doctor', '--config', config);
+    assert.match(bare.out, /web answers at .*, and has no balloon/);
+    assert.doesNotMatch(bare.out, /statistics/);
+  });
+
+  it('is told by doctor which ports for agents a machine has, and which of them cannot be used', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    qemu.machine.ports.push({ name: 'org.selfballoon.0', filename: 'disconnected:unix:/run/own,server=on' });
+    const one = await selfballoon('doctor', '--config', config);
+    assert.match(one.out, /ok {4}web has a port for selfballoon agent\n/);
+    qemu.machine.ports.push({ name: 'org.qemu.guest_agent.0', filename: 'pty:/dev/pts/3' });
+    const two = await selfballoon('doctor', '--config', config);
+    assert.match(two.out, /warn {2}web has a port for an agent that cannot be used: /);
   });
 });

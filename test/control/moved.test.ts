@@ -71,6 +71,14 @@ describe('a guest that has moved', () => {
     assert.equal(core.wakeAt, 6_000);
   });
 
+  it('is not looked at sooner where the last look has failed', () => {
+    const core = new Core();
+    core.tell(6_000, { kind: 'reading-failed', guest: ID, code: 'EIO', message: 'no answer' });
+    const { wakeAt } = core;
+    assert.deepEqual(core.move(6_500), []);
+    assert.equal(core.wakeAt, wakeAt);
+  });
+
   it('is left alone where it is where it was asked to be', () => {
     const core = new Core();
     core.look(6_000, core.asked.target);

@@ -285,6 +285,7 @@ describe('any order of events', () => {
       const alarm = { cause: 'low', at: millis(core.now), availablePages: null, totalPages: null } as const;
       return { kind: 'guest-alarm', guest: GUEST.id, alarm };
     }),
+    fc.constant((): Event => ({ kind: 'guest-moved', guest: GUEST.id })),
     fc.constant((): Event => ({ kind: 'guest-left', guest: GUEST.id })),
     fc.constant((): Event => ({ kind: 'guest-came', guest: GUEST })),
     fc

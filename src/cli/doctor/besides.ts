@@ -9,7 +9,7 @@ export interface Besides {
   readonly pluggable: Pages;
 }
 
-/** Whether anybody speaks at a port is not looked at: only one program may, and it may be another's. */
+/** Of a machine with a balloon. Whether anybody speaks at a port is not looked at: only one program may, and it may be another's. */
 export function besidesOf(name: string, { hasGuestAgentPort, hasOwnAgentPort, pluggable }: Besides): Finding {
   const ports = [
     ...(hasGuestAgentPort ? ["a port for QEMU's guest agent"] : []),

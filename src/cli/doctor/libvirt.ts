@@ -57,7 +57,8 @@ async function checkDomain(
       hasOwnAgentPort: shape.channels.has(OWN_AGENT_PORT),
       pluggable: kibToPagesDown(virtioMem(shape).size),
     });
-    return [balloonOf(who, shape), besides];
+    // A domain without a balloon is only watched, whatever else it has.
+    return shape.balloon === null ? [balloonOf(who, shape)] : [balloonOf(who, shape), besides];
   } catch (error) {
     return [fail(`${who}: ${errorText(error)}`, 'Look at it with virsh dumpxml')];
   }

@@ -1,6 +1,7 @@
 /** Can the QEMU machines of this host be seen and driven? Nothing is changed in any of them. */
 import type { Config } from '../../config/index.js';
 import { errorText } from '../../errors.js';
+import { answerOrNull } from '../../hypervisors/qmp/answer-or-null.js';
 import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
 import { findGuestPorts } from '../../hypervisors/qmp/guest-ports.js';
 import { AGENT_PORTS } from '../../hypervisors/qmp/inside.js';
@@ -41,10 +42,7 @@ async function checkMonitor(path: string): Promise<readonly Finding[]> {
   }
   try {
     const name = decodeName(await machine.execute('query-name', {}, { signal: limit })) ?? 'a machine without a name';
-    return await Promise.all([
-      checkBalloon(machine, `${name} answers at ${path}`, limit),
-      checkBesides(machine, name, limit),
-    ]);
+    return await checkMachine(machine, { name, path }, limit);
   } catch (error) {
     return [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')];
   } finally {
@@ -52,13 +50,30 @@ async function checkMonitor(path: string): Promise<readonly Finding[]> {
   }
 }
 
+interface Named {
+  readonly name: string;
+  readonly path: string;
+}
+
+async function checkMachine(machine: Qmp, { name, path }: Named, signal: AbortSignal): Promise<readonly Finding[]> {
+  const answers = `${name} answers at ${path}`;
+  const balloon = await findBalloon(machine, signal);
+  // Such a machine is only watched, whatever else it has.
+  if (balloon === null) return [warn(`${answers}, and has no balloon`, 'Give QEMU -device virtio-balloon-pci')];
+  return [await checkBalloon(machine, { answers, balloon }, signal), await checkBesides(machine, name, signal)];
+}
+
 async function checkBesides(machine: Qmp, name: string, signal: AbortSignal): Promise<Finding> {
+  const ports = await findGuestPorts(machine, signal);
+  const ends = Object.values(AGENT_PORTS).map((port) => ports.get(port));
+  const unusable = ends.find((end) => end?.kind === 'unusable');
+  if (unusable?.kind === 'unusable') {
+    const advice = 'Give its chardev a unix socket: -chardev socket,id=ID,path=PATH,server=on,wait=off';
+    return warn(`${name} has a port for an agent that cannot be used: ${unusable.why}`, advice);
+  }
   // Older QEMUs do not know the command.
-  const devices = machine.execute('query-memory-devices', {}, { signal }).catch(() => null);
-  const [ports, { plugs }] = await Promise.all([
-    findGuestPorts(machine, signal),
-    findMemoryDevices(machine, await devices, signal),
-  ]);
+  const devices = await answerOrNull(machine.execute('query-memory-devices', {}, { signal }));
+  const { plugs } = await findMemoryDevices(machine, devices, signal);
   return besidesOf(name, {
     hasGuestAgentPort: ports.has(AGENT_PORTS.guestAgent),
     hasOwnAgentPort: ports.has(AGENT_PORTS.ownAgent),
@@ -66,9 +81,13 @@ async function checkBesides(machine: Qmp, name: string, signal: AbortSignal): Pr
   });
 }
 
-async function checkBalloon(machine: Qmp, answers: string, signal: AbortSignal): Promise<Finding> {
-  const balloon = await findBalloon(machine, signal);
-  if (balloon === null) return warn(`${answers}, and has no balloon`, 'Give QEMU -device virtio-balloon-pci');
+interface Found {
+  readonly answers: string;
+  /** Its QOM path. */
+  readonly balloon: string;
+}
+
+async function checkBalloon(machine: Qmp, { answers, balloon }: Found, signal: AbortSignal): Promise<Finding> {
   const asked = { path: balloon, property: 'deflate-on-oom' };
   const deflates = decodeDeflateOnOom(await machine.execute('qom-get', asked, { signal }));
   if (deflates === true) return ok(`${answers}, with a balloon at ${balloon}`);

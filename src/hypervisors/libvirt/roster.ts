@@ -115,18 +115,10 @@ export class Roster {
     this.#later(LISTENING_AFTER);
   }
 
-  /** An event came. What is plugged in is in a domain's description, which is read again; what its balloon keeps is not. */
-  hear({ kind, domain }: DomainEvent): void {
-    if (kind === 'plugged' || kind === 'balloon') this.#tellMove(domain);
-    if (kind === 'balloon') return;
+  /** An event came. */
+  hear({ domain }: DomainEvent): void {
     this.#doubted.add(domain);
     this.refresh();
-  }
-
-  #tellMove(name: string): void {
-    for (const { id, shape } of this.#domains.values()) {
-      if (shape.name === name) this.#options.put({ kind: 'guest-moved', guest: id });
-    }
   }
 
   /** Events may have been missed until now. */

@@ -2,14 +2,8 @@
  * The serial ports that a machine has for programs in the guest: by their names, and where each comes out on this host. It does not
  * know who speaks over them.
  */
-import {
-  decodeChardevs,
-  decodePropertyText,
-  decodeQomList,
-  QmpError,
-  type Chardev,
-  type Qmp,
-} from '../../qmp/index.js';
+import { decodeChardevs, decodePropertyText, decodeQomList, type Chardev, type Qmp } from '../../qmp/index.js';
+import { answerOrNull } from './answer-or-null.js';
 
 /** Where a port comes out. */
 export type PortEnd =
@@ -59,14 +53,4 @@ export function portEnd(filename: string): PortEnd {
   if (form !== '') return unusable('is an abstract socket, and has no path');
   if (!path.startsWith('/')) return unusable("is relative to QEMU's own folder: give it a path from the root");
   return { kind: 'socket', path };
-}
-
-/** What QEMU refuses has gone meanwhile, or is not known to it. */
-async function answerOrNull(call: Promise<unknown>): Promise<unknown> {
-  try {
-    return await call;
-  } catch (error) {
-    if (error instanceof QmpError && error.qmpCode === 'EREFUSED') return null;
-    throw error;
-  }
 }

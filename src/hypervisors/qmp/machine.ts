@@ -13,13 +13,13 @@ import {
   decodeName,
   decodePollingInterval,
   decodeUuid,
-  QmpError,
   type GuestStats,
   type Qmp,
 } from '../../qmp/index.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import type { PlugSizes } from '../../signals/plugged.js';
+import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
 import { findMemoryDevices, sizesOf, type MachinePlug } from './memory-devices.js';
@@ -188,14 +188,4 @@ async function meetBalloon(qmp: Qmp, signal: AbortSignal): Promise<Balloon | nul
 function setPollingInterval(qmp: Qmp, path: string, seconds: number, signal: AbortSignal): Promise<unknown> {
   const property = 'guest-stats-polling-interval';
   return qmp.execute('qom-set', { path, property, value: seconds }, { signal });
-}
-
-/** What QEMU refuses it does not know or does not have, and that is an answer; everything else is trouble. */
-async function answerOrNull(call: Promise<unknown>): Promise<unknown> {
-  try {
-    return await call;
-  } catch (error) {
-    if (error instanceof QmpError && error.qmpCode === 'EREFUSED') return null;
-    throw error;
-  }
 }

@@ -10,7 +10,7 @@ import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { decodeEvent, type MachineNews, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
-import { addMillis, millis, type Pages } from '../../units.js';
+import { addMillis, millis, type Millis, type Pages } from '../../units.js';
 import type { Inside } from '../../inside/index.js';
 import type { InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
@@ -42,8 +42,12 @@ interface Place {
   present: Present | null;
   /** QEMU has said that it ends: that its connection ends too is no news. */
   isShuttingDown: boolean;
+  /** When it was last told that its guest had moved; null: it was not. */
+  movedAt: Millis | null;
 }
 
+/** QEMU tells of moves once a second; one that tells more often is heard no more often than this. */
+const MOVE_PAUSE = millis(250);
 /** New machines are found within this. */
 const SCAN_PAUSE = millis(2_000);
 /** For all that is asked of a machine at the beginning. */
@@ -119,6 +123,7 @@ export class Roster {
       work: Promise.resolve().then(() => keeper.keep(ending.signal)),
       present: null,
       isShuttingDown: false,
+      movedAt: null,
     };
     this.#places.set(path, place);
   }
@@ -180,12 +185,18 @@ export class Roster {
     const news = decodeEvent(event);
     if (place === undefined || news === null) return;
     if (news.kind === 'shutdown') place.isShuttingDown = true;
-    if (MOVES.has(news.kind) && place.present !== null)
-      this.#options.put({ kind: 'guest-moved', guest: place.present.told.id });
+    if (MOVES.has(news.kind)) this.#tellMove(place);
     if (news.kind === 'device-deleted' && place.present !== null) {
       place.present.machine.forget(news.path);
       this.#tellChange(place.present);
     }
+  }
+
+  #tellMove(place: Place): void {
+    const now = this.#options.clock.now();
+    if (place.present === null || (place.movedAt !== null && now - place.movedAt < MOVE_PAUSE)) return;
+    place.movedAt = now;
+    this.#options.put({ kind: 'guest-moved', guest: place.present.told.id });
   }
 
   #tellChange(present: Present): void {

@@ -14,15 +14,6 @@ describe('the domains of libvirt', () => {
     await rig.untilLog('came libvirt/one', 'came libvirt/two', 'left libvirt/two');
   });
 
-  it('move as libvirt’s events say, and are not met anew for that', async (test) => {
-    const rig = await openRig(test, 'one');
-    rig.libvirt.emit('balloon-change', 'one', '400000KiB');
-    await rig.untilLog('came libvirt/one', 'moved libvirt/one');
-    rig.libvirt.emit('balloon-change', 'nobody', '400000KiB');
-    rig.libvirt.emit('memory-device-size-change', 'one', 'virtiomem0');
-    await rig.untilLog('came libvirt/one', 'moved libvirt/one', 'moved libvirt/one');
-  });
-
   it('are noticed without an event too, by the next look and after a gap in the events', async (test) => {
     const rig = await openRig(test, 'one');
     rig.libvirt.add('two');

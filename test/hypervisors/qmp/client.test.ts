@@ -110,6 +110,10 @@ describe('a machine that moves', () => {
       rig.untilNotice('it moved', ({ kind }) => kind === 'guest-moved', times);
     rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 512 * MIB });
     await untilMoved(1);
+    // What comes within a quarter of a second is not told.
+    rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 500 * MIB });
+    rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 490 * MIB });
+    await rig.pass(250);
     const path = '/machine/peripheral/vm0';
     rig.qemus[0]?.emit('MEMORY_DEVICE_SIZE_CHANGE', { id: 'vm0', size: 256 * MIB, 'qom-path': path });
     await untilMoved(2);

@@ -1,0 +1,12 @@
+/** What a QEMU answers, where it may refuse. */
+import { QmpError } from '../../qmp/index.js';
+
+/** What QEMU refuses it does not know, or does not have any more, and that is an answer: null. Everything else is trouble, and rejects. */
+export async function answerOrNull(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof QmpError && error.qmpCode === 'EREFUSED') return null;
+    throw error;
+  }
+}
