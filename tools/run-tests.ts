@@ -21,11 +21,10 @@ const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
 if (files.length === 0) throw new Error(`no test file has ${wanted.join(' or ')} in its path`);
 
 const inLab = (...names: readonly string[]): readonly string[] => names.map((name) => join('lab', `${name}.test.js`));
-/** What boots an emulated machine. A group begins when the one before is over; those that keep two processors busy are by themselves. */
+/** What boots an emulated machine. A group begins when the one before is over; one that keeps two processors busy is by itself. */
 const MACHINES = [
   inLab('libvirt', 'libvirt-growth', 'qemu-lab', 'qemu', 'guest-agent'),
-  inLab('libvirt-rules'),
-  inLab('qemu-rules'),
+  inLab('libvirt-rules', 'qemu-rules'),
   inLab('xen'),
 ];
 /** Nothing where the lab is left out. */

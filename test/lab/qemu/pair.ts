@@ -9,7 +9,7 @@ import { libvirtSuite, qemuSuite, type Beginning, type LabSuite } from './suite.
 
 const MEMORY_MIB = 512;
 /** The driver stops a page or so from its target. */
-const NEAR_PAGES = 4;
+export const NEAR_PAGES = 4;
 const SWAP_MIB = 128;
 /** Used once and free again before anything is taken, so that the emulator holds it. */
 const TOUCHED_MIB = 300;
