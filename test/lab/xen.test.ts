@@ -4,7 +4,7 @@
  */
 import { describe } from 'node:test';
 import { dom0Minimum } from './xen/dom0-minimum.js';
-import { guestTests } from './xen/guest.js';
+import { guestTests, idleTests } from './xen/guest.js';
 import { hostTests } from './xen/host.js';
 import { refusals } from './xen/refusals.js';
 import { small } from './xen/small.js';
@@ -21,6 +21,7 @@ describe('on a real Xen', { concurrency: 1 }, () => {
     describe('others', { concurrency: 1 }, () => {
       small(world);
       swapped(world);
+      idleTests(world);
     });
   });
 });

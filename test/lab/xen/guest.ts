@@ -1,5 +1,6 @@
-/** The original job, in one guest: booted once, and used by one suite after the other. */
+/** The original job, in two guests: each booted once, and used by one suite after the other. */
 import { describe } from 'node:test';
+import type { XenGuest } from '../../../lab/xen/guest.js';
 import { burst } from './burst.js';
 import { demand } from './demand.js';
 import { idle } from './idle.js';
@@ -9,12 +10,21 @@ import type { XenWorld } from './world.js';
 
 const STRIPES = { count: 4, mib: 128 };
 
+/** A guest of its own, so that its tests can run beside those of another. */
+function guestOf(world: XenWorld, name: string): () => XenGuest {
+  const options = { name, memoryMib: 512, extra: ['noselfshrink'] };
+  return world.guest(options, (made) => makeStripes(made, STRIPES));
+}
+
+export function idleTests(world: XenWorld): void {
+  describe('an idle guest of 512 MiB', { concurrency: 1 }, () => {
+    idle(world, guestOf(world, 'idle'), STRIPES);
+  });
+}
+
 export function guestTests(world: XenWorld): void {
   describe('a guest of 512 MiB', { concurrency: 1 }, () => {
-    const guest = world.guest({ name: 'guest', memoryMib: 512, extra: ['noselfshrink'] }, (made) =>
-      makeStripes(made, STRIPES),
-    );
-    idle(world, guest, STRIPES);
+    const guest = guestOf(world, 'guest');
     demand(world, guest, STRIPES);
     killed(world, guest, STRIPES);
     burst(world, guest);
