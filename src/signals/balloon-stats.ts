@@ -92,9 +92,9 @@ const missing = (what: string): Unknown => unknown('not-reported', `its balloon 
  * What is in use: of what the guest held, all that is not available. So what its kernel keeps for itself and never manages is in it, 54 MiB
  * of 512 and 117 of 384 in guests that were seen, and what is in the balloon is not, whether or not the guest counts it.
  *
- * Where its balloon has moved since the second in which it said so, it is not known what it held at that moment: then it uses what it
- * used before, as far as that can be. Otherwise what it gave up would look like use, and be given back to it at once; and what it was given
- * like memory that it has to spare.
+ * Where its balloon has moved since the second in which it said so, it is not known what it held at that moment. It is taken to have said
+ * it of what it holds now, so that one that is growing is given more without delay; but not to use less than before for having been made
+ * smaller since, nor more for having said it while it was larger: that would be given back to it at once, and taken again.
  *
  * Not told of a guest that nothing would catch if it ran short: its balloon does not deflate by itself, and it has never swapped, so
  * that nobody knows whether it could.
@@ -104,9 +104,9 @@ function usedOf(stats: BalloonStats, { actual, deflatesOnOom, before }: BalloonS
   if (!deflatesOnOom && !hasSwapped) return NOTHING_CATCHES;
   if (total === null || available === null) return missing('what of its memory is available');
   if (available > total) return unknown('implausible', 'it has more memory available than it has');
-  const { least, most } = before.since(at) ?? { least: actual ?? total, most: actual ?? total };
-  const [usedLeast, usedMost] = [subtractToZero(least, available), subtractToZero(most, available)];
-  return known(minPages(usedMost, maxPages(usedLeast, before.used ?? usedMost)));
+  const { most, last } = before.since(at) ?? { most: actual ?? total, last: actual ?? total };
+  const [usedMost, usedNow] = [subtractToZero(most, available), subtractToZero(last, available)];
+  return known(minPages(usedMost, maxPages(usedNow, before.used ?? usedMost)));
 }
 
 const NOTHING_CATCHES = unknown(

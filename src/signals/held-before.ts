@@ -1,15 +1,15 @@
 /** What a guest held and used at its last looks, so that what it said since can be set against it. It knows nothing of who held what for whom. */
-import { addMillis, maxPages, millis, minPages, type Millis, type Pages } from '../units.js';
+import { addMillis, maxPages, millis, type Millis, type Pages } from '../units.js';
 
 /** Longer than anything is believed that a guest said (61 s: one look's interval, and a second of grace). */
 const KEPT = millis(90_000);
 /** A guest that moves at each of four looks a second moves so often in that time. */
 const CHANGES_MAX = 400;
 
-/** The least and the most that it held in some time. */
+/** What it held in some time: the most, and at the end. */
 export interface HeldRange {
-  readonly least: Pages;
   readonly most: Pages;
+  readonly last: Pages;
 }
 
 export class HeldBefore {
@@ -38,9 +38,8 @@ export class HeldBefore {
   since(time: Millis): HeldRange | null {
     const [first, ...later] = this.#changes.slice(this.#placeAt(time));
     if (first === undefined) return null;
-    let [least, most] = [first.held, first.held];
-    for (const { held } of later) [least, most] = [minPages(least, held), maxPages(most, held)];
-    return { least, most };
+    const most = later.reduce((largest, { held }) => maxPages(largest, held), first.held);
+    return { most, last: later.at(-1)?.held ?? first.held };
   }
 
   #placeAt(time: Millis): number {

@@ -63,8 +63,13 @@ describe('the statistics of a balloon', () => {
     };
     // It has given memory up, and said so before or after it: neither is use.
     for (const available of [800, 400]) assert.equal(usedBy(available, moved(1_000, 600, 200)), 200);
-    // It was given memory: that is no less use.
-    for (const available of [100, 500]) assert.equal(usedBy(available, moved(300, 700, 200)), 200);
+    // It was given memory, and has it to spare.
+    assert.equal(usedBy(500, moved(300, 700, 200)), 200);
+  });
+
+  it('are of a guest that needs more without delay, where it was given some and has nothing left', () => {
+    const { used } = balloonSignals(saying(990, 0), sizes(0, true, moved(300, 700, 300)), AT);
+    assert.ok(used.known && used.value === 700);
   });
 
   it('are of a guest that uses more or less than before where it must, and all that it can where nothing was known', () => {
@@ -73,7 +78,8 @@ describe('the statistics of a balloon', () => {
       assert.ok(used.known);
       return used.value;
     };
-    assert.equal(usedBy(moved(600, 700, 200)), 500);
+    assert.equal(usedBy(moved(600, 700, 200)), 600);
+    assert.equal(usedBy(moved(700, 600, 200)), 500);
     assert.equal(usedBy(moved(600, 700, 900)), 600);
     assert.equal(usedBy(moved(600, 700, null)), 600);
   });

@@ -80,10 +80,10 @@ describe('what a guest held before', () => {
       [5_000, 20],
     ] as const)
       held.note(pages(count), millis(at));
-    assert.deepEqual(of(held, 500), [10, { least: 5, most: 30 }]);
-    assert.deepEqual(of(held, 3_999), [30, { least: 5, most: 30 }]);
-    assert.deepEqual(of(held, 4_000), [5, { least: 5, most: 20 }]);
-    assert.deepEqual(of(held, 99_000), [20, { least: 20, most: 20 }]);
+    assert.deepEqual(of(held, 500), [10, { most: 30, last: 20 }]);
+    assert.deepEqual(of(held, 3_999), [30, { most: 30, last: 20 }]);
+    assert.deepEqual(of(held, 4_000), [5, { most: 20, last: 20 }]);
+    assert.deepEqual(of(held, 99_000), [20, { most: 20, last: 20 }]);
   });
 
   it('is remembered for as long as anything is believed, however often it is looked at, and not for ever', () => {
