@@ -22,8 +22,8 @@ export function keepEngineSmall(setFlag: SetFlag = setFlagsFromString): void {
   for (const flag of SMALL) setFlag(flag);
 }
 
-/** Both halves of the space for new objects, for a host. */
-const HOST_NEW_SPACE_BYTES = 8 * 1024 * 1024;
+/** A half of the space for new objects, from which on it is large enough for a host: less than 4 MiB, as some is for the engine's own use. */
+const HOST_HALF_BYTES_MIN = 3 * 1024 * 1024;
 
 /**
  * For a host, whose guests' rounds are worth compiling well. What is known of a guest is garbage a round later; in a space for new objects
@@ -33,11 +33,11 @@ const HOST_NEW_SPACE_BYTES = 8 * 1024 * 1024;
  * Returns what is to be called after each round. The space grows as it fills, and the engine takes the growth from it again where little
  * happens; its first size can be told at the start of the process only, and its largest too.
  */
-export function letEngineOptimise(setFlag: SetFlag = setFlagsFromString, newSpaceBytes = newSpaceNow): () => void {
+export function letEngineOptimise(setFlag: SetFlag = setFlagsFromString, halfBytes = newSpaceHalf): () => void {
   setFlag('--opt');
   let mayGrow = false;
   return () => {
-    const isSmall = newSpaceBytes() < HOST_NEW_SPACE_BYTES;
+    const isSmall = halfBytes() < HOST_HALF_BYTES_MIN;
     if (isSmall === mayGrow) return;
     mayGrow = isSmall;
     // From twice 1 MiB to twice 4 at a time, so that it is not passed by.
@@ -45,8 +45,14 @@ export function letEngineOptimise(setFlag: SetFlag = setFlagsFromString, newSpac
   };
 }
 
-const newSpaceNow = (): number =>
-  getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space')?.space_size ?? HOST_NEW_SPACE_BYTES;
+/**
+ * How large the engine lets a half of the space for new objects become before it collects. Later engines take that much piece by piece, so that
+ * the size that the space has says too little: one that was told to grow until it was reached grew twice.
+ */
+function newSpaceHalf(): number {
+  const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
+  return space === undefined ? HOST_HALF_BYTES_MIN : space.space_used_size + space.space_available_size;
+}
 
 /** For whoever has more to do than that: the simulator, above all. */
 export function letEngineGrow(setFlag: SetFlag = setFlagsFromString): void {
