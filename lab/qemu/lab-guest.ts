@@ -1,5 +1,6 @@
 /** One guest of the lab, whatever started its machine: what can be done in it, and to its emulator. */
 import { startInBackground, type Background } from '../xen/background.js';
+import { waitInPlace, type Shell } from '../xen/shell.js';
 import { CommandPort, type Ran } from './command-port.js';
 import type { EmulatorMemory } from './emulator.js';
 import { GUEST_AGENT_PID, START_GUEST_AGENT } from './init.js';
@@ -50,6 +51,10 @@ export abstract class LabGuest {
   run(command: string, limitMs?: number): Promise<string> {
     return this.#commands.run(command, limitMs);
   }
+
+  /** See `Shell`. */
+  readonly waitUntil: Shell['waitUntil'] = (condition, options) =>
+    waitInPlace(this.name, (command, limitMs) => this.tryRun(command, limitMs))(condition, options);
 
   /** Starts a program of the guest in the background; its output goes to `/run/NAME.log`. */
   startProgram(command: string, name: string): Promise<Background> {

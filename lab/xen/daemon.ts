@@ -1,6 +1,6 @@
 /** The program under test, running in dom0 or in a guest. */
 import { startInBackground, type Background } from './background.js';
-import { waitFor, writeText, type Shell } from './shell.js';
+import { writeText, type Shell } from './shell.js';
 
 /** Node.js needs a few seconds to start under emulation, and more while others are busy. */
 const UP_LIMIT_MS = 300_000;
@@ -38,10 +38,6 @@ export async function endDaemon(daemon: Background): Promise<void> {
 
 /** Waits until the daemon answers on its socket. Throws with its log when it ends instead. */
 export async function waitUntilItAnswers(daemon: Daemon): Promise<void> {
-  await waitFor({ what: `the daemon ${daemon.config}`, limitMs: UP_LIMIT_MS }, async () => {
-    const log = await daemon.log();
-    if (log.includes('answers on')) return true;
-    if (!(await daemon.isRunning())) throw new Error(`the daemon ${daemon.config} ended:\n${log}`);
-    return null;
-  });
+  const log = await daemon.waitForLog('answers on', UP_LIMIT_MS);
+  if (!log.includes('answers on')) throw new Error(`the daemon ${daemon.config} ended:\n${log}`);
 }

@@ -9,12 +9,14 @@ export class Dom0 {
   /** Runs a shell command in dom0; see `Shell`. */
   readonly run: Shell['run'];
   readonly tryRun: Shell['tryRun'];
+  readonly waitUntil: Shell['waitUntil'];
   readonly readFile: Shell['readFile'];
 
   constructor(machine: Machine) {
     this.shell = openDom0Shell(machine);
     this.run = this.shell.run;
     this.tryRun = this.shell.tryRun;
+    this.waitUntil = this.shell.waitUntil;
     this.readFile = this.shell.readFile;
   }
 

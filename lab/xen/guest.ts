@@ -3,7 +3,7 @@ import { startInBackground, type Background } from './background.js';
 import { startDaemon, type Daemon, type DaemonOptions } from './daemon.js';
 import type { Dom0 } from './dom0.js';
 import type { Machine } from './machine.js';
-import { openGuestShell, waitFor, type GuestLink, type Shell } from './shell.js';
+import { openGuestShell, type GuestLink, type Shell } from './shell.js';
 
 /** Seen: 8 s on a quiet machine. Several at once on a busy one take their time. */
 const UP_LIMIT_MS = 240_000;
@@ -17,6 +17,7 @@ export class XenGuest {
   /** Runs a shell command in the guest; see `Shell`. */
   readonly run: Shell['run'];
   readonly tryRun: Shell['tryRun'];
+  readonly waitUntil: Shell['waitUntil'];
   readonly readFile: Shell['readFile'];
 
   constructor(machine: Machine, dom0: Dom0, link: GuestLink) {
@@ -26,6 +27,7 @@ export class XenGuest {
     this.#shell = openGuestShell(machine, dom0.shell, link);
     this.run = this.#shell.run;
     this.tryRun = this.#shell.tryRun;
+    this.waitUntil = this.#shell.waitUntil;
     this.readFile = this.#shell.readFile;
   }
 
@@ -56,11 +58,9 @@ export class XenGuest {
 
   /** Resolves when the guest takes commands. */
   async waitUntilUp(): Promise<void> {
-    const sign = `grep -c '@@UP ${this.name}' /var/log/xen/console/guest-${this.name}.log`;
+    const sign = `grep -q '@@UP ${this.name}' /var/log/xen/console/guest-${this.name}.log`;
     try {
-      await waitFor({ what: `the guest ${this.name}`, limitMs: UP_LIMIT_MS }, async () =>
-        Number((await this.#dom0.tryRun(sign)).output.trim()) > 0 ? true : null,
-      );
+      await this.#dom0.waitUntil(sign, { what: `the guest ${this.name}`, limitMs: UP_LIMIT_MS });
     } catch (error) {
       throw new Error(`${String(error)}; its console says:\n${await this.console()}`, { cause: error });
     }

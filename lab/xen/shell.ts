@@ -16,6 +16,11 @@ export interface Shell {
   readonly tryRun: (command: string, limitMs?: number) => Promise<Ran>;
   /** Runs a shell command and returns what it printed on either output; throws with that when it fails. */
   readonly run: (command: string, limitMs?: number) => Promise<string>;
+  /**
+   * Waits until a shell condition holds, and throws when the time is over. The place itself looks, so that a look costs what the condition does: one
+   * from outside takes half a second of an emulated guest's processor. No other command is run in a guest meanwhile.
+   */
+  readonly waitUntil: (condition: string, options: WaitOptions) => Promise<void>;
   /** A text file's contents, a megabyte a second or so. */
   readonly readFile: (path: string) => Promise<string>;
 }
@@ -26,7 +31,9 @@ export function openDom0Shell(machine: Machine): Shell {
   const tryRun = (command: string, limitMs = COMMAND_LIMIT_MS): Promise<Ran> =>
     machine.request({ console: null, command, limitMs });
   const run = runWith(name, tryRun);
-  return { name, tryRun, run, readFile: async (path) => unpack(await run(`gzip -1 -c ${path} 2>/dev/null | base64`)) };
+  const waitUntil = waitInPlace(name, tryRun);
+  const readFile: Shell['readFile'] = async (path) => unpack(await run(`gzip -1 -c ${path} 2>/dev/null | base64`));
+  return { name, tryRun, run, waitUntil, readFile };
 }
 
 /** Where a guest is reached: its console for commands, and a small disk that it shares with dom0 for files. */
@@ -54,6 +61,7 @@ export function openGuestShell(machine: Machine, dom0: Shell, { name, console, o
     name,
     tryRun,
     run,
+    waitUntil: waitInPlace(name, tryRun),
     readFile: async (path) => {
       const bytes = Number(
         await run(`test -r ${path} && gzip -1 -c ${path} 2>/dev/null | tee ${outbox.device} | wc -c && sync`),
@@ -70,6 +78,15 @@ function runWith(name: string, tryRun: Shell['tryRun']): Shell['run'] {
     const { code, output } = await tryRun(command, limitMs);
     if (code !== 0) throw new Error(`${name}: ${command} ended with ${code}:\n${output}`);
     return output;
+  };
+}
+
+/** `waitUntil` of the place in which `tryRun` runs commands. */
+export function waitInPlace(name: string, tryRun: Shell['tryRun']): Shell['waitUntil'] {
+  return async (condition, { what, limitMs, pauseMs = LOOK_PAUSE_MS }) => {
+    const loop = `until { ${condition}\n}; do sleep ${pauseMs / 1_000}; done`;
+    const { code, output } = await tryRun(loop, limitMs);
+    if (code !== 0) throw new Error(`${name}: ${what} did not come within ${limitMs / 1_000} s (${code}): ${output}`);
   };
 }
 

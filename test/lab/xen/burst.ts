@@ -11,14 +11,13 @@ import { writeTunable } from './commands.js';
 import { startHog, type Hog } from './hog.js';
 import { lastRun } from './journal.js';
 import { makeStripes, overflowSection, pressureSection, tunablesSection } from './stripes.js';
-import { oomKills } from './views.js';
+import { oomKills, waitForHeld } from './views.js';
 import type { XenWorld } from './world.js';
 
 const GUEST_MIB = 512;
 /** Small: swap must not be what saves the guest. */
 const STRIPES = { first: 4, count: 2, mib: 8 };
 const HOG_MIB = 240;
-const KIB = 1024;
 
 interface Setting {
   readonly name: string;
@@ -107,12 +106,14 @@ async function shrink(guest: XenGuest, daemon: Daemon, { interval }: Setting): P
   await waitUntilItAnswers(daemon);
   // The daemon that looks after everybody else is the last to be killed, as its unit has it.
   await guest.run(`echo -900 > /proc/${daemon.pid}/oom_score_adj`);
-  await waitFor({ what: 'a small guest', limitMs: 300_000 }, async () => ((await isSmall(guest)) ? true : null));
+  await waitForHeld(guest, 'lt', SMALL_PAGES, 300_000);
   await writeTunable(guest, 'selfballoon_interval', interval);
 }
 
 /** So small that the demand does not fit. */
-const isSmall = async (guest: XenGuest): Promise<boolean> => (await guest.heldKib()) < 0.5 * GUEST_MIB * KIB;
+const SMALL_PAGES = 0.5 * GUEST_MIB * 256;
+/** By what Xen says. */
+const isSmall = async (guest: XenGuest): Promise<boolean> => (await guest.heldKib()) < SMALL_PAGES * 4;
 
 interface Burst {
   /** It got all that it asked for, and found it intact. */
@@ -123,10 +124,10 @@ interface Burst {
 /** The process takes far more than is left, as fast as it can. */
 async function demandAtOnce(hog: Hog): Promise<Burst> {
   await hog.signal('USR1');
-  await waitFor({ what: 'the end of the burst', limitMs: 300_000, pauseMs: 1_000 }, async () => {
-    const said = await hog.log();
-    return said.includes('"holds"') || said.includes('allocation-failed') || !(await hog.isRunning()) ? true : null;
-  });
+  // Whoever waits in the guest may be killed in place of the hog.
+  await waitFor({ what: 'the end of the burst', limitMs: 300_000 }, () =>
+    hog.waitForLog('"holds"|allocation-failed', 100_000).catch(() => null),
+  );
   if (await hog.isRunning()) await hog.signal('TERM');
   await hog.waitForEnd();
   const log = await hog.log();

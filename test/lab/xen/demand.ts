@@ -12,7 +12,7 @@ import { startHog, type Hog } from './hog.js';
 import { assertReplays, decidedIn, inputsOf, lastRun, valueOf, type Decided } from './journal.js';
 import { goalOf } from './specification.js';
 import { overflowSection, pressureSection, type Stripes } from './stripes.js';
-import { heldPages, oomKills } from './views.js';
+import { heldPages, oomKills, waitForHeld } from './views.js';
 import type { XenWorld } from './world.js';
 
 const PAGES_PER_MIB = 256;
@@ -41,9 +41,7 @@ export function demand(world: XenWorld, guest: () => XenGuest, stripes: Stripes)
 
     world.it('becomes small with other tunables, which are then put back to their defaults', async () => {
       await setAll({ selfballoon_downhysteresis: 1, selfballoon_interval: 1 });
-      await waitFor({ what: 'a small guest', limitMs: 200_000 }, async () =>
-        (await heldPages(guest())) < SMALL_PAGES ? true : null,
-      );
+      await waitForHeld(guest(), 'lt', SMALL_PAGES, 200_000);
       await setAll({ selfballoon_downhysteresis: 8, selfballoon_interval: 5 });
       assert.equal(await readTunable(guest(), 'selfballoon_uphysteresis'), '1');
     });
@@ -96,12 +94,12 @@ export function demand(world: XenWorld, guest: () => XenGuest, stripes: Stripes)
     });
 
     async function setAll(values: Readonly<Record<string, number>>): Promise<void> {
-      for (const [name, value] of Object.entries(values)) {
-        await writeTunable(guest(), name, value);
-        await waitFor({ what: `${name} ${value}`, limitMs: 60_000 }, async () =>
-          decidedIn(lastRun(await running().journal())).at(-1)?.tunables[name] === value ? true : null,
-        );
-      }
+      const wanted = Object.entries(values);
+      for (const [name, value] of wanted) await writeTunable(guest(), name, value);
+      await waitFor({ what: JSON.stringify(values), limitMs: 60_000, pauseMs: 2_000 }, async () => {
+        const held = decidedIn(lastRun(await running().journal())).at(-1)?.tunables;
+        return wanted.every(([name, value]) => held?.[name] === value) ? true : null;
+      });
     }
   });
 }

@@ -1,7 +1,6 @@
 /** The memory hog in a guest: a process that takes memory, checks it, and says what became of it. */
 import type { Background } from '../../../lab/xen/background.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
-import { waitFor } from '../../../lab/xen/shell.js';
 
 export interface HogOptions {
   readonly name: string;
@@ -41,14 +40,13 @@ export async function startHog(guest: XenGuest, options: HogOptions): Promise<Ho
   const command = cgroup === undefined ? hog : `sh -c 'echo $$ > ${folder}/cgroup.procs && exec ${hog}'`;
   const program = await guest.startProgram(command, name);
   const lines = async (): Promise<readonly HogLine[]> => parse(await program.log());
-  const waitForLine = (kind: HogLine['kind'], count = 1): Promise<HogLine> =>
-    waitFor({ what: `"${kind}" of the hog ${name}`, limitMs: LINE_LIMIT_MS }, async () => {
-      const all = await lines();
-      const failed = all.find((line) => line.kind === 'allocation-failed');
-      if (failed !== undefined || !(await program.isRunning()))
-        throw new Error(`the hog ${name} is gone or got no memory: ${JSON.stringify(all.at(-1))}`);
-      return all.filter((line) => line.kind === kind)[count - 1] ?? null;
-    });
+  const waitForLine = async (kind: HogLine['kind'], count = 1): Promise<HogLine> => {
+    const log = await program.waitForLog(`"kind":"(${kind}|allocation-failed)"`, LINE_LIMIT_MS, count);
+    const all = parse(log);
+    const line = all.filter((one) => one.kind === kind)[count - 1];
+    if (line !== undefined && all.every((one) => one.kind !== 'allocation-failed')) return line;
+    throw new Error(`the hog ${name} is gone or got no memory: ${JSON.stringify(all.at(-1))}`);
+  };
   return {
     ...program,
     lines,

@@ -9,7 +9,7 @@ import type { Background } from '../../../lab/xen/background.js';
 import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import type { Dom0 } from '../../../lab/xen/dom0.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
-import { waitFor, writeText } from '../../../lab/xen/shell.js';
+import { quote, waitFor, writeText } from '../../../lab/xen/shell.js';
 import { tunablesSection } from './stripes.js';
 import { statusOf } from './status.js';
 import { stuckGuests } from './stuck-guests.js';
@@ -37,6 +37,9 @@ async function prepare(guest: XenGuest): Promise<Background> {
   return guest.startProgram('selfballoon report --config /run/report.toml', 'report');
 }
 
+/** Says again and again what Xen has free, in MiB. */
+const FREE_MEMORY = `while :; do xl info | sed -n 's/^free_memory *: //p'; sleep 2; done`;
+
 /** The configuration of a host that keeps `reserveMib` for itself. */
 const hostConfig = (reserveMib: number): string =>
   `${tunablesSection({ selfballoon_interval: 2, selfballoon_downhysteresis: 3 })}[xen_host]\nsocket = "${PROXY}"\nreserve_mib = ${reserveMib}\n`;
@@ -46,6 +49,8 @@ export function hostTests(world: XenWorld): void {
     const reporters = new Map<string, Background>();
     const guest = world.guests(GUESTS, async (made) => {
       reporters.set(made.name, await prepare(made));
+      const node = `/local/domain/${made.domain}/data/selfballoon/report`;
+      await world.dom0().waitUntil(`xenstore-exists ${node}`, { what: `a report of ${made.name}`, limitMs: 120_000 });
     });
     const first = (): XenGuest => guest('first');
     const second = (): XenGuest => guest('second');
@@ -62,16 +67,21 @@ export function hostTests(world: XenWorld): void {
       daemon = await startHost(dom0, 'host', reserveMib);
     });
 
+    /** Waits for that word of the daemon's. */
+    async function untilItSays(pattern: string): Promise<void> {
+      assert.match(await daemon.waitForLog(pattern, 60_000), new RegExp(pattern));
+    }
+
     world.it('sees every domain, and what it really holds', async () => {
-      const status = await statusOf(world.dom0());
-      assert.deepEqual(status.guests.map(({ name }) => name).sort(), ['Domain-0', 'busy', 'first', 'second']);
       // It may be changing at that moment, and what is shown is of the last look.
-      await waitFor({ what: 'what Xen says the busy guest holds, in the status,', limitMs: 60_000 }, async () => {
+      const what = 'what Xen says the busy guest holds, in the status,';
+      const status = await waitFor({ what, limitMs: 60_000 }, async () => {
         const held = await busy().heldKib();
-        const { guests } = await statusOf(world.dom0());
-        const shown = guests.find(({ name }) => name === 'busy')?.currentPages ?? 0;
-        return Math.abs(shown * 4 - held) <= KIB ? true : null;
+        const seen = await statusOf(world.dom0());
+        const shown = seen.guests.find(({ name }) => name === 'busy')?.currentPages ?? 0;
+        return Math.abs(shown * 4 - held) <= KIB ? seen : null;
       });
+      assert.deepEqual(status.guests.map(({ name }) => name).sort(), ['Domain-0', 'busy', 'first', 'second']);
       assert.ok(status.hosts[0]?.freePages !== null);
     });
 
@@ -79,14 +89,12 @@ export function hostTests(world: XenWorld): void {
       await waitFor({ what: 'memory of the idle guests', limitMs: 240_000 }, async () =>
         (await first().heldKib()) + (await second().heldKib()) < 1.2 * IDLE_MIB * KIB ? true : null,
       );
+      const freeMemory = await world.dom0().startProgram(`sh -c ${quote(FREE_MEMORY)}`, 'free-memory');
       const hog = await busy().startProgram(`node /app/lab/guest/memory-hog.js ${HOG_MIB} 10 200`, 'hog');
-      let freeMibMin = Infinity;
-      await waitFor({ what: 'the end of the demand', limitMs: 400_000 }, async () => {
-        freeMibMin = Math.min(freeMibMin, await world.dom0().freeMib());
-        const said = await hog.log();
-        assert.ok(!said.includes('allocation-failed'), said);
-        return said.includes('"holds"') ? true : null;
-      });
+      const said = await hog.waitForLog('"holds"|allocation-failed', 400_000);
+      assert.ok(said.includes('"holds"'), said);
+      await freeMemory.signal('KILL');
+      const freeMibMin = Math.min(...(await freeMemory.log()).trim().split('\n').map(Number));
       const held = await busy().heldKib();
       t.diagnostic(`the busy guest holds ${held / KIB} MiB; the host never had less than ${freeMibMin} MiB free`);
       assert.ok(held > (BUSY_MIB + SPARE_MIB) * KIB, `${held} KiB: no more than it could have had without the others`);
@@ -102,13 +110,9 @@ export function hostTests(world: XenWorld): void {
 
     world.it('the connection to xenstored is lost and found again, and nothing is forgotten', async () => {
       await proxy.signal('KILL');
-      await waitFor({ what: 'word of the lost connection', limitMs: 30_000 }, async () =>
-        (await daemon.log()).includes('connection to xenstored is lost') ? true : null,
-      );
+      await untilItSays('connection to xenstored is lost');
       proxy = await startProxy(world.dom0());
-      await waitFor({ what: 'word of the new connection', limitMs: 30_000 }, async () =>
-        (await daemon.log()).includes('xenstored is connected to again') ? true : null,
-      );
+      await untilItSays('xenstored is connected to again');
       assert.equal((await daemon.log()).match(/second:\d+: found/g)?.length, 1);
       const target = '/local/domain/$(xl domid second)/memory/target';
       await world.dom0().run(`xenstore-write ${target} ${IDLE_MIB * KIB}`);
@@ -143,9 +147,7 @@ export function hostTests(world: XenWorld): void {
       const { domain } = second();
       await askToShrink(world.dom0(), second());
       await second().destroy();
-      await waitFor({ what: 'the guest to be dropped', limitMs: 60_000 }, async () =>
-        /second:\d+: left/.test(await daemon.log()) ? true : null,
-      );
+      await untilItSays('second:[0-9]+: left');
       // Long enough for whatever was still on its way.
       await waitFor({ what: 'two more rounds', limitMs: 30_000 }, async () =>
         (await statusOf(world.dom0())).guests.every(({ name }) => name !== 'second') ? true : null,
@@ -174,18 +176,15 @@ async function startProxy(dom0: Dom0): Promise<Background> {
     `node /app/lab/guest/socket-proxy.js ${PROXY} /run/xenstored/socket`,
     'xenstored-proxy',
   );
-  await waitFor({ what: 'the proxy', limitMs: 60_000 }, async () =>
-    (await proxy.log()).includes('listens') ? true : null,
-  );
+  assert.match(await proxy.waitForLog('listens', 60_000), /listens/);
   return proxy;
 }
 
 async function startHost(dom0: Dom0, name: string, reserveMib: number): Promise<Daemon> {
   const daemon = await dom0.start({ name, config: hostConfig(reserveMib), flags: ['--hypervisor', 'xen-host'] });
   await waitUntilItAnswers(daemon);
-  await waitFor({ what: 'the guests', limitMs: 120_000 }, async () =>
-    (await daemon.log()).includes(`${GUESTS.length} guests hold`) ? true : null,
-  );
+  const isThere = `${GUESTS.length} guests hold`;
+  assert.match(await daemon.waitForLog(isThere, 120_000), new RegExp(isThere));
   return daemon;
 }
 

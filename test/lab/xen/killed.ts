@@ -10,7 +10,7 @@ import { REPOSITORY } from '../../support/paths.js';
 import { selfballoon } from './commands.js';
 import { assertReplays, lastRun, readingsIn, runsIn, targetsIn, valueOf, type Run } from './journal.js';
 import { overflowSection, pressureSection, tunablesSection, type Stripes } from './stripes.js';
-import { BALLOON, heldPages } from './views.js';
+import { BALLOON, heldPages, waitForHeld } from './views.js';
 import type { XenWorld } from './world.js';
 
 const GUEST_MIB = 512;
@@ -47,11 +47,7 @@ export function killed(world: XenWorld, guest: () => XenGuest, stripes: Stripes)
       await waitUntilItAnswers(daemon);
     }
 
-    const untilBelow = async (pages: number): Promise<void> => {
-      await waitFor({ what: `a guest of less than ${pages} pages`, limitMs: LIMIT_MS }, async () =>
-        (await heldPages(guest())) < pages ? true : null,
-      );
-    };
+    const untilBelow = (pages: number): Promise<void> => waitForHeld(guest(), 'lt', pages, LIMIT_MS);
 
     world.it('right after its start leaves a guest that the next one takes over', async () => {
       daemon = await start();
@@ -130,11 +126,7 @@ export function killed(world: XenWorld, guest: () => XenGuest, stripes: Stripes)
       assert.equal(await heldPages(guest()), WHOLE_PAGES);
     });
 
-    const untilWhole = async (): Promise<void> => {
-      await waitFor({ what: 'the whole guest', limitMs: LIMIT_MS }, async () =>
-        (await heldPages(guest())) === WHOLE_PAGES ? true : null,
-      );
-    };
+    const untilWhole = (): Promise<void> => waitForHeld(guest(), 'eq', WHOLE_PAGES, LIMIT_MS);
   });
 }
 

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
-import { waitFor } from '../../../lab/xen/shell.js';
 import { startHog, type Hog } from './hog.js';
 import { assertReplays, decidedIn, lastRun, valueOf } from './journal.js';
 import { shrinkStepOf } from './specification.js';
@@ -68,9 +67,9 @@ export function swapped(world: XenWorld): void {
       const before = await swappedKib(guest());
       const inUse = await stripesInUse(guest());
       const asked = await askedTimes();
-      await waitFor({ what: 'the law asking', limitMs: LIMIT_MS, pauseMs: 3_000 }, async () =>
-        (await askedTimes()) >= asked + ASKED_TIMES ? true : null,
-      );
+      const asks = `[ $(grep -c '"shrinkOverflowTo":[0-9]' /run/swapped.journal) -ge ${asked + ASKED_TIMES} ]`;
+      await guest().waitUntil(asks, { what: 'the law asking', limitMs: LIMIT_MS, pauseMs: 3_000 });
+      assert.ok((await askedTimes()) >= asked + ASKED_TIMES);
       const after = await swappedKib(guest());
       // Single pages go home when they are used (seen: 5 MiB of programs'); the first stripe, which is full, is more.
       assert.ok(after > before - (STRIPES.mib / 2) * 1024, `${before} KiB were swapped, and ${after} are`);
@@ -81,9 +80,8 @@ export function swapped(world: XenWorld): void {
     world.it('comes home when there is memory again, and is what it was', async () => {
       await second.signal('TERM');
       await second.waitForEnd();
-      await waitFor({ what: 'the stripes to be empty', limitMs: LIMIT_MS, pauseMs: 3_000 }, async () =>
-        (await swappedKib(guest())) === 0 ? true : null,
-      );
+      const isEmpty = "awk 'NR > 1 && $4 > 0 { full = 1 } END { exit full }' /proc/swaps";
+      await guest().waitUntil(isEmpty, { what: 'the stripes to be empty', limitMs: LIMIT_MS, pauseMs: 2_000 });
       assert.equal(await hog.check(), 0);
       assert.equal(await oomKills(guest()), 0);
       const swaps = await guest().run('tail -n +2 /proc/swaps');

@@ -8,6 +8,13 @@ export const BALLOON = '/sys/devices/system/xen_memory/xen_memory0';
 export const heldPages = async (guest: XenGuest): Promise<number> =>
   Number(await guest.run(`cat ${BALLOON}/info/current_kb`)) / 4;
 
+/** Waits until what the guest holds, by its own driver, is less than (`lt`), or just (`eq`), so many pages. */
+export const waitForHeld = (guest: XenGuest, is: 'lt' | 'eq', pages: number, limitMs: number): Promise<void> =>
+  guest.waitUntil(`read held < ${BALLOON}/info/current_kb; [ "$held" -${is} ${pages * 4} ]`, {
+    what: `a guest with ${is} ${pages} pages`,
+    limitMs,
+  });
+
 /** What the driver was told last, in pages. */
 export const targetPages = async (guest: XenGuest): Promise<number> =>
   Number(await guest.run(`cat ${BALLOON}/target_kb`)) / 4;

@@ -13,7 +13,7 @@ export interface XenWorld {
   readonly dom0: () => Dom0;
   /** Declares a guest of the suite that is being described; it is there when the suite's tests run. */
   readonly guest: (options: XenGuestOptions, prepare?: Prepare) => () => XenGuest;
-  /** The same for several, which are booted at once. */
+  /** The same for several. While one is prepared the next is booted: more at once than there are processors take longer together. */
   readonly guests: (options: readonly XenGuestOptions[], prepare?: Prepare) => (name: string) => XenGuest;
   /** A test in the lab. */
   readonly it: (name: string, test: (t: TestSpeaker) => Promise<void>) => void;
@@ -46,12 +46,16 @@ export function xenWorld(): XenWorld {
     const made = new Map<string, XenGuest>();
     before(async () => {
       if (skip !== false) return;
-      const make = async (one: XenGuestOptions): Promise<void> => {
+      let prepared: Promise<unknown> = Promise.resolve();
+      for (const one of options) {
         const guest = await booted().createGuest(one);
         made.set(one.name, guest);
-        await prepare?.(guest);
-      };
-      await Promise.all(options.map(make));
+        await prepared;
+        prepared = prepare?.(guest) ?? prepared;
+        // It is waited for when the next has booted.
+        prepared.catch(() => undefined);
+      }
+      await prepared;
     });
     after(async () => {
       for (const guest of made.values()) await guest.destroy();
