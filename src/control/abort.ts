@@ -14,6 +14,19 @@ export function untilAborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Settles as `work` does, or resolves as soon as `signal` is aborted. `work` then goes on. */
+export function endedOrAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+    work.then(end, reject);
+  });
+}
+
 /**
  * Settles as `work` does, or rejects with what `outOfTime` makes as soon as `signal` is aborted. `work` then goes on, and its own
  * end is nobody's rejection any more: whoever started it keeps what it left behind.
@@ -28,7 +41,15 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, outOfTim
     const end = (): void => {
       signal.removeEventListener('abort', onAbort);
     };
-    work.then(end, end);
-    work.then(resolve, reject);
+    work.then(
+      (value) => {
+        end();
+        resolve(value);
+      },
+      (error: unknown) => {
+        end();
+        reject(error instanceof Error ? error : new Error(String(error)));
+      },
+    );
   });
 }

@@ -31,8 +31,11 @@ export class Lanes {
    * have no more effect.
    */
   run<T>(guest: GuestId, work: () => Promise<T>): Promise<T> {
+    const lane = this.#lanes.get(guest);
+    if (lane === undefined) return this.#begin(guest, work);
+    lane.waiting?.refuse(this.#superseded(guest));
     return new Promise((resolve, reject) => {
-      this.#enter(guest, { run: () => work().then(resolve, reject), refuse: reject });
+      lane.waiting = { run: () => work().then(resolve, reject), refuse: reject };
     });
   }
 
@@ -46,20 +49,29 @@ export class Lanes {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  #enter(guest: GuestId, call: Call): void {
-    const lane = this.#lanes.get(guest);
-    if (lane === undefined) {
-      const entered: Lane = { waiting: null };
-      this.#lanes.set(guest, entered);
-      void this.#runFrom(guest, entered, call);
-      return;
-    }
-    lane.waiting?.refuse(this.#superseded(guest));
-    lane.waiting = call;
+  /** Nearly always nothing is under way. Then no promise is made but that of `work`. */
+  #begin<T>(guest: GuestId, work: () => Promise<T>): Promise<T> {
+    const lane: Lane = { waiting: null };
+    this.#lanes.set(guest, lane);
+    const call = work();
+    // Its caller hears of it first.
+    const next = (): void => {
+      queueMicrotask(() => {
+        this.#goOn(guest, lane);
+      });
+    };
+    call.then(next, next);
+    return call;
   }
 
-  async #runFrom(guest: GuestId, lane: Lane, first: Call): Promise<void> {
-    for (let call: Call | null = first; call !== null; call = takeWaiting(lane)) await call.run();
+  #goOn(guest: GuestId, lane: Lane): void {
+    const call = takeWaiting(lane);
+    if (call !== null) {
+      void call.run().then(() => {
+        this.#goOn(guest, lane);
+      });
+      return;
+    }
     this.#lanes.delete(guest);
     if (!this.isBusy) for (const wake of this.#onIdle.splice(0)) wake();
   }

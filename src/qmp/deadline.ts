@@ -28,6 +28,15 @@ export function startDeadline({ clock, limit, signal }: Deadline, giveUp: (cause
   return stop;
 }
 
+/** Takes it out, where it is in it, and says whether it was. Makes nothing new. */
+export function removeFrom<T>(list: T[], one: T): boolean {
+  const place = list.indexOf(one);
+  if (place === -1) return false;
+  list.copyWithin(place, place + 1);
+  list.pop();
+  return true;
+}
+
 interface Wait {
   readonly endsAt: Millis;
   readonly giveUp: () => void;
@@ -40,7 +49,8 @@ interface Wait {
 export class TimeLimits {
   readonly #clock: Clock;
   readonly #timer: Timer;
-  readonly #waits = new Set<Wait>();
+  /** In the order in which they began. A handful: a set, with what is deleted from it, is made anew every few waits. */
+  readonly #waits: Wait[] = [];
   /** When the timer goes off; at that time there may be nothing to do. Null: it is not set. */
   #ringsAt: Millis | null = null;
 
@@ -55,16 +65,16 @@ export class TimeLimits {
   start(limit: Millis, giveUp: () => void): () => void {
     const now = this.#clock.now();
     const wait = { endsAt: addMillis(now, limit), giveUp };
-    this.#waits.add(wait);
+    this.#waits.push(wait);
     if (this.#ringsAt === null || wait.endsAt < this.#ringsAt) this.#set(wait.endsAt, now);
     return () => {
-      this.#waits.delete(wait);
+      removeFrom(this.#waits, wait);
     };
   }
 
   /** Ends all of them without a word. */
   close(): void {
-    this.#waits.clear();
+    this.#waits.length = 0;
     this.#timer.clear();
     this.#ringsAt = null;
   }
@@ -77,9 +87,9 @@ export class TimeLimits {
   #ring(): void {
     this.#ringsAt = null;
     const now = this.#clock.now();
-    const ended = [...this.#waits].filter(({ endsAt }) => endsAt <= now);
-    for (const wait of ended) this.#waits.delete(wait);
-    const next = Math.min(...Array.from(this.#waits, ({ endsAt }) => endsAt));
+    const ended = this.#waits.filter(({ endsAt }) => endsAt <= now);
+    for (const wait of ended) removeFrom(this.#waits, wait);
+    const next = Math.min(...this.#waits.map(({ endsAt }) => endsAt));
     if (Number.isFinite(next)) this.#set(millis(next), now);
     for (const { giveUp } of ended) giveUp();
   }

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../control/ports.js';
 import type { Millis } from '../units.js';
-import { TimeLimits } from './deadline.js';
+import { removeFrom, TimeLimits } from './deadline.js';
 import { connectionGone, gaveUp, notTaken, refused, tooMany, type QmpError, type Subject } from './errors.js';
 import { encodeCommand, type Message, type QmpArguments } from './message.js';
 import type { Transport } from './transport.js';
@@ -49,9 +49,10 @@ interface Waiter {
 export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #limits: TimeLimits;
-  /** In the order in which they were sent. */
-  readonly #sent = new Map<number, Call>();
-  readonly #waiting = new Set<Call>();
+  /** In the order in which they were sent; never more than may be in flight. */
+  readonly #sent: Call[] = [];
+  /** In the order in which they are to be sent. */
+  readonly #waiting: Call[] = [];
   #lastId = 0;
   /** Undefined while the connection is there; then why it is not, null when we ended it ourselves. */
   #ended: QmpError | null | undefined;
@@ -81,7 +82,7 @@ export class Exchange {
       // Written out, as all that is made for each command: a spread takes ten times as long (docs/decisions/0007).
       const call: Call = { command, at: subject.at, id: (this.#lastId += 1), line, waiter: null };
       call.waiter = { resolve, reject, stop: this.#watch(call, limit, signal) };
-      this.#waiting.add(call);
+      this.#waiting.push(call);
       this.#sendMore();
     });
   }
@@ -89,12 +90,12 @@ export class Exchange {
   /** Takes an answer. One that nobody waits for is counted and dropped, as the protocol asks for. */
   take(answer: Answer): void {
     const { id } = answer;
-    const call = typeof id === 'number' ? this.#sent.get(id) : undefined;
+    const call = this.#sent.find((sent) => sent.id === id);
     if (call === undefined) {
       this.strayAnswers += 1;
       return;
     }
-    this.#sent.delete(call.id);
+    removeFrom(this.#sent, call);
     const waiter = release(call);
     if (waiter === null) this.lateAnswers += 1;
     else if (answer.kind === 'return') waiter.resolve(answer.value);
@@ -106,10 +107,7 @@ export class Exchange {
   end(why: QmpError | null): void {
     if (this.#ended !== undefined) return;
     this.#ended = why;
-    const sent = [...this.#sent.values()];
-    const waiting = [...this.#waiting];
-    this.#sent.clear();
-    this.#waiting.clear();
+    const [sent, waiting] = [this.#sent.splice(0), this.#waiting.splice(0)];
     for (const call of sent) release(call)?.reject(connectionGone(call, true, why));
     for (const call of waiting) release(call)?.reject(connectionGone(call, false, why));
     this.#limits.close();
@@ -118,7 +116,7 @@ export class Exchange {
   #whyNot(subject: Subject, signal: AbortSignal | undefined): QmpError | null {
     if (this.#ended !== undefined) return connectionGone(subject, false, this.#ended);
     if (signal?.aborted === true) return gaveUp(subject, false, signal.reason);
-    return this.#waiting.size < this.#options.waitingMax ? null : tooMany(subject, this.#waiting.size);
+    return this.#waiting.length < this.#options.waitingMax ? null : tooMany(subject, this.#waiting.length);
   }
 
   /** Gives up on a call when its time limit passes or `signal` is aborted. Returns how to end that. */
@@ -138,15 +136,15 @@ export class Exchange {
   }
 
   #giveUp(call: Call, cause: unknown): void {
-    const wasSent = !this.#waiting.delete(call);
+    const wasSent = !removeFrom(this.#waiting, call);
     release(call)?.reject(gaveUp(call, wasSent, cause));
   }
 
   #sendMore(): void {
-    for (const call of this.#waiting) {
-      if (this.#sent.size >= this.#options.inFlightMax) return;
-      this.#waiting.delete(call);
-      if (this.#options.transport.send(call.line)) this.#sent.set(call.id, call);
+    while (this.#sent.length < this.#options.inFlightMax) {
+      const call = this.#waiting.shift();
+      if (call === undefined) return;
+      if (this.#options.transport.send(call.line)) this.#sent.push(call);
       else release(call)?.reject(notTaken(call));
     }
   }

@@ -11,6 +11,9 @@ import { addMillis, millis } from '../../src/units.js';
 
 const FAR = millis(3_600_000);
 
+/** Timers count from when the event loop last looked at the time. */
+const TIMER_EARLY_MS_MAX = 10;
+
 /** Timers that hold the process open. */
 const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 
@@ -67,6 +70,29 @@ describe('the real clock', () => {
     const { signal } = new AbortController();
     for (let wait = 0; wait < 3; wait += 1) await clock.sleepUntil(addMillis(clock.now(), millis(2)), signal);
     assert.deepEqual(getEventListeners(signal, 'abort'), []);
+  });
+
+  it('lets time limits of one length that begin together share a signal, which ends for none of them too early', async (test) => {
+    const clock = new RealClock();
+    assert.equal(clock.timeLimit(FAR), clock.timeLimit(FAR));
+    assert.notEqual(clock.timeLimit(FAR), clock.timeLimit(millis(FAR - 1)));
+    const length = millis(200);
+    const begun = new Map<AbortSignal, number>();
+    for (const until = addMillis(clock.now(), millis(20)); clock.now() < until;) {
+      const now = clock.now();
+      begun.set(clock.timeLimit(length), now);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(begun.size > 1, 'one that begins later has its own');
+    // They hold no process open.
+    const alive = setInterval(() => undefined, length);
+    test.after(() => {
+      clearInterval(alive);
+    });
+    for (const [signal, latest] of begun) {
+      if (!signal.aborted) await once(signal, 'abort');
+      assert.ok(clock.now() >= latest + length - TIMER_EARLY_MS_MAX);
+    }
   });
 
   it('gives a time limit that all calls of a round may share, without a warning of a leak', async () => {

@@ -2,7 +2,7 @@
  * The virtual machines of a host whose QEMUs listen on monitors of their own: seen through what QEMU and the guests' balloon drivers
  * say, driven through their balloons. Does the I/O; what answers mean is the codec's, decisions are control's.
  */
-import { unlessAborted } from '../../control/abort.js';
+import { endedOrAborted, unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import { spread } from '../../control/plug-devices.js';
@@ -104,18 +104,34 @@ class QmpHost implements Hypervisor {
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
     if (this.#ending.signal.aborted) throw closed();
     report({ kind: 'host-reading', host: this.#memory.read() });
-    const readAndReport = async (guest: GuestId): Promise<void> => {
-      report(await this.#readOne(guest, signal));
+    const open = new Set(guests);
+    const tell = (outcome: Outcome): void => {
+      if (open.delete(outcome.guest)) report(outcome);
     };
-    await Promise.all(guests.map(readAndReport));
+    await endedOrAborted(this.#readAll(guests, tell), signal);
+    for (const guest of open) tell({ kind: 'reading-failed', guest, error: lookTooSlow(guest) });
   }
 
-  async #readOne(guest: GuestId, signal: AbortSignal): Promise<ReadOutcome> {
+  /**
+   * A few at a time, and what has come by then is taken in before the next are asked: those whose answers come together are looked at
+   * together from then on, and in a large company each waits for all.
+   */
+  async #readAll(guests: readonly GuestId[], tell: (outcome: Outcome) => void): Promise<void> {
+    const looks: Promise<void>[] = [];
+    for (let at = 0; at < guests.length; at += TOGETHER_MAX) {
+      if (at > 0) await this.#options.clock.gather();
+      for (const guest of guests.slice(at, at + TOGETHER_MAX)) looks.push(this.#readOne(guest).then(tell));
+    }
+    await Promise.all(looks);
+  }
+
+  /** Ends when QEMU has answered, or has had its time to. Never rejects. */
+  async #readOne(guest: GuestId): Promise<Outcome> {
     const { clock, wall } = this.#options;
     const machine = this.#roster.find(guest);
     if (machine === null) return { kind: 'reading-failed', guest, error: goneMachine(guest) };
     try {
-      const seen = await unlessAborted(this.#lookAt(machine, signal), signal, () => lookTooSlow(guest));
+      const seen = await this.#lookAt(machine);
       const reading = readingOf(seen, { at: clock.now(), wall: wall() });
       if (reading.used.known) seen.before.used = reading.used.value;
       return { kind: 'reading', guest, reading };
@@ -124,9 +140,10 @@ class QmpHost implements Hypervisor {
     }
   }
 
-  async #lookAt(machine: Machine, signal: AbortSignal): Promise<MachineLook> {
+  async #lookAt(machine: Machine): Promise<MachineLook> {
     const began = this.#options.clock.now();
-    const { actual, stats, inside, plugged } = await machine.look(signal);
+    machine.noteLook(began);
+    const { actual, stats, inside, plugged } = await machine.look();
     const { base, balloon, held, plugs } = machine;
     if (actual !== null) held.note(addPages(bytesToPagesDown(actual), plugged?.plugged ?? NO_PAGES), began);
     const seen: MachineLook = {
@@ -202,6 +219,9 @@ class QmpHost implements Hypervisor {
   }
 }
 
+/** What a look at a guest brings. */
+type Outcome = Exclude<ReadOutcome, { kind: 'host-reading' }>;
+
 interface Asked {
   readonly machine: Machine;
   readonly target: GuestSize;
@@ -209,6 +229,9 @@ interface Asked {
   readonly size: Bytes;
   readonly signal: AbortSignal;
 }
+
+/** So many machines are asked at once. */
+const TOGETHER_MAX = 8;
 
 /** How long closing waits for requests on their way: as long as the executor waits for an answer to any call. */
 const CLOSE_WAIT = millis(5_000);

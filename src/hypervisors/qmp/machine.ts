@@ -3,7 +3,7 @@
  * It keeps what does not change from look to look, and decides nothing.
  */
 import { basename, extname } from 'node:path';
-import { bytes, millis, NO_PAGES, pagesToBytes, type Bytes, type Pages } from '../../units.js';
+import { bytes, millis, NO_PAGES, pagesToBytes, type Bytes, type Millis, type Pages } from '../../units.js';
 import {
   balloonArguments,
   decodeBalloon,
@@ -59,6 +59,8 @@ export class Machine {
   #balloon: Balloon | null;
   #plugs: readonly MachinePlug[];
   #inside: Inside | null = null;
+  #lookedAt: Millis | null = null;
+  #lookGap: Millis | null = null;
 
   private constructor(qmp: Qmp, { name, base, ports, balloon, plugs }: Met) {
     this.#qmp = qmp;
@@ -103,16 +105,27 @@ export class Machine {
     return this.#plugs;
   }
 
-  /** Rejects with `QmpError` when QEMU does not answer. */
-  async look(signal: AbortSignal): Promise<Look> {
+  /** Remembers that a look begins. */
+  noteLook(at: Millis): void {
+    this.#lookGap = this.#lookedAt === null ? null : millis(at - this.#lookedAt);
+    this.#lookedAt = at;
+  }
+
+  /** How long after the look before it the last one began; null: there were no two yet. */
+  get lookGap(): Millis | null {
+    return this.#lookGap;
+  }
+
+  /** Rejects with `QmpError` when QEMU does not answer within the connection's own time limit. */
+  async look(): Promise<Look> {
     const inside = this.#inside?.look() ?? Promise.resolve(NOTHING_SAID);
     if (this.#balloon === null) return { actual: null, stats: null, plugged: null, inside: await inside };
     const property = { path: this.#balloon.path, property: 'guest-stats' };
-    const [plugs, ask] = [this.#plugs, { signal }];
+    const plugs = this.#plugs;
     const [actual, stats, devices, said] = await Promise.all([
-      answerOrNull(this.#qmp.execute('query-balloon', {}, ask)),
-      answerOrNull(this.#qmp.execute('qom-get', property, ask)),
-      plugs.length === 0 ? null : answerOrNull(this.#qmp.execute('query-memory-devices', {}, ask)),
+      answerOrNull(this.#qmp.execute('query-balloon')),
+      answerOrNull(this.#qmp.execute('qom-get', property)),
+      plugs.length === 0 ? null : answerOrNull(this.#qmp.execute('query-memory-devices')),
       inside,
     ]);
     const plugged = sizesOf(plugs, devices);

@@ -48,6 +48,8 @@ interface Place {
 
 /** QEMU tells of moves once a second; one that tells more often is heard no more often than this. */
 const MOVE_PAUSE = millis(250);
+/** A look every second, and what comes between two. */
+const OFTEN = millis(1_100);
 /** New machines are found within this. */
 const SCAN_PAUSE = millis(2_000);
 /** For all that is asked of a machine at the beginning. */
@@ -194,7 +196,8 @@ export class Roster {
 
   #tellMove(place: Place): void {
     const now = this.#options.clock.now();
-    if (place.present === null || (place.movedAt !== null && now - place.movedAt < MOVE_PAUSE)) return;
+    if (place.present === null || isLookedAtOften(place.present.machine)) return;
+    if (place.movedAt !== null && now - place.movedAt < MOVE_PAUSE) return;
     place.movedAt = now;
     this.#options.put({ kind: 'guest-moved', guest: place.present.told.id });
   }
@@ -207,6 +210,9 @@ export class Roster {
     this.#options.put({ kind: 'guest-changed', guest });
   }
 }
+
+/** The next look comes soon enough by itself. On a host of many guests that is the rule, and each target leads to such an event. */
+const isLookedAtOften = ({ lookGap }: Machine): boolean => lookGap !== null && lookGap <= OFTEN;
 
 /** News of a guest that holds more or less than before. */
 const MOVES: ReadonlySet<MachineNews['kind']> = new Set(['balloon-change', 'memory-device-size-change']);

@@ -103,6 +103,35 @@ describe('a machine without a balloon', () => {
   });
 });
 
+describe('many machines', () => {
+  it('are all told of in one look, also more than are asked at once, and one that is stopped holds up no other', async (test) => {
+    const names = Array.from({ length: 20 }, (_, n) => `guest-${n}`);
+    const rig = await openRig(test, ...names);
+    const ids = rig.notices.flatMap((notice) => (notice.kind === 'guest-came' ? [notice.guest.id] : []));
+    const stopped = rig.qemus[3];
+    assert.ok(stopped !== undefined);
+    stopped.isHolding = true;
+    const limit = new AbortController();
+    const told: string[] = [];
+    const looking = rig.host.read(
+      ids,
+      (outcome) => {
+        if (outcome.kind !== 'host-reading') told.push(outcome.kind);
+      },
+      limit.signal,
+    );
+    await until('the others are told of', () => told.length === names.length - 1);
+    assert.ok(told.every((kind) => kind === 'reading'));
+    limit.abort();
+    await looking;
+    assert.equal(told.at(-1), 'reading-failed');
+    assert.equal(told.length, names.length);
+    // It goes on, so that it can be left.
+    stopped.isHolding = false;
+    for (const give of stopped.held) give();
+  });
+});
+
 describe('a machine that moves', () => {
   it('is told of, so that it is looked at', async (test) => {
     const rig = await openRig(test, 'one');
@@ -117,6 +146,27 @@ describe('a machine that moves', () => {
     const path = '/machine/peripheral/vm0';
     rig.qemus[0]?.emit('MEMORY_DEVICE_SIZE_CHANGE', { id: 'vm0', size: 256 * MIB, 'qom-path': path });
     await untilMoved(2);
+  });
+
+  it('is not told of while it is looked at every second, for then its next look comes soon enough', async (test) => {
+    const rig = await openRig(test, 'one');
+    const guest = rig.notices.flatMap((notice) => (notice.kind === 'guest-came' ? [notice.guest.id] : []));
+    for (const pause of [1_000, 1_000]) {
+      await rig.pass(pause);
+      await rig.look(guest);
+    }
+    rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 512 * MIB });
+    // What comes after it has come.
+    rig.qemus[0]?.emit('DEVICE_DELETED', { device: 'balloon0', path: '/machine/peripheral/balloon0' });
+    await rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
+    assert.deepEqual(
+      rig.notices.filter(({ kind }) => kind === 'guest-moved'),
+      [],
+    );
+    await rig.pass(5_000);
+    await rig.look(guest);
+    rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 500 * MIB });
+    await rig.untilNotice('it moved', ({ kind }) => kind === 'guest-moved');
   });
 });
 

@@ -62,7 +62,7 @@ describe('the memory devices of a real QEMU', () => {
     const sizes = spread(plugs, pagesOf(192)) ?? assert.fail();
     assert.deepEqual(sizes, [pagesOf(128), pagesOf(64)]);
     await machine.plug(plugs, sizes);
-    const look = await machine.look(NEVER);
+    const look = await machine.look();
     // No guest is there to plug any of it in.
     assert.deepEqual(look.plugged, { plugged: 0, asked: pagesOf(192), pluggable: pagesOf(384) });
     assert.equal(look.actual, 192 * MIB);
