@@ -22,26 +22,26 @@ export function keepEngineSmall(setFlag: SetFlag = setFlagsFromString): void {
   for (const flag of SMALL) setFlag(flag);
 }
 
-/** A half of the space for new objects, from which on it is large enough for a host: less than 4 MiB, as some is for the engine's own use. */
-const HOST_HALF_BYTES_MIN = 3 * 1024 * 1024;
+/** A half of the space for new objects of a host. */
+const HOST_HALF_BYTES = 6 * 1024 * 1024;
 
 /**
  * For a host, whose guests' rounds are worth compiling well. What is known of a guest is garbage a round later; in a space for new objects
- * of twice 1 MiB most of it was copied to where garbage is dear before that, which was more than a quarter of the work. In twice 4 MiB
- * 200 guests took a fifth less time, in more there was little less to gain and too much held (docs/decisions/0019-many-machines.md).
+ * of twice 1 MiB most of it was copied to where garbage is dear before that, which was more than a quarter of the work. In more than twice
+ * 6 MiB there was little to gain and too much held (docs/decisions/0019-many-machines.md).
  *
  * Returns what is to be called after each round. The space grows as it fills, and the engine takes the growth from it again where little
  * happens; its first size can be told at the start of the process only, and its largest too.
  */
 export function letEngineOptimise(setFlag: SetFlag = setFlagsFromString, halfBytes = newSpaceHalf): () => void {
   setFlag('--opt');
-  let mayGrow = false;
+  let lastFactor = 0;
   return () => {
-    const isSmall = halfBytes() < HOST_HALF_BYTES_MIN;
-    if (isSmall === mayGrow) return;
-    mayGrow = isSmall;
-    // From twice 1 MiB to twice 4 at a time, so that it is not passed by.
-    setFlag(`--semi-space-growth-factor=${isSmall ? 4 : 1}`);
+    // In one step, so that it is not passed by; 1: it grows no further.
+    const factor = Math.max(1, Math.floor(HOST_HALF_BYTES / halfBytes()));
+    if (factor === lastFactor) return;
+    lastFactor = factor;
+    setFlag(`--semi-space-growth-factor=${factor}`);
   };
 }
 
@@ -51,7 +51,7 @@ export function letEngineOptimise(setFlag: SetFlag = setFlagsFromString, halfByt
  */
 function newSpaceHalf(): number {
   const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
-  return space === undefined ? HOST_HALF_BYTES_MIN : space.space_used_size + space.space_available_size;
+  return space === undefined ? HOST_HALF_BYTES : space.space_used_size + space.space_available_size;
 }
 
 /** For whoever has more to do than that: the simulator, above all. */
