@@ -113,7 +113,7 @@ export interface Clock {
   now(): Millis;
   /** Resolves at `at` (at once if that is past), or as soon as `signal` is aborted. Never rejects. */
   sleepUntil(at: Millis, signal: AbortSignal): Promise<void>;
-  /** A signal that is aborted `length` from now. */
+  /** A signal that is aborted `length` from now, or up to a hundredth of that later. */
   timeLimit(length: Millis): AbortSignal;
   /** A timer that calls `run` each time it goes off. It is not set yet. For what runs so often that a promise each time counts. */
   timer(run: () => void): Timer;

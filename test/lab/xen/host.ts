@@ -68,8 +68,8 @@ export function hostTests(world: XenWorld): void {
     });
 
     /** Waits for that word of the daemon's. */
-    async function untilItSays(pattern: string): Promise<void> {
-      assert.match(await daemon.waitForLog(pattern, 60_000), new RegExp(pattern));
+    async function untilItSays(pattern: string, limitMs: number): Promise<void> {
+      assert.match(await daemon.waitForLog(pattern, limitMs), new RegExp(pattern));
     }
 
     world.it('sees every domain, and what it really holds', async () => {
@@ -110,9 +110,9 @@ export function hostTests(world: XenWorld): void {
 
     world.it('the connection to xenstored is lost and found again, and nothing is forgotten', async () => {
       await proxy.signal('KILL');
-      await untilItSays('connection to xenstored is lost');
+      await untilItSays('connection to xenstored is lost', 30_000);
       proxy = await startProxy(world.dom0());
-      await untilItSays('xenstored is connected to again');
+      await untilItSays('xenstored is connected to again', 30_000);
       assert.equal((await daemon.log()).match(/second:\d+: found/g)?.length, 1);
       const target = '/local/domain/$(xl domid second)/memory/target';
       await world.dom0().run(`xenstore-write ${target} ${IDLE_MIB * KIB}`);
@@ -147,7 +147,7 @@ export function hostTests(world: XenWorld): void {
       const { domain } = second();
       await askToShrink(world.dom0(), second());
       await second().destroy();
-      await untilItSays('second:[0-9]+: left');
+      await untilItSays('second:[0-9]+: left', 60_000);
       // Long enough for whatever was still on its way.
       await waitFor({ what: 'two more rounds', limitMs: 30_000 }, async () =>
         (await statusOf(world.dom0())).guests.every(({ name }) => name !== 'second') ? true : null,
