@@ -40,6 +40,20 @@ export const latenessOf = (machines: readonly MachineRecord[]): readonly number[
     .flatMap(({ looks }) => looks.slice(1).map((at, before) => at - (looks[before] ?? at) - INTERVAL_MS))
     .sort((a, b) => a - b);
 
+/**
+ * How late each look was against an even beat, in ms, in order: the beat has the interval for its length, and begins with whichever of the
+ * machine's looks came earliest by it. A delay that grows from look to look, which the time between two looks does not show, is in it.
+ */
+export const behindTheBeat = (machines: readonly MachineRecord[]): readonly number[] =>
+  machines.flatMap(({ looks }) => behindOwnBeat(looks)).sort((a, b) => a - b);
+
+function behindOwnBeat(looks: readonly number[]): readonly number[] {
+  const first = looks[0] ?? 0;
+  const offBeat = looks.map((at) => at - first - INTERVAL_MS * Math.round((at - first) / INTERVAL_MS));
+  const earliest = Math.min(...offBeat);
+  return offBeat.map((off) => off - earliest);
+}
+
 /** The least of the values that `share` (above 0, up to 1) of all are not above; `sorted` from small to large. NaN where there are none. */
 export const quantile = (sorted: readonly number[], share: number): number =>
   sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN;
@@ -58,7 +72,7 @@ export function whatIsMissing({ machines, measuredMs, wholeAtEnd }: Seen): strin
 
 /** The table. */
 export function rowsOf({ measuredMs, cpuMs, memory, machines }: Seen): readonly BenchRow[] {
-  const lateness = latenessOf(machines);
+  const [lateness, behind] = [latenessOf(machines), behindTheBeat(machines)];
   const looks = machines.map((machine) => machine.looks.length);
   const allLooks = sum(looks);
   const rounds = measuredMs / INTERVAL_MS;
@@ -78,6 +92,9 @@ export function rowsOf({ measuredMs, cpuMs, memory, machines }: Seen): readonly 
     row('how late a look is: median', 'ms', quantile(lateness, 0.5)),
     row('how late a look is: p99', 'ms', quantile(lateness, 0.99), LATE_GOAL_MS),
     row('how late a look is: the latest', 'ms', quantile(lateness, 1)),
+    row('behind an even beat: median', 'ms', quantile(behind, 0.5)),
+    row('behind an even beat: p99', 'ms', quantile(behind, 0.99)),
+    row('behind an even beat: the most', 'ms', quantile(behind, 1)),
     row('looks at a guest for each interval, the fewest', '', Math.min(...looks) / rounds),
     row('looks at a guest for each interval, the most', '', Math.max(...looks) / rounds),
     row('targets set for each look', '', sum(machines.map(({ targets }) => targets)) / allLooks),

@@ -4,6 +4,7 @@
  */
 import { addPages, maxPages, millis, minMillis, minPages, NO_PAGES, type Millis, type Pages } from '../units.js';
 import type { GuestDecision } from './actions.js';
+import { onTheBeat } from './beat.js';
 import type { StepContext } from './guest-requests.js';
 import { isResting, wholeGrant, wholeSize } from './growth.js';
 import { growthViewOf, heldBy, liveTarget, type GuestState } from './guest-state.js';
@@ -34,10 +35,15 @@ export function decisionFor<Memory>(
   return withinHost(safeguards, state, inWholeBlocks(state, decision, context), context);
 }
 
-/** When the policy is to be asked again. */
-export function dueAfter(decision: GuestDecision, wakeAt: Millis | null, now: Millis): Millis | null {
-  if (decision.reason.code !== 'clamped-to-host' || wakeAt === null) return wakeAt;
-  return minMillis(wakeAt, millis(now + HUNGRY_RETRY));
+/** When the policy is to be asked again, which was due at `due` and is asked now; it wishes to be at `wakeAt`. */
+export function dueAfter(
+  decision: GuestDecision,
+  wakeAt: Millis | null,
+  { due, now }: { readonly due: Millis; readonly now: Millis },
+): Millis | null {
+  if (wakeAt === null) return null;
+  const next = onTheBeat(wakeAt, { due, now });
+  return decision.reason.code === 'clamped-to-host' ? minMillis(next, millis(now + HUNGRY_RETRY)) : next;
 }
 
 type Within = Pick<GuestDecision, 'goal' | 'wished' | 'target' | 'reason'>;

@@ -3,6 +3,7 @@
  * limits, and follows what was asked to its end. It does not know which policy, which hypervisor, or that there are others.
  */
 import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
+import { atNextBeat } from './beat.js';
 import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
 import { isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
@@ -64,7 +65,7 @@ export function createGuestControl<Memory>(
       readFailure: null,
       decision: null,
       memory: policy.initialMemory,
-      policyDueAt: policy.firstWake(context.tunables, context.now),
+      policyDueAt: firstDue(policy, context),
       lookDueAt: context.now,
       lookingSince: null,
       maximumSeen: null,
@@ -102,6 +103,11 @@ export function createGuestControl<Memory>(
       isDriven: settings.isDriven && guest.capabilities.canSetTarget,
     }),
   };
+}
+
+function firstDue<Memory>(policy: GuestPolicy<Memory>, { tunables, now }: StepContext): Millis | null {
+  const first = policy.firstWake(tunables, now);
+  return first === null ? null : atNextBeat(first);
 }
 
 interface Rules<Memory> {
@@ -223,7 +229,7 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
   const decision = decisionFor(safeguards, state, decided, context);
   context.note(decision);
   state.memory = decided.memory;
-  state.policyDueAt = dueAfter(decision, decided.wakeAt, now);
+  state.policyDueAt = dueAfter(decision, decided.wakeAt, { due: policyDueAt, now });
   state.decision = decision;
   if (state.isDriven) carryOut(safeguards, state, decision, context);
   state.lookDueAt = nextLook(state, context);

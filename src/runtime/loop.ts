@@ -30,11 +30,6 @@ export interface LoopParts<Memory> {
   readonly tell: (tell: Tell) => void;
   /** Told of every tunable that got a new value. */
   readonly showTunable?: TunableListener;
-  /**
-   * How late a step may be that only time makes due, so that what is due a moment later shares it: 0 or more. Events are never kept
-   * waiting. Default 0.
-   */
-  readonly stepSlack?: Millis;
   /** Called after each step, for whoever shows the state as it changes. */
   readonly afterStep?: (result: StepResult<Memory>) => void;
 }
@@ -92,10 +87,9 @@ export class Loop<Memory> implements Commands {
   async run(signal: AbortSignal): Promise<void> {
     const watching = new AbortController();
     const watches = this.#parts.hypervisors.map((hypervisor) => this.#watch(hypervisor, watching.signal));
-    const { stepSlack = millis(0) } = this.#parts;
     while (!signal.aborted) {
       const wakeAt = this.#turn();
-      await this.#inbox.wait(wakeAt === null ? null : addMillis(wakeAt, stepSlack), signal);
+      await this.#inbox.wait(wakeAt, signal);
     }
     watching.abort();
     await Promise.all(watches);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { latenessOf, quantile, rowsOf, whatIsMissing, type Seen } from '../../bench/host/figures.js';
+import { behindTheBeat, latenessOf, quantile, rowsOf, whatIsMissing, type Seen } from '../../bench/host/figures.js';
 import type { MachineRecord } from '../../bench/host/machines-process.js';
 
 const SCRIPT = fileURLToPath(new URL('../../bench/host/main.js', import.meta.url));
@@ -28,6 +28,11 @@ describe('how late looks are', () => {
   it('is the time since the look before at the same machine, less the interval, of all machines in order', () => {
     const machines = [record({ looks: [0, 1_004, 2_005] }), record({ looks: [500, 1_502] }), record({ looks: [7] })];
     assert.deepEqual(latenessOf(machines), [1, 2, 4]);
+  });
+
+  it('is told against an even beat too, by which a delay at every look adds up, and a look left out is not late', () => {
+    const machines = [record({ looks: [10, 1_013, 2_016] }), record({ looks: [500, 1_498, 3_502] })];
+    assert.deepEqual(behindTheBeat(machines), [0, 0, 2, 3, 4, 6]);
   });
 
   it('has the median and the quantiles of what is there, and none where nothing is', () => {
@@ -78,7 +83,7 @@ describe('the benchmark', () => {
     const { status, stdout, stderr } = run('--guests', '3', '--seconds', '5', '--warm-up', '0');
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^3 guests, a round a second, measured for 5 s; load before: /m);
-    for (const { name } of rowsOf(seen())) assert.match(stdout, new RegExp(`^${name} +[\\d.,]+`, 'm'));
+    for (const { name } of rowsOf(seen())) assert.match(stdout, new RegExp(`^${name} +-?[\\d.,]+`, 'm'));
   });
 
   it('says how it is called when it was called wrongly', () => {

@@ -82,6 +82,35 @@ describe('the rhythm', () => {
     assert.equal(core.wakeAt, 10_000);
   });
 
+  it('keeps its beat, however long each answer takes', () => {
+    const core = new Core();
+    core.round();
+    const looks: number[] = [];
+    for (const answerMs of [0, 100, 2_000, 30, 0]) {
+      core.now = core.wakeAt ?? NaN;
+      looks.push(core.now);
+      core.tell({ kind: 'time-passed' });
+      core.now += answerMs;
+      core.tell({ kind: 'reading', guest: GUEST.id, reading: readingOf({ at: millis(core.now) }) });
+    }
+    assert.deepEqual(looks, [5_000, 10_000, 15_000, 20_000, 25_000]);
+  });
+
+  it('decides no sooner than half an interval after it has, and comes back to its beat', () => {
+    const core = new Core();
+    core.round();
+    core.now = 5_000;
+    core.tell({ kind: 'time-passed' });
+    core.now += 2_600;
+    core.tell({ kind: 'reading', guest: GUEST.id, reading: readingOf({ at: millis(core.now) }) });
+    const dueAt = (): number | null | undefined => core.state.guests.get(GUEST.id)?.policyDueAt;
+    assert.equal(dueAt(), 15_000);
+    // Long after it was due, as when the machine was asleep.
+    core.now = 1_000_001;
+    core.round();
+    assert.equal(dueAt(), 1_005_000);
+  });
+
   it('asks once for a look and waits for the answer', () => {
     const core = new Core();
     core.round();

@@ -10,16 +10,10 @@ import { selfPolicy, type SelfshrinkMemory } from '../../policies/index.js';
 import { openJournalFile } from '../../runtime/journal-file.js';
 import { Loop } from '../../runtime/loop.js';
 import { defaultSocketPath, startAttributeFiles, startServer, type AttributeFiles } from '../../server/index.js';
-import { mibToPages, millis, pagesToBytes } from '../../units.js';
+import { mibToPages, pagesToBytes } from '../../units.js';
 import { FailureLog } from './failure-log.js';
 import { logLine, sayWarning } from './log.js';
 import type { Place } from './place.js';
-
-/**
- * Guests that are due within it are looked at together, which saves CPU time with many of them and makes their looks later by as much
- * (docs/decisions/0019-many-machines.md).
- */
-const STEP_SLACK = millis(1);
 
 export interface DaemonParts {
   readonly config: Config;
@@ -66,7 +60,6 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
     tell: (tell) => {
       failures.take(tell);
     },
-    ...(place.isHost === true ? { stepSlack: STEP_SLACK } : {}),
     showTunable: (name, text) => {
       inlets.showTunable(name, text);
     },

@@ -22,13 +22,14 @@ export function keepEngineSmall(setFlag: SetFlag = setFlagsFromString): void {
   for (const flag of SMALL) setFlag(flag);
 }
 
-/** A half of the space for new objects of a host. */
-const HOST_HALF_BYTES = 6 * 1024 * 1024;
+/** A half of the space for new objects: of a host, and what it is at the least. */
+const HOST_HALF_BYTES = 4 * 1024 * 1024;
+const LEAST_HALF_BYTES = 1024 * 1024;
 
 /**
  * For a host, whose guests' rounds are worth compiling well. What is known of a guest is garbage a round later; in a space for new objects
  * of twice 1 MiB most of it was copied to where garbage is dear before that, which was more than a quarter of the work. In more than twice
- * 6 MiB there was little to gain and too much held (docs/decisions/0019-many-machines.md).
+ * 4 MiB there was little to gain and too much held (docs/decisions/0019-many-machines.md).
  *
  * Returns what is to be called after each round. The space grows as it fills, and the engine takes the growth from it again where little
  * happens; its first size can be told at the start of the process only, and its largest too.
@@ -38,7 +39,7 @@ export function letEngineOptimise(setFlag: SetFlag = setFlagsFromString, halfByt
   let lastFactor = 0;
   return () => {
     // In one step, so that it is not passed by; 1: it grows no further.
-    const factor = Math.max(1, Math.floor(HOST_HALF_BYTES / halfBytes()));
+    const factor = Math.max(1, Math.floor(HOST_HALF_BYTES / Math.max(halfBytes(), LEAST_HALF_BYTES)));
     if (factor === lastFactor) return;
     lastFactor = factor;
     setFlag(`--semi-space-growth-factor=${factor}`);

@@ -108,21 +108,11 @@ class QmpHost implements Hypervisor {
     const tell = (outcome: Outcome): void => {
       if (open.delete(outcome.guest)) report(outcome);
     };
-    await endedOrAborted(this.#readAll(guests, tell), signal);
+    const looks = guests.map(async (guest) => {
+      tell(await this.#readOne(guest));
+    });
+    await endedOrAborted(Promise.all(looks), signal);
     for (const guest of open) tell({ kind: 'reading-failed', guest, error: lookTooSlow(guest) });
-  }
-
-  /**
-   * A few at a time, and what has come by then is taken in before the next are asked: those whose answers come together are looked at
-   * together from then on, and in a large company each waits for all.
-   */
-  async #readAll(guests: readonly GuestId[], tell: (outcome: Outcome) => void): Promise<void> {
-    const looks: Promise<void>[] = [];
-    for (let at = 0; at < guests.length; at += TOGETHER_MAX) {
-      if (at > 0) await this.#options.clock.gather();
-      for (const guest of guests.slice(at, at + TOGETHER_MAX)) looks.push(this.#readOne(guest).then(tell));
-    }
-    await Promise.all(looks);
   }
 
   /** Ends when QEMU has answered, or has had its time to. Never rejects. */
@@ -229,9 +219,6 @@ interface Asked {
   readonly size: Bytes;
   readonly signal: AbortSignal;
 }
-
-/** So many machines are asked at once. */
-const TOGETHER_MAX = 8;
 
 /** How long closing waits for requests on their way: as long as the executor waits for an answer to any call. */
 const CLOSE_WAIT = millis(5_000);
