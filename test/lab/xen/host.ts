@@ -5,13 +5,14 @@
  */
 import assert from 'node:assert/strict';
 import { before, describe } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Background } from '../../../lab/xen/background.js';
 import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import type { Dom0 } from '../../../lab/xen/dom0.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { quote, waitFor, writeText } from '../../../lab/xen/shell.js';
 import { tunablesSection } from './stripes.js';
-import { statusOf } from './status.js';
+import { statusByCommand, statusOf } from './status.js';
 import { stuckGuests } from './stuck-guests.js';
 import type { XenWorld } from './world.js';
 
@@ -22,6 +23,8 @@ const HOG_MIB = 300;
 const KIB = 1024;
 /** What the host may promise at the start: too little for the busy guest, so that it needs what the idle ones give. */
 const SPARE_MIB = 24;
+const INTERVAL_S = 2;
+const TWO_ROUNDS_MS = 2 * INTERVAL_S * 1_000;
 
 const GUESTS = [
   { name: 'first', memoryMib: IDLE_MIB },
@@ -42,11 +45,17 @@ const FREE_MEMORY = `while :; do xl info | sed -n 's/^free_memory *: //p'; sleep
 
 /** The configuration of a host that keeps `reserveMib` for itself. */
 const hostConfig = (reserveMib: number): string =>
-  `${tunablesSection({ selfballoon_interval: 2, selfballoon_downhysteresis: 3 })}[xen_host]\nsocket = "${PROXY}"\nreserve_mib = ${reserveMib}\n`;
+  `${tunablesSection({ selfballoon_interval: INTERVAL_S, selfballoon_downhysteresis: 3 })}[xen_host]\nsocket = "${PROXY}"\nreserve_mib = ${reserveMib}\n`;
 
 export function hostTests(world: XenWorld): void {
   describe('a whole host', { concurrency: 1 }, () => {
     const reporters = new Map<string, Background>();
+    let proxyComes: Promise<Background> | null = null;
+    before(() => {
+      // While the guests boot; it is waited for when they have.
+      if (world.isBooted()) proxyComes = startProxy(world.dom0());
+      proxyComes?.catch(() => undefined);
+    });
     const guest = world.guests(GUESTS, async (made) => {
       reporters.set(made.name, await prepare(made));
       const node = `/local/domain/${made.domain}/data/selfballoon/report`;
@@ -62,7 +71,8 @@ export function hostTests(world: XenWorld): void {
     before(async () => {
       if (!world.isBooted()) return;
       const dom0 = world.dom0();
-      proxy = await startProxy(dom0);
+      assert.ok(proxyComes !== null);
+      proxy = await proxyComes;
       reserveMib = (await dom0.freeMib()) - SPARE_MIB;
       daemon = await startHost(dom0, 'host', reserveMib);
     });
@@ -81,8 +91,11 @@ export function hostTests(world: XenWorld): void {
         const shown = seen.guests.find(({ name }) => name === 'busy')?.currentPages ?? 0;
         return Math.abs(shown * 4 - held) <= KIB ? seen : null;
       });
-      assert.deepEqual(status.guests.map(({ name }) => name).sort(), ['Domain-0', 'busy', 'first', 'second']);
+      const names = ['Domain-0', 'busy', 'first', 'second'];
+      assert.deepEqual(status.guests.map(({ name }) => name).sort(), names);
       assert.ok(status.hosts[0]?.freePages !== null);
+      const byCommand = await statusByCommand(world.dom0());
+      assert.deepEqual(byCommand.guests.map(({ name }) => name).sort(), names);
     });
 
     world.it('two idle guests give memory, and a third that needs it gets it; nobody is killed', async (t) => {
@@ -149,9 +162,8 @@ export function hostTests(world: XenWorld): void {
       await second().destroy();
       await untilItSays('second:[0-9]+: left', 60_000);
       // Long enough for whatever was still on its way.
-      await waitFor({ what: 'two more rounds', limitMs: 30_000 }, async () =>
-        (await statusOf(world.dom0())).guests.every(({ name }) => name !== 'second') ? true : null,
-      );
+      await sleep(TWO_ROUNDS_MS);
+      assert.ok((await statusOf(world.dom0())).guests.every(({ name }) => name !== 'second'));
       assert.notEqual((await world.dom0().tryRun(`xenstore-exists /local/domain/${domain}`)).code, 0);
       assert.ok(await daemon.isRunning());
     });
