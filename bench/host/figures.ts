@@ -33,7 +33,7 @@ const LOOKS_LEAST_SHARE = 0.5;
 
 /**
  * How late each look was, in ms, in order: the time since the look before it at the same machine, less the interval. Both are taken
- * where they arrive, so that being sent, being served behind others and the way of the answer are in it.
+ * where they arrive, so that being sent and being served behind others is in it.
  */
 export const latenessOf = (machines: readonly MachineRecord[]): readonly number[] =>
   machines

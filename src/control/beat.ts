@@ -1,26 +1,64 @@
-/** When a guest is looked at next: on an even beat, which it shares with others. It does not know how long a round is. */
-import { millis, type Millis } from '../units.js';
-
 /**
- * To be woken for each of a large host's guests costs more than to look at it, and the last of 25 that are looked at together is late by a
- * few milliseconds: measured in docs/decisions/0019. Whole seconds, which intervals are, are multiples of it.
+ * The beats on which a host's guests are looked at, so that many of them share the work of one look without all being looked at in the
+ * same instant. Each guest keeps its own, whatever happens between two. It decides nothing about a guest.
  */
-const BEAT_MS = 125;
+import { addMillis, millis, minMillis, type Millis } from '../units.js';
+import type { GuestDescription } from './ports.js';
 
+/** Intervals are whole seconds, so that beats of a second fit into all of them. */
+const SECOND = millis(1_000);
+/**
+ * The parts of a second among which guests are spread. To be woken for each of a large host's guests costs more than to look at it, and the
+ * last of 40 that are looked at together is late by a few milliseconds: measured in docs/decisions/0019.
+ */
+const PARTS = 5;
+/** Guests that are seen in one look share one beat as long as the interval, but no longer than this: a new one waits for it. */
+const COMMON_MAX = millis(10_000);
 /** Times since 1970 are floating-point numbers, and what is computed from them is off by less than this. */
 const ROUNDING_MS = 0.01;
 
+/** A guest's own beat: at `phase`, and every `length` from then on. Null: it has no company, and anything goes. */
+export interface Beat {
+  readonly length: Millis;
+  readonly phase: Millis;
+}
+
+/** The beat of a guest that is asked about every `interval`. */
+export function beatOf({ id, pool, isSeenWithAll = false }: GuestDescription, interval: Millis): Beat | null {
+  if (pool === undefined) return null;
+  if (isSeenWithAll) return { length: minMillis(wholeSeconds(interval), COMMON_MAX), phase: millis(0) };
+  return { length: SECOND, phase: millis((spread(id) * SECOND) / PARTS) };
+}
+
+const wholeSeconds = (interval: Millis): Millis => millis(Math.max(1, Math.round(interval / SECOND)) * SECOND);
+
+/** A part of a second by the name alone: the same after a restart. Names that differ in a number only are spread evenly. */
+function spread(id: string): number {
+  let sum = 0;
+  for (let at = 0; at < id.length; at += 1) sum = (sum * 31 + id.charCodeAt(at)) % 65_521;
+  return sum % PARTS;
+}
+
 /** The first beat that is not before `at`. */
-export const atNextBeat = (at: Millis): Millis => millis(Math.ceil((at - ROUNDING_MS) / BEAT_MS) * BEAT_MS);
+export function beatFrom(at: Millis, beat: Beat | null): Millis {
+  if (beat === null) return at;
+  const { length, phase } = beat;
+  return millis(Math.ceil((at - phase - ROUNDING_MS) / length) * length + phase);
+}
+
+/** The beat that is nearest to `at`. */
+export const beatNear = (at: Millis, beat: Beat | null): Millis =>
+  beat === null ? at : beatFrom(millis(at - beat.length / 2), beat);
 
 /**
- * What was due at `due`, happens now and is wished for at `wakeAt` again comes whole intervals after it was due, and not after it could
- * happen: otherwise every guest would be late by its own answers, and those that are once looked at together would be from then on, more
- * and more of them. Never sooner than half an interval from now.
+ * What was due at `due` and happens now comes again whole intervals after it was due, and not after it could happen: otherwise every
+ * guest would be late by its own answers, and those that are once looked at together would be from then on, more and more of them. Never
+ * sooner than half an interval from now.
  */
-export function onTheBeat(wakeAt: Millis, { due, now }: { readonly due: Millis; readonly now: Millis }): Millis {
-  const interval = wakeAt - now;
-  if (interval <= 0) return wakeAt;
+export function nextBeat(
+  due: Millis,
+  { now, interval, beat }: { readonly now: Millis; readonly interval: Millis; readonly beat: Beat | null },
+): Millis {
   const missed = Math.floor((now - due) / interval + 1 / 2);
-  return atNextBeat(millis(due + interval * (1 + missed)));
+  return beatFrom(addMillis(due, millis(interval * (1 + missed))), beat);
 }

@@ -4,7 +4,7 @@
  */
 import { addPages, maxPages, millis, minMillis, minPages, NO_PAGES, type Millis, type Pages } from '../units.js';
 import type { GuestDecision } from './actions.js';
-import { onTheBeat } from './beat.js';
+import { beatOf, nextBeat } from './beat.js';
 import type { StepContext } from './guest-requests.js';
 import { isResting, wholeGrant, wholeSize } from './growth.js';
 import { growthViewOf, heldBy, liveTarget, type GuestState } from './guest-state.js';
@@ -36,14 +36,15 @@ export function decisionFor<Memory>(
 }
 
 /** When the policy is to be asked again, which was due at `due` and is asked now; it wishes to be at `wakeAt`. */
-export function dueAfter(
+export function dueAfter<Memory>(
+  { guest }: GuestState<Memory>,
   decision: GuestDecision,
-  wakeAt: Millis | null,
-  { due, now }: { readonly due: Millis; readonly now: Millis },
+  { wakeAt, due, now }: { readonly wakeAt: Millis | null; readonly due: Millis; readonly now: Millis },
 ): Millis | null {
-  if (wakeAt === null) return null;
-  const next = onTheBeat(wakeAt, { due, now });
-  return decision.reason.code === 'clamped-to-host' ? minMillis(next, millis(now + HUNGRY_RETRY)) : next;
+  if (wakeAt === null || wakeAt <= now) return wakeAt;
+  const wished = millis(wakeAt - now);
+  const interval = decision.reason.code === 'clamped-to-host' ? minMillis(wished, HUNGRY_RETRY) : wished;
+  return nextBeat(due, { now, interval, beat: beatOf(guest, interval) });
 }
 
 type Within = Pick<GuestDecision, 'goal' | 'wished' | 'target' | 'reason'>;

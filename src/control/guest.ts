@@ -3,7 +3,7 @@
  * limits, and follows what was asked to its end. It does not know which policy, which hypervisor, or that there are others.
  */
 import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
-import { atNextBeat } from './beat.js';
+import { beatFrom, beatNear, beatOf } from './beat.js';
 import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
 import { isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
@@ -13,7 +13,7 @@ import { bootHeldIn, bootMaximumIn, draftOf, wakeAtOf, type Draft, type GuestSta
 import type { GuestLimits } from './limits.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
 import type { GuestDescription } from './ports.js';
-import { isOnItsWay, observePursuit } from './pursuit.js';
+import { isOnItsWay, observePursuit, patienceEnd } from './pursuit.js';
 import type { Reading } from './reading.js';
 import { isRelieved } from './relief.js';
 import { SAFEGUARDS, type Safeguards } from './safeguards.js';
@@ -65,7 +65,7 @@ export function createGuestControl<Memory>(
       readFailure: null,
       decision: null,
       memory: policy.initialMemory,
-      policyDueAt: firstDue(policy, context),
+      policyDueAt: onOwnBeat(guest, policy.firstWake(context.tunables, context.now), context.now),
       lookDueAt: context.now,
       lookingSince: null,
       maximumSeen: null,
@@ -105,9 +105,10 @@ export function createGuestControl<Memory>(
   };
 }
 
-function firstDue<Memory>(policy: GuestPolicy<Memory>, { tunables, now }: StepContext): Millis | null {
-  const first = policy.firstWake(tunables, now);
-  return first === null ? null : atNextBeat(first);
+/** At the guest's own beat, where it has one, and not before the policy wishes. */
+function onOwnBeat(guest: GuestDescription, wakeAt: Millis | null, now: Millis): Millis | null {
+  if (wakeAt === null || wakeAt <= now) return wakeAt;
+  return beatFrom(wakeAt, beatOf(guest, millis(wakeAt - now)));
 }
 
 interface Rules<Memory> {
@@ -194,15 +195,24 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
   state.lookDueAt = nextLook(state, context);
 }
 
-/** The policy's time, when that comes before the next look is due anyway. */
+/** The policy's time, or that at which a guest would be stuck, when one of them comes before the next look is due anyway. */
 function nextLook<Memory>(state: GuestState<Memory>, context: StepContext): Millis {
   const { now, tunables } = context;
   const { policyDueAt, guest, pursuit } = state;
   const isMoving = isOnItsWay(pursuit, now) || isGrowthOnItsWay(state, context);
   const isOnTheWay = guest.pool !== undefined && (isMoving || isOwed(state));
-  const byInterval = addMillis(now, isOnTheWay ? LOOK_ON_THE_WAY : lookInterval(tunables));
-  return policyDueAt !== null && policyDueAt > now ? minMillis(policyDueAt, byInterval) : byInterval;
+  const pause = isOnTheWay ? LOOK_ON_THE_WAY : lookInterval(tunables);
+  const byPause = beatNear(addMillis(now, pause), beatOf(guest, LOOK_ON_THE_WAY));
+  // One for the policy that comes a moment later is that look too.
+  const latest =
+    !isOnTheWay && policyDueAt !== null && policyDueAt - byPause <= GRACE ? maxMillis(byPause, policyDueAt) : byPause;
+  const patient = isOnTheWay ? patienceEnd(pursuit) : null;
+  return soonerOf(soonerOf(latest, policyDueAt, now), patient, now);
 }
+
+/** The sooner of both; what is not after now does not count. */
+const soonerOf = (due: Millis, other: Millis | null, now: Millis): Millis =>
+  other !== null && other > now ? minMillis(due, other) : due;
 
 function failLook<Memory>(
   state: Draft<Memory>,
@@ -229,7 +239,7 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
   const decision = decisionFor(safeguards, state, decided, context);
   context.note(decision);
   state.memory = decided.memory;
-  state.policyDueAt = dueAfter(decision, decided.wakeAt, { due: policyDueAt, now });
+  state.policyDueAt = dueAfter(state, decision, { wakeAt: decided.wakeAt, due: policyDueAt, now });
   state.decision = decision;
   if (state.isDriven) carryOut(safeguards, state, decision, context);
   state.lookDueAt = nextLook(state, context);
@@ -241,9 +251,10 @@ function retune<Memory>(
   change: TunableChange,
   context: StepContext,
 ): void {
-  const { memory, wakeAt } = policy.retune(change, state.memory, state.policyDueAt, context.now);
+  const { guest, policyDueAt: due } = state;
+  const { memory, wakeAt } = policy.retune(change, state.memory, due, context.now);
   state.memory = memory;
-  state.policyDueAt = wakeAt;
+  state.policyDueAt = wakeAt === due ? due : onOwnBeat(guest, wakeAt, context.now);
   state.lookDueAt = nextLook(state, context);
   if (change.after.selfballooning === 0) state.relief = null;
   const isAsleep = change.after.selfballooning === 0 && change.after.frontswap_selfshrinking === 0;

@@ -35,7 +35,10 @@ export interface Decision<Memory> {
   /** Shrink the overflow tier to this many pages; null = leave it alone. */
   readonly shrinkOverflowTo: Pages | null;
   readonly memory: Memory;
-  /** When the policy wants to be asked again; null = not before a tunable says so. */
+  /**
+   * When the policy wants to be asked again; null = not before a tunable says so. What is left until then is taken for an interval, and counted
+   * from when it was due: a policy that was asked late is asked again sooner by as much, half of it at most.
+   */
   readonly wakeAt: Millis | null;
 }
 

@@ -2,7 +2,7 @@
  * Follows one request to its end: asked, accepted, reached; or refused, or not getting anywhere. A request is a message, not a
  * fact: only a later reading says what came of it.
  */
-import { millis, minPages, pages, type Millis, type Pages } from '../units.js';
+import { addMillis, millis, minPages, pages, type Millis, type Pages } from '../units.js';
 import type { ActionId } from './events.js';
 
 /**
@@ -90,6 +90,12 @@ export const dropPromise = (failed: Pursuit, held: Pages): Pursuit => ({
   ...failed,
   target: minPages(failed.target, held),
 });
+
+/** When it counts as stuck, if it has come no nearer by then; null: it does already, or nothing is expected of it. */
+export const patienceEnd = (pursuit: Pursuit | null): Millis | null =>
+  pursuit !== null && !pursuit.isWithdrawn && (pursuit.phase === 'asked' || pursuit.phase === 'accepted')
+    ? addMillis(pursuit.patienceFrom, STUCK_AFTER)
+    : null;
 
 /** Whether it has had all the patience there is, and its promise is to be taken back. */
 export const isSpent = ({ phase, isWithdrawn, patienceFrom }: Pursuit, now: Millis): boolean =>

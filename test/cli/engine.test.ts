@@ -76,11 +76,12 @@ describe('the engine', () => {
         if (kept.length > 20_000) kept = [];
         if (at % ${often} === 0) afterRound();
       }
-      console.log(v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size);
+      const space = v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
+      console.log(space.space_used_size + space.space_available_size);
     `;
       const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
-      // Later engines take it piece by piece, and give pieces back.
-      assert.ok(Number(printed) >= 4 * MIB && Number(printed) <= 10 * MIB, printed);
+      // What may be filled is a half; later engines take it piece by piece, and give pieces back.
+      assert.ok(Number(printed) >= 3 * MIB && Number(printed) <= 5 * MIB, printed);
     });
 
   it('says nothing when it is kept small', () => {

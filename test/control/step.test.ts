@@ -111,6 +111,47 @@ describe('the rhythm', () => {
     assert.equal(dueAt(), 1_005_000);
   });
 
+  it('sees at the end of its patience that a guest of shared memory stands still, whatever the beat', () => {
+    const tunables = { ...DEFAULT_TUNABLES, selfballoon_interval: 2 };
+    const core = new Core({ tunables }, { ...GUEST, pool: 'host' });
+    core.round();
+    let asked: number | null = null;
+    let isStuck = false;
+    while (!isStuck && core.now < 20_000) {
+      core.now = core.wakeAt ?? NaN;
+      core.tell({ kind: 'time-passed' });
+      // The look that the request follows from is answered late, the others are not.
+      core.now += asked === null ? 300 : 100;
+      const actions = core.tell({ kind: 'reading', guest: GUEST.id, reading: readingOf({ at: millis(core.now) }) });
+      if (targetOf(actions) !== null) asked ??= core.now;
+      isStuck = actions.some((action) => action.kind === 'tell' && action.code === 'stuck');
+    }
+    assert.equal(core.now - (asked ?? NaN), 4_100);
+  });
+
+  it('looks at a guest of shared memory on its own beat, also after what came between two', () => {
+    const core = new Core({}, { ...GUEST, pool: 'host' });
+    core.now = 60;
+    core.round();
+    const looks: number[] = [];
+    const look = (answerMs: number): void => {
+      core.now = core.wakeAt ?? NaN;
+      looks.push(core.now);
+      core.tell({ kind: 'time-passed' });
+      core.now += answerMs;
+      // It stays at what it was asked for.
+      const current = core.state.guests.get(GUEST.id)?.pursuit?.target ?? 134_072;
+      core.tell({ kind: 'reading', guest: GUEST.id, reading: readingOf({ at: millis(core.now), current }) });
+    };
+    for (const answerMs of [40, 700, 0, 90]) look(answerMs);
+    const write = { id: 1, name: 'selfballoon_interval', text: '2', mayChange: true } as const;
+    core.tell({ kind: 'tunable-write', ...write });
+    for (const answerMs of [40, 700, 0, 90]) look(answerMs);
+    const [phase = NaN] = looks.map((at) => at % 1_000);
+    assert.deepEqual([...new Set(looks.map((at) => at % 1_000))], [phase]);
+    assert.equal(phase % 200, 0);
+  });
+
   it('asks once for a look and waits for the answer', () => {
     const core = new Core();
     core.round();

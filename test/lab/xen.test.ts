@@ -16,7 +16,7 @@ describe('on a real Xen', { concurrency: 1 }, () => {
   dom0Minimum(world);
   describe('dom0', { concurrency: 2 }, () => {
     hostTests(world);
-    // While the host's guests boot.
+    // The host's guests boot meanwhile, which takes longer.
     refusals(world);
   });
   describe('a single guest', { concurrency: 2 }, () => {

@@ -105,7 +105,14 @@ export class SharedHost {
     for (const [id, { limits, pluggable }] of Object.entries(options.guests)) {
       const can = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };
       const capabilities = pluggable === 0 ? can : { ...can, growthBlock: pages(BLOCK) };
-      const guest = { id, name: id, capabilities, pool: POOL, ...(limits === null ? {} : { limits }) };
+      const guest = {
+        id,
+        name: id,
+        capabilities,
+        pool: POOL,
+        isSeenWithAll: true,
+        ...(limits === null ? {} : { limits }),
+      };
       this.tell({ kind: 'guest-came', guest });
     }
   }
@@ -244,7 +251,14 @@ export class SharedHost {
     const free = knownAt(pages(this.free), at);
     return {
       kind: 'host-reading',
-      host: { pool: POOL, at, total: knownAt(pages(total), at), free, reserve: pages(reserve), ifSlow: 'Be quick' },
+      host: {
+        pool: POOL,
+        at,
+        total: knownAt(pages(total), at),
+        free,
+        reserve: pages(reserve),
+        ifSlow: 'Be quick',
+      },
     };
   }
 

@@ -29,7 +29,7 @@ const LEAST_HALF_BYTES = 1024 * 1024;
 /**
  * For a host, whose guests' rounds are worth compiling well. What is known of a guest is garbage a round later; in a space for new objects
  * of twice 1 MiB most of it was copied to where garbage is dear before that, which was more than a quarter of the work. In more than twice
- * 4 MiB there was little to gain and too much held (docs/decisions/0019-many-machines.md).
+ * 4 MiB there was a tenth to gain, for 13 MiB and more held (docs/decisions/0019-many-machines.md).
  *
  * Returns what is to be called after each round. The space grows as it fills, and the engine takes the growth from it again where little
  * happens; its first size can be told at the start of the process only, and its largest too.

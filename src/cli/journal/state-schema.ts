@@ -64,6 +64,7 @@ export const guestDescriptionSchema = v.looseObject({
     deflatesOnOom: v.optional(v.boolean()),
     growthBlock: v.optional(v.number()),
   }),
+  isSeenWithAll: v.optional(v.boolean()),
 });
 
 /** A host's own memory. */

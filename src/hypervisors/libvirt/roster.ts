@@ -300,6 +300,7 @@ const describe = (id: GuestId, shape: DomainShape): GuestDescription => ({
   name: cleanGuestName(KIND, shape.name),
   capabilities: capabilitiesOf(shape),
   pool: KIND,
+  isSeenWithAll: true,
   limits: NO_LIMITS,
 });
 

@@ -52,12 +52,6 @@ const MOVE_PAUSE = millis(250);
 const OFTEN = millis(1_100);
 /** New machines are found within this. */
 const SCAN_PAUSE = millis(2_000);
-/**
- * So many are connected to at a time, and then there is a pause. Each is looked at on the beat on which it came: those of a large host that came
- * all at once would be looked at all at once too, from then on, and the last of them late. 200 come within a second.
- */
-const GREETED_TOGETHER = 4;
-const GREETING_PAUSE = millis(20);
 /** For all that is asked of a machine at the beginning. */
 const MEETING_LIMIT = millis(10_000);
 /** For putting back what was changed, at the end. */
@@ -86,21 +80,16 @@ export class Roster {
   async keep(signal: AbortSignal): Promise<void> {
     const { clock, findSockets } = this.#options;
     while (!signal.aborted) {
-      await this.#compare(await findSockets(), signal);
+      this.#compare(await findSockets());
       await clock.sleepUntil(addMillis(clock.now(), SCAN_PAUSE), signal);
     }
     await Promise.all([...this.#places.keys()].map((path) => this.#drop(path)));
   }
 
-  async #compare(sockets: readonly string[], signal: AbortSignal): Promise<void> {
+  #compare(sockets: readonly string[]): void {
     const there = new Set(sockets);
     for (const path of this.#places.keys()) if (!there.has(path)) void this.#dropIfLost(path);
-    const { clock } = this.#options;
-    const found = [...there].filter((path) => !this.#places.has(path));
-    for (let at = 0; at < found.length && !signal.aborted; at += GREETED_TOGETHER) {
-      if (at > 0) await clock.sleepUntil(addMillis(clock.now(), GREETING_PAUSE), signal);
-      for (const path of found.slice(at, at + GREETED_TOGETHER)) this.#begin(path);
-    }
+    for (const path of there) if (!this.#places.has(path)) this.#begin(path);
   }
 
   /** A socket's path may be removed while the connection through it goes on. */

@@ -109,9 +109,10 @@ class XenHost implements Hypervisor {
   }
 
   #describe(record: DomainRecord): Omit<GuestDescription, 'id' | 'name'> {
-    if (record.domid !== DOM0) return { capabilities: GUEST, pool: KIND, ...adminLimits(record) };
+    const shared = { pool: KIND, isSeenWithAll: true };
+    if (record.domid !== DOM0) return { capabilities: GUEST, ...shared, ...adminLimits(record) };
     const { isDriven, floor } = this.#options.dom0;
-    return { capabilities: isDriven ? GUEST : WATCHED, pool: KIND, limits: { floor, ceiling: null } };
+    return { capabilities: isDriven ? GUEST : WATCHED, ...shared, limits: { floor, ceiling: null } };
   }
 
   /** Ends when `signal` is aborted or the port is closed. May be called once at a time. */

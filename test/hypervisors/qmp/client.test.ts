@@ -104,22 +104,6 @@ describe('a machine without a balloon', () => {
 });
 
 describe('many machines', () => {
-  it('that are there at once are connected to a few at a time, so that they do not come all at once', async (test) => {
-    const rig = new Rig();
-    test.after(() => rig.host.close());
-    for (let n = 0; n < 9; n += 1) await rig.addQemu(test, `guest-${n}`);
-    const came = (): number => rig.notices.filter(({ kind }) => kind === 'guest-came').length;
-    const connected = (): number => rig.qemus.filter(({ requests }) => requests.length > 0).length;
-    rig.watch();
-    await until('the first four', () => came() === 4);
-    assert.equal(connected(), 4);
-    await rig.pass(20);
-    await until('four more', () => came() === 8);
-    assert.equal(connected(), 8);
-    await rig.pass(20);
-    await until('the last', () => came() === 9);
-  });
-
   it('are all told of in one look, and one that is stopped holds up no other', async (test) => {
     const names = Array.from({ length: 20 }, (_, n) => `guest-${n}`);
     const rig = await openRig(test, ...names);

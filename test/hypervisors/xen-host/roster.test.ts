@@ -24,6 +24,7 @@ describe('the domains of a Xen host', () => {
         name: 'Domain-0',
         capabilities: { ...abilities, canSetTarget: false },
         pool: 'xen-host',
+        isSeenWithAll: true,
         limits: { floor: 131_072, ceiling: null },
       },
       {
@@ -31,6 +32,7 @@ describe('the domains of a Xen host', () => {
         name: 'one',
         capabilities: { ...abilities, canSetTarget: true },
         pool: 'xen-host',
+        isSeenWithAll: true,
         limits: { floor: 0, ceiling: null },
       },
       {
@@ -38,6 +40,7 @@ describe('the domains of a Xen host', () => {
         name: 'web_shop',
         capabilities: { ...abilities, canSetTarget: true },
         pool: 'xen-host',
+        isSeenWithAll: true,
         limits: { floor: 32_768, ceiling: 65_536 },
       },
     ]);

@@ -79,7 +79,7 @@ function speedIn(printed: string): Speed {
   return { paced: paced.totalUs, warm: warm.totalUs };
 }
 
-/** The same work in the guest and here, to know how much slower its processor is: the best of some runs, as documented. */
+/** The same work in the guest and here, to know how much slower its processor is: the best of some runs here, and one there. */
 const guestSpeed = (guest: XenGuest): Promise<Speed> =>
   bestSpeed(CALIBRATIONS.emulated, async () => speedIn(await guest.run('node /app/lab/bench/calibrate.js')));
 

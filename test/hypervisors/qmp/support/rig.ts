@@ -69,10 +69,7 @@ export class Rig {
 
   /** Lets time pass until so many machines have come. */
   async untilCame(count: number): Promise<void> {
-    const come = this.untilNotice(`${count} machines came`, ({ kind }) => kind === 'guest-came', count);
-    // They are connected to four at a time.
-    for (let more = 4; more < count; more += 4) await this.pass(20);
-    await come;
+    await this.untilNotice(`${count} machines came`, ({ kind }) => kind === 'guest-came', count);
   }
 
   async untilNotice(what: string, isIt: (notice: GuestNotice) => boolean, count = 1): Promise<void> {
