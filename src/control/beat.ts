@@ -2,7 +2,7 @@
  * The beats on which a host's guests are looked at, so that many of them share the work of one look without all being looked at in the
  * same instant. Each guest keeps its own, whatever happens between two. It decides nothing about a guest.
  */
-import { addMillis, millis, minMillis, type Millis } from '../units.js';
+import { addMillis, millis, type Millis } from '../units.js';
 import type { GuestDescription } from './ports.js';
 
 /** Intervals are whole seconds, so that beats of a second fit into all of them. */
@@ -12,8 +12,8 @@ const SECOND = millis(1_000);
  * last of 40 that are looked at together is late by a few milliseconds: measured in docs/decisions/0019.
  */
 const PARTS = 5;
-/** Guests that are seen in one look share one beat as long as the interval, but no longer than this: a new one waits for it. */
-const COMMON_MAX = millis(10_000);
+/** Guests that are seen in one look share one beat as long as the interval, or a part of it no longer than this: a new one waits for it. */
+const COMMON_SECONDS_MAX = 10;
 /** Times since 1970 are floating-point numbers, and what is computed from them is off by less than this. */
 const ROUNDING_MS = 0.01;
 
@@ -26,11 +26,17 @@ export interface Beat {
 /** The beat of a guest that is asked about every `interval`. */
 export function beatOf({ id, pool, isSeenWithAll = false }: GuestDescription, interval: Millis): Beat | null {
   if (pool === undefined) return null;
-  if (isSeenWithAll) return { length: minMillis(wholeSeconds(interval), COMMON_MAX), phase: millis(0) };
+  if (isSeenWithAll) return { length: commonLength(interval), phase: millis(0) };
   return { length: SECOND, phase: millis((spread(id) * SECOND) / PARTS) };
 }
 
-const wholeSeconds = (interval: Millis): Millis => millis(Math.max(1, Math.round(interval / SECOND)) * SECOND);
+/** The longest that fits into the interval, so that the interval is kept. */
+function commonLength(interval: Millis): Millis {
+  const seconds = Math.max(1, Math.round(interval / SECOND));
+  let length = Math.min(seconds, COMMON_SECONDS_MAX);
+  while (seconds % length !== 0) length -= 1;
+  return millis(length * SECOND);
+}
 
 /** A part of a second by the name alone: the same after a restart. Names that differ in a number only are spread evenly. */
 function spread(id: string): number {
@@ -52,13 +58,16 @@ export const beatNear = (at: Millis, beat: Beat | null): Millis =>
 
 /**
  * What was due at `due` and happens now comes again whole intervals after it was due, and not after it could happen: otherwise every
- * guest would be late by its own answers, and those that are once looked at together would be from then on, more and more of them. Never
- * sooner than half an interval from now.
+ * guest would be late by its own answers, and those that are once looked at together would be from then on, more and more of them. What was
+ * due off its beat comes back to it, sooner where it can. Never sooner than half an interval from now, nor later than one and a half.
  */
 export function nextBeat(
   due: Millis,
   { now, interval, beat }: { readonly now: Millis; readonly interval: Millis; readonly beat: Beat | null },
 ): Millis {
   const missed = Math.floor((now - due) / interval + 1 / 2);
-  return beatFrom(addMillis(due, millis(interval * (1 + missed))), beat);
+  const next = addMillis(due, millis(interval * (1 + missed)));
+  if (beat === null) return next;
+  const last = beatFrom(millis(next - beat.length + 2 * ROUNDING_MS), beat);
+  return last - now < interval / 2 - ROUNDING_MS ? addMillis(last, beat.length) : last;
 }

@@ -2,9 +2,19 @@
  * From a policy's wish to what one guest is asked for: held within its limits, and within what its host has. It does not know
  * which policy, and makes no wishes of its own but to keep a guest within its administrator's limits.
  */
-import { addPages, maxPages, millis, minMillis, minPages, NO_PAGES, type Millis, type Pages } from '../units.js';
+import {
+  addMillis,
+  addPages,
+  maxPages,
+  millis,
+  minMillis,
+  minPages,
+  NO_PAGES,
+  type Millis,
+  type Pages,
+} from '../units.js';
 import type { GuestDecision } from './actions.js';
-import { beatOf, nextBeat } from './beat.js';
+import { beatNear, beatOf, nextBeat } from './beat.js';
 import type { StepContext } from './guest-requests.js';
 import { isResting, wholeGrant, wholeSize } from './growth.js';
 import { growthViewOf, heldBy, liveTarget, type GuestState } from './guest-state.js';
@@ -14,7 +24,7 @@ import { isLeftOut } from './pursuit.js';
 import { NOTHING_KNOWN } from './reading.js';
 import type { Safeguards } from './safeguards.js';
 
-/** A guest that its host could not give all it needs is asked about again after this: another may have given memory up. */
+/** A guest that its host could not give all it needs is asked about again after about this: another may have given memory up. */
 const HUNGRY_RETRY = millis(1_000);
 
 /** What is asked of the guest, and why. */
@@ -42,9 +52,10 @@ export function dueAfter<Memory>(
   { wakeAt, due, now }: { readonly wakeAt: Millis | null; readonly due: Millis; readonly now: Millis },
 ): Millis | null {
   if (wakeAt === null || wakeAt <= now) return wakeAt;
-  const wished = millis(wakeAt - now);
-  const interval = decision.reason.code === 'clamped-to-host' ? minMillis(wished, HUNGRY_RETRY) : wished;
-  return nextBeat(due, { now, interval, beat: beatOf(guest, interval) });
+  const interval = millis(wakeAt - now);
+  const next = nextBeat(due, { now, interval, beat: beatOf(guest, interval) });
+  if (decision.reason.code !== 'clamped-to-host') return next;
+  return minMillis(next, beatNear(addMillis(now, HUNGRY_RETRY), beatOf(guest, HUNGRY_RETRY)));
 }
 
 type Within = Pick<GuestDecision, 'goal' | 'wished' | 'target' | 'reason'>;

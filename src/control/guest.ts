@@ -19,9 +19,11 @@ import { isRelieved } from './relief.js';
 import { SAFEGUARDS, type Safeguards } from './safeguards.js';
 import type { Tunables } from './tunables.js';
 
-/** Looked at no less often than this, however long the interval is; and no older reading is believed. */
+/** Looked at no less often than this, and half a second, however long the interval is; and no older reading is believed. */
 const LOOK_INTERVAL_MAX = secondsToMillis(60);
 const GRACE = millis(1_000);
+/** Looks move by so much to be on their beat, which is less than the grace. */
+const HALF_BEAT = millis(500);
 /** A guest of shared memory that is on its way is looked at this often: what it was promised is kept from others. */
 const LOOK_ON_THE_WAY = millis(1_000);
 /** A guest on its way that is known to have moved is looked at no sooner after the last look than this. */
@@ -202,12 +204,19 @@ function nextLook<Memory>(state: GuestState<Memory>, context: StepContext): Mill
   const isMoving = isOnItsWay(pursuit, now) || isGrowthOnItsWay(state, context);
   const isOnTheWay = guest.pool !== undefined && (isMoving || isOwed(state));
   const pause = isOnTheWay ? LOOK_ON_THE_WAY : lookInterval(tunables);
-  const byPause = beatNear(addMillis(now, pause), beatOf(guest, LOOK_ON_THE_WAY));
+  const byPause = lookAfter(pause, guest, now, isOnTheWay);
   // One for the policy that comes a moment later is that look too.
-  const latest =
-    !isOnTheWay && policyDueAt !== null && policyDueAt - byPause <= GRACE ? maxMillis(byPause, policyDueAt) : byPause;
+  const isMerged = !isOnTheWay && policyDueAt !== null && policyDueAt <= now + pause + HALF_BEAT;
+  const latest = isMerged ? maxMillis(byPause, policyDueAt) : byPause;
   const patient = isOnTheWay ? patienceEnd(pursuit) : null;
   return soonerOf(soonerOf(latest, policyDueAt, now), patient, now);
+}
+
+/** Near the pause's end, on the guest's beat; one that is on its way does not wait longer for that. */
+function lookAfter(pause: Millis, guest: GuestDescription, now: Millis, isOnTheWay: boolean): Millis {
+  const end = addMillis(now, pause);
+  const onBeat = beatNear(end, beatOf(guest, LOOK_ON_THE_WAY));
+  return isOnTheWay ? minMillis(onBeat, end) : onBeat;
 }
 
 /** The sooner of both; what is not after now does not count. */
@@ -254,8 +263,12 @@ function retune<Memory>(
   const { guest, policyDueAt: due } = state;
   const { memory, wakeAt } = policy.retune(change, state.memory, due, context.now);
   state.memory = memory;
-  state.policyDueAt = wakeAt === due ? due : onOwnBeat(guest, wakeAt, context.now);
-  state.lookDueAt = nextLook(state, context);
+  const own = wakeAt === due ? due : onOwnBeat(guest, wakeAt, context.now);
+  // Its beat does not put off what the policy wants sooner.
+  const isSooner = due !== null && wakeAt !== null && own !== null && wakeAt <= due;
+  state.policyDueAt = isSooner ? minMillis(due, own) : own;
+  // One that is due now is not put off by a write.
+  state.lookDueAt = minMillis(state.lookDueAt, nextLook(state, context));
   if (change.after.selfballooning === 0) state.relief = null;
   const isAsleep = change.after.selfballooning === 0 && change.after.frontswap_selfshrinking === 0;
   state.isReleased = state.isReleased && isAsleep;

@@ -37,7 +37,7 @@ export interface Decision<Memory> {
   readonly memory: Memory;
   /**
    * When the policy wants to be asked again; null = not before a tunable says so. What is left until then is taken for an interval, and counted
-   * from when it was due: a policy that was asked late is asked again sooner by as much, half of it at most.
+   * from when it was due: a policy that was asked late is asked again sooner by as much, by half of it at most; and on a host as its guest's beat wants it.
    */
   readonly wakeAt: Millis | null;
 }

@@ -37,7 +37,7 @@ export interface GuestDescription {
   readonly capabilities: Capabilities;
   /** The host memory that it shares with others; left out where nobody here can tell. */
   readonly pool?: PoolId;
-  /** One look at it is one at all others of its host too, so they are looked at together, once an interval. Left out: false. */
+  /** One look at it is one at all others of its host too, so they are asked about together, once an interval. Left out: false. */
   readonly isSeenWithAll?: boolean;
   /** What its hypervisor's administrator allows it. Our own configuration's ceiling comes before it, the higher floor holds. */
   readonly limits?: GuestLimits;

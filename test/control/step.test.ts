@@ -96,21 +96,6 @@ describe('the rhythm', () => {
     assert.deepEqual(looks, [5_000, 10_000, 15_000, 20_000, 25_000]);
   });
 
-  it('decides no sooner than half an interval after it has, and comes back to its beat', () => {
-    const core = new Core();
-    core.round();
-    core.now = 5_000;
-    core.tell({ kind: 'time-passed' });
-    core.now += 2_600;
-    core.tell({ kind: 'reading', guest: GUEST.id, reading: readingOf({ at: millis(core.now) }) });
-    const dueAt = (): number | null | undefined => core.state.guests.get(GUEST.id)?.policyDueAt;
-    assert.equal(dueAt(), 15_000);
-    // Long after it was due, as when the machine was asleep.
-    core.now = 1_000_001;
-    core.round();
-    assert.equal(dueAt(), 1_005_000);
-  });
-
   it('sees at the end of its patience that a guest of shared memory stands still, whatever the beat', () => {
     const tunables = { ...DEFAULT_TUNABLES, selfballoon_interval: 2 };
     const core = new Core({ tunables }, { ...GUEST, pool: 'host' });
@@ -129,28 +114,31 @@ describe('the rhythm', () => {
     assert.equal(core.now - (asked ?? NaN), 4_100);
   });
 
-  it('looks at a guest of shared memory on its own beat, also after what came between two', () => {
-    const core = new Core({}, { ...GUEST, pool: 'host' });
-    core.now = 60;
-    core.round();
-    const looks: number[] = [];
-    const look = (answerMs: number): void => {
-      core.now = core.wakeAt ?? NaN;
-      looks.push(core.now);
-      core.tell({ kind: 'time-passed' });
-      core.now += answerMs;
-      // It stays at what it was asked for.
-      const current = core.state.guests.get(GUEST.id)?.pursuit?.target ?? 134_072;
-      core.tell({ kind: 'reading', guest: GUEST.id, reading: readingOf({ at: millis(core.now), current }) });
-    };
-    for (const answerMs of [40, 700, 0, 90]) look(answerMs);
-    const write = { id: 1, name: 'selfballoon_interval', text: '2', mayChange: true } as const;
-    core.tell({ kind: 'tunable-write', ...write });
-    for (const answerMs of [40, 700, 0, 90]) look(answerMs);
-    const [phase = NaN] = looks.map((at) => at % 1_000);
-    assert.deepEqual([...new Set(looks.map((at) => at % 1_000))], [phase]);
-    assert.equal(phase % 200, 0);
-  });
+  for (const [which, isSeenWithAll, length] of [
+    ['of its own', false, 1_000],
+    ['that it shares, where one look is at all guests', true, 4_000],
+  ] as const)
+    it(`asks about a guest of shared memory on a beat ${which}, also after what came between two`, () => {
+      const core = new Core({}, { ...GUEST, pool: 'host', isSeenWithAll });
+      core.now = 60;
+      core.round();
+      const dues: number[] = [];
+      const look = (answerMs: number): void => {
+        core.now = core.wakeAt ?? NaN;
+        core.tell({ kind: 'time-passed' });
+        core.now += answerMs;
+        core.tell({ kind: 'reading', guest: GUEST.id, reading: readingOf({ at: millis(core.now) }) });
+        dues.push(core.state.guests.get(GUEST.id)?.policyDueAt ?? NaN);
+      };
+      for (const answerMs of [40, 700, 0, 90, 2_900, 10]) look(answerMs);
+      const before = dues.at(-1) ?? NaN;
+      const write = { id: 1, name: 'selfballoon_interval', text: '4', mayChange: true } as const;
+      core.tell({ kind: 'tunable-write', ...write });
+      assert.ok((core.state.guests.get(GUEST.id)?.policyDueAt ?? NaN) <= before, 'a write has put the step off');
+      for (const answerMs of [40, 700, 0, 90, 1_900, 10, 10, 10]) look(answerMs);
+      assert.equal(new Set(dues.map((due) => due % 1_000)).size, 1, dues.join());
+      assert.equal(new Set(dues.slice(-3).map((due) => due % length)).size, 1, dues.join());
+    });
 
   it('asks once for a look and waits for the answer', () => {
     const core = new Core();
