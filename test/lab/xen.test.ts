@@ -1,6 +1,6 @@
 /**
  * The program on a real Xen, booted once under emulation for all of these tests. They run wherever `npm run lab:setup` has been
- * run; see CONTRIBUTING.md. What a single guest does is tested in two guests at a time, one for each emulated processor.
+ * run; see CONTRIBUTING.md. What a single domain does is tested in two at a time, one for each emulated processor.
  */
 import { describe } from 'node:test';
 import { dom0Minimum } from './xen/dom0-minimum.js';
@@ -13,17 +13,17 @@ import { xenWorld } from './xen/world.js';
 
 describe('on a real Xen', { concurrency: 1 }, () => {
   const world = xenWorld();
-  dom0Minimum(world);
   describe('dom0', { concurrency: 2 }, () => {
     hostTests(world);
     // The host's guests boot meanwhile, which takes longer.
     refusals(world);
   });
-  describe('a single guest', { concurrency: 2 }, () => {
+  describe('a single domain', { concurrency: 2 }, () => {
     // The longest first; whichever of the two is free takes the next.
     guestTests(world);
     small(world);
     swapped(world);
     idleTests(world);
+    dom0Minimum(world);
   });
 });

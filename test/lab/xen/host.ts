@@ -12,6 +12,7 @@ import type { Dom0 } from '../../../lab/xen/dom0.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { quote, waitFor, writeText } from '../../../lab/xen/shell.js';
 import { tunablesSection } from './stripes.js';
+import { askToShrink } from './shrinking.js';
 import { statusByCommand, statusOf } from './status.js';
 import { stuckGuests } from './stuck-guests.js';
 import type { XenWorld } from './world.js';
@@ -119,7 +120,7 @@ export function hostTests(world: XenWorld): void {
       assert.match(await hog.log(), /"checked".*"damaged":0/);
     });
 
-    stuckGuests(world, { host: () => daemon, guest: first, askToShrink });
+    stuckGuests(world, { host: () => daemon, guest: first, givenMib: IDLE_MIB });
 
     world.it('the connection to xenstored is lost and found again, and nothing is forgotten', async () => {
       await proxy.signal('KILL');
@@ -158,8 +159,7 @@ export function hostTests(world: XenWorld): void {
 
     world.it('a guest destroyed in the middle of a change is dropped, and leaves nothing in xenstore', async () => {
       const { domain } = second();
-      await askToShrink(world.dom0(), second());
-      await second().destroy();
+      await askToShrink({ dom0: world.dom0(), guest: second(), givenMib: IDLE_MIB }, `xl destroy ${second().name}`);
       await untilItSays('second:[0-9]+: left', 60_000);
       // Long enough for whatever was still on its way.
       await sleep(TWO_ROUNDS_MS);
@@ -198,13 +198,4 @@ async function startHost(dom0: Dom0, name: string, reserveMib: number): Promise<
   const isThere = `${GUESTS.length} guests hold`;
   assert.match(await daemon.waitForLog(isThere, 120_000), new RegExp(isThere));
   return daemon;
-}
-
-/** Gives the guest more than it needs, so that the next round asks it for some of it. */
-async function askToShrink(dom0: Dom0, guest: XenGuest): Promise<void> {
-  await dom0.run(`xl mem-set ${guest.name} ${IDLE_MIB}`);
-  await waitFor({ what: `${guest.name} on its way`, limitMs: 60_000, pauseMs: 0 }, async () => {
-    const asked = await dom0.run(`xenstore-read /local/domain/${guest.domain}/memory/target`);
-    return Number(asked) < IDLE_MIB * KIB ? true : null;
-  });
 }

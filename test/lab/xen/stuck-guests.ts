@@ -7,6 +7,7 @@ import type { Dom0 } from '../../../lab/xen/dom0.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor, writeText } from '../../../lab/xen/shell.js';
 import { lastRun } from './journal.js';
+import { pauseOnItsWay } from './shrinking.js';
 import { stuckTellsOf, type Stuck } from './stuck.js';
 import type { TestSpeaker, XenWorld } from './world.js';
 
@@ -18,19 +19,17 @@ const MUTE_MAX_KIB = (MUTE_MIB / 2) * 1024;
 export interface StuckGuestsOptions {
   /** The daemon in dom0. */
   readonly host: () => Daemon;
-  /** One of its guests, which obeys. */
+  /** One of its guests, which obeys, and what is more than it needs. */
   readonly guest: () => XenGuest;
-  /** Has the daemon ask that guest for memory. */
-  readonly askToShrink: (dom0: Dom0, guest: XenGuest) => Promise<void>;
+  readonly givenMib: number;
 }
 
-export function stuckGuests(world: XenWorld, { host, guest, askToShrink }: StuckGuestsOptions): void {
+export function stuckGuests(world: XenWorld, { host, guest, givenMib }: StuckGuestsOptions): void {
   describe('a guest that does not move', { concurrency: 1 }, () => {
     world.it('though it did before is called stuck at the first look after 4 s, and the others go on', async (t) => {
       const { name, domain } = guest();
-      await askToShrink(world.dom0(), guest());
       // What it was asked for stands, and nothing moves.
-      await world.dom0().run(`xl pause ${name}`);
+      await pauseOnItsWay({ dom0: world.dom0(), guest: guest(), givenMib });
       try {
         await isNamedInTime(t, `xen-host/${name}:${domain}`);
         await othersGoOn(`xen-host/${name}:${domain}`);
