@@ -35,7 +35,7 @@ export interface LoopParts<Memory> {
 }
 
 /** How long giving everything back may take at the end before we leave without the answers. */
-const FAREWELL_MAX = millis(10_000);
+export const FAREWELL_MAX = millis(10_000);
 /** How long a host's guests wait for memory that has yet to be seen as free. */
 const OWED_MAX = millis(3_000);
 /** A hypervisor that was lost is asked again after this. */

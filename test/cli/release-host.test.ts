@@ -84,9 +84,12 @@ describe('giving back where no daemon runs', () => {
       keepTime: null,
       close: () => host.close(),
     };
-    const work = releaseHost(place, config, () => undefined).catch((error: unknown) => error);
+    let endedAt = NaN;
+    const work = releaseHost(place, config, () => undefined)
+      .catch((error: unknown) => error)
+      .finally(() => (endedAt = clock.now()));
     await clock.advanceTo(millis(60_000));
-    return { host, result: await work };
+    return { host, result: await work, endedAt };
   };
 
   it('fails where a guest could not be seen, names it, and gives back to the others', async (test) => {
@@ -102,4 +105,12 @@ describe('giving back where no daemon runs', () => {
     assert.match(String(result), /^no daemon answers; 1 guest was told/);
     assert.deepEqual(host.targets, ['test/answers 4000']);
   });
+
+  for (const guests of [[], ['test/bare']] as const) {
+    it(`is done after some ten seconds where nobody is driven (${guests.join() || 'no guest at all'})`, async (test) => {
+      const { result, endedAt } = await releaseOf(test, guests);
+      assert.match(String(result), /^no daemon answers; 0 guests were told/);
+      assert.ok(endedAt >= 10_000 && endedAt < 12_000, String(endedAt));
+    });
+  }
 });

@@ -13,7 +13,9 @@ import { addMillis, millis } from '../../units.js';
 import type { Place } from '../daemon/place.js';
 
 /** Guests are there within this, also on a host that is short of everything, or whoever tells of them has a problem. */
-const LOOK_MAX = millis(30_000);
+export const LOOK_MAX = millis(30_000);
+/** Where nobody that is driven has come within this, nobody is there. */
+const NOBODY_MAX = millis(10_000);
 /** As long nothing new must have come: then all are known. */
 const QUIET = millis(1_500);
 
@@ -50,10 +52,12 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): 
   const ending = new AbortController();
   const running = loop.run(ending.signal);
   const until = addMillis(clock.now(), LOOK_MAX);
+  const nobodyFrom = addMillis(clock.now(), NOBODY_MAX);
   for (let before = -1; clock.now() < until;) {
     await clock.sleepUntil(addMillis(clock.now(), QUIET), ending.signal);
     const { all, unseen } = drivenIn(loop);
-    if (all > 0 && unseen.length === 0 && all === before) break;
+    const isSomebody = all > 0 || clock.now() >= nobodyFrom;
+    if (isSomebody && unseen.length === 0 && all === before) break;
     before = all;
   }
   ending.abort();
