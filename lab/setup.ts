@@ -18,6 +18,9 @@ const PACKAGES = [
   ...LIBVIRT_PACKAGES,
 ];
 
+// Its tools end with it: `runTool` sees to that when this process exits.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+
 if (!isDebian() || process.getuid?.() !== 0) {
   console.error('The lab is set up on Debian, as root: it installs packages and makes root file systems.');
   process.exitCode = 1;

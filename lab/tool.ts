@@ -1,7 +1,8 @@
 /** Runs tools of the operating system for the lab, each with a time limit and an error that says what it printed. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 
 export interface ToolOptions {
   readonly cwd?: string;
@@ -17,25 +18,59 @@ const TAIL_LENGTH = 2_000;
 export function runTool(command: string, args: readonly string[], options: ToolOptions = {}): Promise<string> {
   const { cwd, limitMs = LIMIT_MS, env = {} } = options;
   return new Promise((resolve, reject) => {
+    // A group of its own, so that the limit ends all that it has started.
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: limitMs,
-      killSignal: 'SIGKILL',
+      detached: true,
       env: { ...process.env, LC_ALL: 'C', ...env },
       ...(cwd === undefined ? {} : { cwd }),
     });
     let [out, all] = ['', ''];
+    const fail = (how: string): void => {
+      reject(new Error(`${command} ${args.join(' ')} ${how}:\n${all.slice(-TAIL_LENGTH)}`));
+    };
+    const end = (): void => {
+      endGroup(child, 'SIGTERM');
+    };
+    const settled = (): void => {
+      clearTimeout(limit);
+      process.off('exit', end);
+    };
+    // What is typed at a terminal does not reach a group of its own.
+    process.once('exit', end);
+    const limit = setTimeout(() => {
+      settled();
+      endGroup(child, 'SIGKILL');
+      fail(`did not end within ${limitMs / 1_000} s`);
+    }, limitMs);
     child.stdout.on('data', (chunk: Buffer) => {
       out += chunk.toString();
       all += chunk.toString();
     });
     child.stderr.on('data', (chunk: Buffer) => (all += chunk.toString()));
-    child.once('error', reject);
+    child.once('error', (error) => {
+      settled();
+      reject(error);
+    });
     child.once('close', (code, signal) => {
+      settled();
       if (code === 0) resolve(out);
-      else reject(new Error(`${command} ${args.join(' ')} ended with ${code ?? signal}:\n${all.slice(-TAIL_LENGTH)}`));
+      else fail(`ended with ${code ?? signal}`);
     });
   });
+}
+
+function endGroup(
+  { pid, stdout, stderr }: ChildProcessByStdio<null, Readable, Readable>,
+  signal: NodeJS.Signals,
+): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // All of it has just ended.
+  }
+  stdout.destroy();
+  stderr.destroy();
 }
 
 /** Where a command is on the PATH, or null. */
