@@ -148,8 +148,7 @@ class XenHost implements Hypervisor {
       const record = this.#roster.find(id);
       const domain = record === null ? undefined : domains.get(record.domid);
       if (record === null || domain === undefined || record.domid === DOM0) return [];
-      const asked = record.asked.known ? record.asked.value : null;
-      return [{ guest: id, held: kibToPagesDown(domain.held), asked }];
+      return [standingOf(id, record, domain)];
     });
   }
 
@@ -163,7 +162,7 @@ class XenHost implements Hypervisor {
     const isMovable = this.#options.limits !== null && record.staticMax.known;
     const seen = isMovable ? { ...domain, maximum: null } : domain;
     const reading = record.domid === DOM0 ? this.#dom0.read(record, domain, at) : readingOf(record, seen, at);
-    this.#takenBack.tell(guest, kibToPagesDown(domain.held));
+    this.#takenBack.tell(standingOf(guest, record, domain));
     return { kind: 'reading', guest, reading };
   }
 
@@ -183,6 +182,7 @@ class XenHost implements Hypervisor {
     if (signal.aborted) throw targetTooSlow(guest, target);
     const kept = this.#keeper.state;
     if ('why' in kept) throw noStore(guest, kept.why);
+    this.#takenBack.ask(guest, target);
     const path = `${homeOf(domid)}/${NODES.target}`;
     try {
       await kept.connection.transaction(
@@ -233,6 +233,12 @@ class XenHost implements Hypervisor {
     }
   }
 }
+
+const standingOf = (guest: GuestId, { asked }: DomainRecord, { held }: DomainSight): Standing => ({
+  guest,
+  held: kibToPagesDown(held),
+  asked: asked.known ? asked.value : null,
+});
 
 interface Asked {
   readonly target: GuestSize;

@@ -64,7 +64,7 @@ function usedNow(used: Signal<Pages>, now: Millis): Signal<Pages> {
   return used.known && now - used.at <= USED_AGE_MAX ? { ...used, at: now } : used;
 }
 
-/** Xen's own limit holds whatever stands in the folder, which in some systems the guest may write. */
+/** Xen's own limit, where it is not moved with the target, holds whatever stands in the folder. */
 function maximumOf({ staticMax }: DomainRecord, { maximum }: DomainSight): Field<Pages> {
   if (maximum === null) return staticMax;
   const limit = kibToPagesDown(maximum);

@@ -1,6 +1,7 @@
 /**
- * What guests may take back that they gave up by themselves. A look sees every domain, but control hears of a guest's size only
- * when that guest is due, and counts as promised what was missing to its target then. It does not know who is free to grow.
+ * What guests may take that control does not count as promised: what they gave up by themselves, and what somebody else has told them to
+ * hold. A look sees every domain, but control hears of a guest only when that guest is due, and counts as promised what was missing to its
+ * target then, and what it has asked for itself since. It does not know who is free to grow.
  */
 import type { GuestId } from '../../control/reading.js';
 import { addPages, pages, subtractToZero, type Pages } from '../../units.js';
@@ -13,13 +14,25 @@ export interface Standing {
   readonly asked: Pages | null;
 }
 
-export class TakenBack {
-  /** What control last heard that each guest holds. */
-  readonly #told = new Map<GuestId, Pages>();
+/** What control knows of a guest. */
+interface Told {
+  readonly held: Pages;
+  /** Null: not known. */
+  readonly asked: Pages | null;
+}
 
-  /** Control hears that `guest` holds so much. */
-  tell(guest: GuestId, held: Pages): void {
-    this.#told.set(guest, held);
+export class TakenBack {
+  readonly #told = new Map<GuestId, Told>();
+
+  /** Control hears of a guest as it stands. */
+  tell({ guest, held, asked }: Standing): void {
+    this.#told.set(guest, { held, asked });
+  }
+
+  /** Control asks `guest` to hold so much, and counts it from now on. */
+  ask(guest: GuestId, asked: Pages): void {
+    const told = this.#told.get(guest);
+    if (told !== undefined) this.#told.set(guest, { held: told.held, asked });
   }
 
   /** The sum of what is free now and may be gone before control hears of it. Guests that are not among `all` are forgotten. */
@@ -32,6 +45,6 @@ export class TakenBack {
   #unheardOf({ guest, held, asked }: Standing): Pages {
     const told = this.#told.get(guest);
     if (told === undefined || asked === null) return pages(0);
-    return subtractToZero(subtractToZero(asked, held), subtractToZero(asked, told));
+    return subtractToZero(subtractToZero(asked, held), subtractToZero(told.asked ?? asked, told.held));
   }
 }

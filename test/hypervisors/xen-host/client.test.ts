@@ -102,6 +102,27 @@ describe('reading domains', () => {
     assert.equal(await freeOf(TWO), before + (262_144 - 65_536) / 4);
   });
 
+  it('does not count as free what somebody else has just told a guest to hold, and counts once what we have', async (test) => {
+    const rig = await openTwo(test);
+    const freeOf = async (guest: string): Promise<number> => {
+      const [host] = await rig.look([guest]);
+      assert.ok(host?.kind === 'host-reading' && host.host.free.known);
+      return host.host.free.value;
+    };
+    await rig.look([ONE, TWO]);
+    const before = await freeOf(TWO);
+    rig.xen.put(TARGET, String(262_144 + 40_000));
+    await rig.to(1_000);
+    assert.equal(await freeOf(TWO), before - 10_000);
+    // Ours takes the place of the other's, and control counts it itself.
+    await rig.set(ONE, (262_144 + 80_000) / 4);
+    await rig.to(2_000);
+    assert.equal(await freeOf(TWO), before);
+    rig.xen.put(TARGET, String(262_144 + 100_000));
+    await rig.to(3_000);
+    assert.equal(await freeOf(TWO), before - 5_000);
+  });
+
   it('counts as free at once what a guest gave up because it was told to', async (test) => {
     const rig = await openTwo(test);
     await rig.look([ONE, TWO]);
