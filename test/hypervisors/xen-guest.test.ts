@@ -89,6 +89,7 @@ describe('a Xen guest: units and polarity on the wire', () => {
   });
 
   it('reads 131072 KiB as 32768 pages that the guest keeps', async () => {
+    put(`${XEN_MEMORY}/target_kb`, '131072\n');
     put(`${XEN_MEMORY}/info/current_kb`, '131072\n');
     put(`${XEN_MEMORY}/info/low_kb`, '131072\n');
     const reading = await readingOf(open());

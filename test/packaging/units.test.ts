@@ -8,10 +8,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { releaseAll } from '../../src/cli/commands/release.js';
+import { LOOK_MAX } from '../../src/cli/commands/release-host.js';
 import { PORT_NAME } from '../../src/cli/daemon/find-port.js';
 import { createProgram } from '../../src/cli/program.js';
 import { SelfballoonError } from '../../src/errors.js';
+import { CALL_TIME_LIMIT } from '../../src/runtime/executor.js';
+import { FAREWELL_MAX } from '../../src/runtime/loop.js';
 import { XenGuestRoot } from '../cli/xen-guest-root.js';
 import { REPOSITORY } from '../support/paths.js';
 import { faultIn, secondsOf, sizeOf, UnitFile, unitNames, unitText } from './unit-file.js';
@@ -22,6 +26,8 @@ const AGENT = UnitFile.read('selfballoon-agent.service');
 const HOST = UnitFile.read('selfballoon-host.service');
 const VMS = UnitFile.read('selfballoon-vms.service');
 const SLICE = UnitFile.read('selfballoon.slice');
+/** For a slow machine to load the program. */
+const START_MS = 5_000;
 const DAEMONS = { guest: GUEST, report: REPORT, agent: AGENT, host: HOST, vms: VMS };
 
 /** What `release` finds: no daemon that answers, and the machine in the folder. */
@@ -63,6 +69,13 @@ describe('each service', () => {
       assert.ok(secondsOf(unit.last('TimeoutStopSec')) >= (unit === REPORT || unit === AGENT ? 10 : 20));
     });
 
+    if (unit === HOST || unit === VMS) {
+      it(`${name}: gives its stop action the time to look for guests, give back and let go`, () => {
+        const longest = LOOK_MAX + FAREWELL_MAX + CALL_TIME_LIMIT;
+        assert.ok(secondsOf(unit.last('TimeoutStopSec')) * 1_000 >= longest + START_MS);
+      });
+    }
+
     it(`${name}: is not waited for to say that it is ready, which it never does`, () => {
       assert.equal(unit.last('Type'), 'exec');
       assert.equal(unit.last('WatchdogSec'), null);
@@ -100,6 +113,38 @@ describe('the service in a guest', () => {
     root.putBalloon('info/low_kb', '131072\n');
     root.putBalloon('target_kb', '131072\n');
     await releaseAll(withoutDaemon(test, root.path));
+    assert.equal(root.target.trim(), '262144');
+  });
+
+  it('can do so also when the configuration is what is broken, and says so', async (test) => {
+    const root = new XenGuestRoot(test);
+    root.putBalloon('info/current_kb', '131072\n');
+    root.putBalloon('info/low_kb', '131072\n');
+    root.putBalloon('target_kb', '131072\n');
+    const { socket, config } = withoutDaemon(test, root.path);
+    writeFileSync(config, 'min_mib = "a lot"\n[tuna');
+    const warnings: string[] = [];
+    const warn = (text: string): void => void warnings.push(text);
+    await releaseAll({ config }, { root: root.path, socket, warn });
+    assert.equal(root.target.trim(), '262144');
+    assert.match(warnings.join(), /config\.toml.*given back without the configuration/s);
+    const elsewhere = releaseAll({ config, hypervisor: 'xen-host' }, { root: root.path, socket, warn });
+    await assert.rejects(elsewhere, (error) => error instanceof SelfballoonError && error.code === 'ECONFIG');
+  });
+
+  it('waits for a balloon that the daemon has left on its way, so that it asks for no more than there is', async (test) => {
+    const root = new XenGuestRoot(test);
+    root.putBalloon('target_kb', '131072\n');
+    root.putBalloon('info/current_kb', '140000\n');
+    root.putBalloon('info/low_kb', '124192\n');
+    const released = releaseAll(withoutDaemon(test, root.path));
+    // It has counted pages into the balloon that it has not yet counted out of the guest.
+    root.putBalloon('info/current_kb', '139000\n');
+    root.putBalloon('info/low_kb', '124192\n');
+    await setTimeout(50);
+    root.putBalloon('info/current_kb', '131072\n');
+    root.putBalloon('info/low_kb', '131072\n');
+    await released;
     assert.equal(root.target.trim(), '262144');
   });
 

@@ -1,4 +1,4 @@
-/** The balloon driver's `info` files, kept open. Does the reading; what the text means is the codec's. */
+/** The balloon driver's files, kept open. Does the reading; what the text means is the codec's. */
 import { join } from 'node:path';
 import { openProcFile, type ProcFile } from '../../signals/proc-file.js';
 import { balloonSizes, type BalloonSizes } from './codec.js';
@@ -17,17 +17,16 @@ export interface BalloonFiles {
 
 /** Opens the files under `root` (`/` on a real machine). Files that are not there are unknown at each look. */
 export function openBalloonFiles(root: string): BalloonFiles {
-  const info = (name: string): ProcFile =>
-    openProcFile(join(root, XEN_MEMORY, 'info', name), { bytesMax: ATTRIBUTE_BYTES_MAX });
-  const current = info('current_kb');
-  const low = info('low_kb');
-  const high = info('high_kb');
+  const open = (name: string): ProcFile =>
+    openProcFile(join(root, XEN_MEMORY, name), { bytesMax: ATTRIBUTE_BYTES_MAX });
+  const target = open('target_kb');
+  const current = open('info/current_kb');
+  const low = open('info/low_kb');
+  const high = open('info/high_kb');
   return {
-    read: () => balloonSizes({ current: current.read(), low: low.read(), high: high.read() }),
+    read: () => balloonSizes({ target: target.read(), current: current.read(), low: low.read(), high: high.read() }),
     close: () => {
-      current.close();
-      low.close();
-      high.close();
+      for (const file of [target, current, low, high]) file.close();
     },
   };
 }

@@ -27,6 +27,7 @@ import {
   writeFailed,
 } from './errors.js';
 import { cleanName, guestId, guestName, KIND } from './name.js';
+import { RestingMaximum } from './resting-maximum.js';
 import { setAttribute, type SetAttribute } from './target-file.js';
 import { TargetWriter } from './target-writer.js';
 
@@ -73,6 +74,7 @@ class XenGuest implements Hypervisor {
   readonly #id: GuestId;
   readonly #reader: GuestReader;
   readonly #balloon: BalloonFiles;
+  readonly #maximum = new RestingMaximum();
   readonly #targetPath: string;
   readonly #targets: TargetWriter;
 
@@ -133,7 +135,7 @@ class XenGuest implements Hypervisor {
     const seenAt = this.#options.now();
     const sizes = this.#balloon.read();
     const current = stamp(sizes.current, seenAt);
-    const maximum = stamp(sizes.maximum, seenAt);
+    const maximum = stamp(this.#maximum.seen(sizes), seenAt);
     return { ...signals, current, maximum, overflowUsed, at: this.#options.now() };
   }
 

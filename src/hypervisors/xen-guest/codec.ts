@@ -36,8 +36,9 @@ export function formatTarget(target: GuestSize): string | null {
   return `${pagesToKib(target)}\n`;
 }
 
-/** The texts of `info/current_kb`, `info/low_kb` and `info/high_kb`. */
+/** The texts of `target_kb`, `info/current_kb`, `info/low_kb` and `info/high_kb`. */
 export interface InfoTexts {
+  readonly target: Field<string>;
   readonly current: Field<string>;
   readonly low: Field<string>;
   readonly high: Field<string>;
@@ -46,16 +47,19 @@ export interface InfoTexts {
 export interface BalloonSizes {
   /** What the guest keeps now. */
   readonly current: Field<GuestSize>;
-  /** What it would keep if all came back that is on the balloon's list now: `current + low + high`. */
+  /** What it was last told to keep. */
+  readonly target: Field<Pages>;
+  /** What it would keep if all came back that is on the balloon's list now: `current + low + high`. Off by some MiB while it moves. */
   readonly maximum: Field<Pages>;
 }
 
-/** Reads the three `info` files. An unknown part makes the sum unknown, with the part's reason. */
+/** Reads the driver's files. An unknown part makes the sum unknown, with the part's reason. */
 export function balloonSizes(texts: InfoTexts): BalloonSizes {
   const current = pagesIn('info/current_kb', texts.current);
   const low = pagesIn('info/low_kb', texts.low);
   const high = pagesIn('info/high_kb', texts.high);
-  return { current: plausibleCurrent(current), maximum: sum(plausibleCurrent(current), low, high) };
+  const target = pagesIn('target_kb', texts.target);
+  return { current: plausibleCurrent(current), target, maximum: sum(plausibleCurrent(current), low, high) };
 }
 
 function pagesIn(attribute: string, text: Field<string>): Field<Pages> {
