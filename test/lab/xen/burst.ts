@@ -57,8 +57,10 @@ export function burst(world: XenWorld, guest: () => XenGuest): void {
       const alarms = lastRun(await daemon.journal()).steps.flatMap(({ at, events }) =>
         at >= began ? events.filter(({ kind }) => kind === 'guest-alarm') : [],
       );
-      assert.ok(alarms.length > 0, 'nothing was told of the demand between two rounds');
       t.diagnostic(`first alarm: ${JSON.stringify(alarms[0])}`);
+      // The kernel's own word, by its trigger; what is available may have been low besides.
+      const stalls = alarms.filter((event) => event.kind === 'guest-alarm' && event.alarm.cause === 'stalled');
+      assert.ok(stalls.length > 0, `the kernel told nothing between two rounds: ${JSON.stringify(alarms)}`);
       assert.match(await daemon.log(), /is under pressure/);
     });
 
