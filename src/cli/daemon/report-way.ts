@@ -5,7 +5,7 @@ export interface ReportWay {
   readonly description: string;
   /** Puts a report where the host finds it. Rejects when it did not get there, also when `signal` is aborted. */
   readonly publish: (text: string, signal: AbortSignal) => Promise<void>;
-  /** Lets the host know that no more come, so that it does not wait. Takes a second or two at most and never rejects. */
+  /** Lets the host know that no more come, so that it does not wait. Takes 5 s at most, and never rejects. */
   readonly leave: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
