@@ -6,9 +6,7 @@
  * Sources: the kernel's Documentation/ABI/stable/sysfs-hypervisor-xen (`type`, `uuid`, `properties/features`,
  * `start_flags`), Xen's public header features.h (`XENFEAT_dom0`), and xenfs' `capabilities`.
  */
-import { join } from 'node:path';
-import type { Field } from '../../control/signal.js';
-import { openProcFile } from '../../signals/proc-file.js';
+import { readOnce } from '../../signals/read-once.js';
 import { XEN_MEMORY } from './balloon-files.js';
 
 /** `seen` is what was found, in words for the log. */
@@ -77,14 +75,3 @@ function hasDom0Feature(text: string): boolean | null {
 }
 
 const oneOf = (text: string, words: Readonly<Record<string, boolean>>): boolean | null => words[text] ?? null;
-
-/** A small file's text without blanks around it; null where it cannot be read. */
-export function readOnce(root: string, path: string): string | null {
-  const file = openProcFile(join(root, path), { bytesMax: 4096 });
-  try {
-    const text: Field<string> = file.read();
-    return text.known ? text.value.trim() : null;
-  } finally {
-    file.close();
-  }
-}

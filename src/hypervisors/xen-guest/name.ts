@@ -1,7 +1,7 @@
 /** What the guest is called: its host name, or else its Xen UUID. */
 import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import type { GuestId } from '../../control/reading.js';
-import { readOnce } from './detect.js';
+import { readOnce } from '../../signals/read-once.js';
 
 export const KIND = 'xen-guest';
 

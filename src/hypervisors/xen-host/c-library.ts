@@ -2,18 +2,34 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorText, HypervisorError } from '../../errors.js';
+import { readOnce } from '../../signals/read-once.js';
 
 /** Where distributions put them. Their names carry Xen's version, so that the loader's own search does not find them. */
 const FOLDERS = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64', '/usr/lib', '/usr/local/lib'];
 
-/** Finds `libNAME.so`, the newest version where an upgrade has left others. Throws `HypervisorError` `ENODEV` where there is none. */
-export function findLibrary(name: string, folders: readonly string[] = FOLDERS): string {
-  const pattern = new RegExp(`^lib${name}\\.so(\\.[\\d.]+)?$`);
-  for (const folder of folders) {
-    const found = namesIn(folder).find((candidate) => pattern.test(candidate));
-    if (found !== undefined) return join(folder, found);
-  }
-  throw unusable(`there is no lib${name} in ${folders.join(', ')}`);
+/**
+ * Finds `libNAME.so`: of the version of the Xen that runs, where an upgrade has put others beside it, for Xen answers no other; else the
+ * newest. Throws `HypervisorError` `ENODEV` where there is none.
+ */
+export function findLibrary(
+  name: string,
+  folders: readonly string[] = FOLDERS,
+  running: string | null = runningVersion(),
+): string {
+  const any = new RegExp(`^lib${name}\\.so(\\.[\\d.]+)?$`);
+  const ofRunning = (file: string): boolean => `${file}.`.startsWith(`lib${name}.so.${running}.`);
+  const found = folders.flatMap((folder) => namesIn(folder).map((file) => ({ folder, file })));
+  const libraries = found.filter(({ file }) => any.test(file));
+  const one = libraries.find(({ file }) => ofRunning(file)) ?? libraries[0];
+  if (one === undefined) throw unusable(`there is no lib${name} in ${folders.join(', ')}`);
+  return join(one.folder, one.file);
+}
+
+/** As the kernel says it (Documentation/ABI/stable/sysfs-hypervisor-xen), `4.17` for example; null: it does not. */
+function runningVersion(): string | null {
+  const part = (name: string): string | null => readOnce('/', `sys/hypervisor/version/${name}`);
+  const [major, minor] = [part('major'), part('minor')];
+  return major === null || minor === null ? null : `${major}.${minor}`;
 }
 
 /** Loads a library's calls. Throws `HypervisorError` `ENODEV` where that fails. */

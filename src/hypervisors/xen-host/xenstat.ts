@@ -121,7 +121,8 @@ class XenstatSource implements SightSource {
   }
 
   #failed(what: string): HypervisorError {
-    const advice = 'Is xenstored alive? It asks it for the names of domains';
+    const advice =
+      'Is xenstored alive? It asks it for the names of domains. After an upgrade Xen answers a library of its own version only: compare with xl info';
     return new HypervisorError({ code: 'EIO', message: `${this.description} ${what}`, advice });
   }
 

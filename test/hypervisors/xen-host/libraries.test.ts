@@ -229,8 +229,24 @@ describe('a library that is missing', () => {
     assert.throws(() => findLibrary('no-such-thing'), HypervisorError);
     const folder = mkdtempSync(join(tmpdir(), 'selfballoon-libraries-'));
     for (const version of ['4.14', '4.17', '4.9']) writeFileSync(join(folder, `libxenstat.so.${version}`), '');
-    assert.equal(findLibrary('xenstat', [folder]), join(folder, 'libxenstat.so.4.17'));
+    const of = (running: string | null): string => findLibrary('xenstat', [folder], running);
+    assert.equal(of(null), join(folder, 'libxenstat.so.4.17'));
     rmSync(folder, { recursive: true });
+  });
+
+  it('is that of the Xen that runs, which answers no other, and the newest where there is none', (test) => {
+    const folders = ['one', 'two'].map(() => mkdtempSync(join(tmpdir(), 'selfballoon-libraries-')));
+    test.after(() => {
+      for (const folder of folders) rmSync(folder, { recursive: true });
+    });
+    const [one = '', two = ''] = folders;
+    for (const version of ['4.17.0', '4.20', '4.1']) writeFileSync(join(one, `libxenctrl.so.${version}`), '');
+    writeFileSync(join(two, 'libxenctrl.so.4.19'), '');
+    const of = (running: string | null): string => findLibrary('xenctrl', folders, running);
+    assert.equal(of('4.17'), join(one, 'libxenctrl.so.4.17.0'));
+    assert.equal(of('4.1'), join(one, 'libxenctrl.so.4.1'));
+    assert.equal(of('4.19'), join(two, 'libxenctrl.so.4.19'));
+    assert.equal(of('4.18'), join(one, 'libxenctrl.so.4.20'));
   });
 
   it('is ENODEV where it cannot be loaded or lacks a call', async () => {
