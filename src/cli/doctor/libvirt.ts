@@ -15,8 +15,11 @@ import {
   type ListedDomain,
   type Virsh,
 } from '../../virsh/index.js';
-import { besidesOf } from './besides.js';
+import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
+
+/** Who is listened to in a guest, as configured. */
+type Heard = Pick<Config['libvirt'], 'asksAgent' | 'hearsOwn'>;
 
 /** For all that is asked. */
 const LIMIT = millis(10_000);
@@ -35,7 +38,7 @@ export async function checkLibvirt({ libvirt }: Config): Promise<readonly Findin
     const domains = parseDomainList(await virsh.look(LIST_DOMAINS, limit));
     const answers = ok(`libvirt answers at ${uri}, and lets this user change domains`);
     if (domains.length === 0) return [answers, warn('no domain runs there', 'Start one, or look at libvirt.uri')];
-    const found = await Promise.all(domains.map((domain) => checkDomain(virsh, domain, limit)));
+    const found = await Promise.all(domains.map((domain) => checkDomain(virsh, { ...domain, heard: libvirt }, limit)));
     return [answers, ...found.flat()];
   } catch (error) {
     return [fail(errorText(error), 'See whether libvirtd is stopped')];
@@ -46,15 +49,15 @@ export async function checkLibvirt({ libvirt }: Config): Promise<readonly Findin
 
 async function checkDomain(
   virsh: Virsh,
-  { uuid, name }: ListedDomain,
+  { uuid, name, heard }: ListedDomain & { readonly heard: Heard },
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const who = JSON.stringify(name);
   try {
     const shape = parseDomainXml(await virsh.look(['dumpxml', uuid], signal));
     const besides = besidesOf(who, {
-      hasGuestAgentPort: shape.channels.has(QEMU_AGENT_PORT),
-      hasOwnAgentPort: shape.channels.has(OWN_AGENT_PORT),
+      guestAgent: portUse(shape.channels.has(QEMU_AGENT_PORT), heard.asksAgent),
+      ownAgent: portUse(shape.channels.has(OWN_AGENT_PORT), heard.hearsOwn),
       pluggable: kibToPagesDown(virtioMem(shape).size),
     });
     // A domain without a balloon is only watched, whatever else it has.

@@ -10,8 +10,11 @@ import { findSockets } from '../../hypervisors/qmp/socket-patterns.js';
 import { connectQmp, decodeDeflateOnOom, decodeName, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { millis, pages } from '../../units.js';
-import { besidesOf } from './besides.js';
+import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
+
+/** Who is listened to in a guest, as configured. */
+type Heard = Pick<Config['qmp'], 'asksAgent' | 'hearsOwn'>;
 
 /** For all that is asked of one machine. */
 const LIMIT = millis(3_000);
@@ -27,10 +30,10 @@ export async function checkMonitors({ qmp }: Config): Promise<readonly Finding[]
       warn(`no socket is there at ${where}`, 'Start QEMU with -qmp unix:PATH,server=on,wait=off, or look at the paths'),
     ];
   }
-  return (await Promise.all(found.map(checkMonitor))).flat();
+  return (await Promise.all(found.map((path) => checkMonitor(path, qmp)))).flat();
 }
 
-async function checkMonitor(path: string): Promise<readonly Finding[]> {
+async function checkMonitor(path: string, heard: Heard): Promise<readonly Finding[]> {
   const clock = new RealClock();
   const limit = clock.timeLimit(LIMIT);
   let machine: Qmp;
@@ -42,7 +45,7 @@ async function checkMonitor(path: string): Promise<readonly Finding[]> {
   }
   try {
     const name = decodeName(await machine.execute('query-name', {}, { signal: limit })) ?? 'a machine without a name';
-    return await checkMachine(machine, { name, path }, limit);
+    return await checkMachine(machine, { name, path, heard }, limit);
   } catch (error) {
     return [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')];
   } finally {
@@ -53,17 +56,25 @@ async function checkMonitor(path: string): Promise<readonly Finding[]> {
 interface Named {
   readonly name: string;
   readonly path: string;
+  readonly heard: Heard;
 }
 
-async function checkMachine(machine: Qmp, { name, path }: Named, signal: AbortSignal): Promise<readonly Finding[]> {
+async function checkMachine(
+  machine: Qmp,
+  { name, path, heard }: Named,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
   const answers = `${name} answers at ${path}`;
   const balloon = await findBalloon(machine, signal);
   // Such a machine is only watched, whatever else it has.
   if (balloon === null) return [warn(`${answers}, and has no balloon`, 'Give QEMU -device virtio-balloon-pci')];
-  return [await checkBalloon(machine, { answers, balloon }, signal), await checkBesides(machine, name, signal)];
+  return [
+    await checkBalloon(machine, { answers, balloon }, signal),
+    await checkBesides(machine, { name, heard }, signal),
+  ];
 }
 
-async function checkBesides(machine: Qmp, name: string, signal: AbortSignal): Promise<Finding> {
+async function checkBesides(machine: Qmp, { name, heard }: Omit<Named, 'path'>, signal: AbortSignal): Promise<Finding> {
   const ports = await findGuestPorts(machine, signal);
   const ends = Object.values(AGENT_PORTS).map((port) => ports.get(port));
   const unusable = ends.find((end) => end?.kind === 'unusable');
@@ -75,8 +86,8 @@ async function checkBesides(machine: Qmp, name: string, signal: AbortSignal): Pr
   const devices = await answerOrNull(machine.execute('query-memory-devices', {}, { signal }));
   const { plugs } = await findMemoryDevices(machine, devices, signal);
   return besidesOf(name, {
-    hasGuestAgentPort: ports.has(AGENT_PORTS.guestAgent),
-    hasOwnAgentPort: ports.has(AGENT_PORTS.ownAgent),
+    guestAgent: portUse(ports.has(AGENT_PORTS.guestAgent), heard.asksAgent),
+    ownAgent: portUse(ports.has(AGENT_PORTS.ownAgent), heard.hearsOwn),
     pluggable: pages(plugs.reduce((sum, { maximum }) => sum + maximum, 0)),
   });
 }
