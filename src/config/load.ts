@@ -18,8 +18,8 @@ export interface ConfigSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Values from the command line, nested and named as in the file. Text is converted as in environment variables. */
   readonly flags: Readonly<Record<string, unknown>>;
-  /** The file that need not be there. Default `/etc/selfballoon.toml`. */
-  readonly defaultFile?: string;
+  /** The file that need not be there; null: none. Default `/etc/selfballoon.toml`. */
+  readonly defaultFile?: string | null;
 }
 
 export interface LoadedConfig {
@@ -32,8 +32,9 @@ type ByName = ReadonlyMap<string, Assignment>;
 
 /** Loads and checks the configuration. Throws `SelfballoonError` `ECONFIG`, whose message lists every problem (20 at most). */
 export async function loadConfig(from: ConfigSources): Promise<LoadedConfig> {
-  const path = from.file ?? from.defaultFile ?? DEFAULT_CONFIG_FILE;
-  const file = await readConfigFile({ path, isNamed: from.file !== null });
+  const { defaultFile = DEFAULT_CONFIG_FILE } = from;
+  const path = from.file ?? defaultFile;
+  const file = path === null ? [] : await readConfigFile({ path, isNamed: from.file !== null });
   const environment = readEnvironment(from.env);
   const all = [...file, ...environment.assignments, ...readFlags(from.flags)];
   const problems = [...problemsOf(all), ...environment.unknown.map(unknownVariable)];

@@ -14,6 +14,7 @@ import { LOOK_MAX } from '../../src/cli/commands/release-host.js';
 import { PORT_NAME } from '../../src/cli/daemon/find-port.js';
 import { createProgram } from '../../src/cli/program.js';
 import { SelfballoonError } from '../../src/errors.js';
+import { guestName } from '../../src/hypervisors/xen-guest/name.js';
 import { CALL_TIME_LIMIT } from '../../src/runtime/executor.js';
 import { FAREWELL_MAX } from '../../src/runtime/loop.js';
 import { XenGuestRoot } from '../cli/xen-guest-root.js';
@@ -104,7 +105,7 @@ describe('each service', () => {
 
 describe('the service in a guest', () => {
   it('releases after every end, also one by SIGKILL', () => {
-    assert.deepEqual(GUEST.all('ExecStopPost'), ['selfballoon release']);
+    assert.deepEqual(GUEST.all('ExecStopPost'), ['selfballoon release --hypervisor xen-guest']);
   });
 
   it('can do so when the daemon is dead: release sets the balloon itself', async (test) => {
@@ -128,8 +129,33 @@ describe('the service in a guest', () => {
     await releaseAll({ config }, { root: root.path, socket, warn });
     assert.equal(root.target.trim(), '262144');
     assert.match(warnings.join(), /config\.toml.*given back without the configuration/s);
-    const elsewhere = releaseAll({ config, hypervisor: 'xen-host' }, { root: root.path, socket, warn });
-    await assert.rejects(elsewhere, (error) => error instanceof SelfballoonError && error.code === 'ECONFIG');
+    const failsWith =
+      (code: string) =>
+      (error: unknown): boolean =>
+        error instanceof SelfballoonError && error.code === code;
+    // Where the machines are is known from the configuration alone; a Xen host is looked for, and this is none.
+    const withFlag = (hypervisor: string): Promise<string> =>
+      releaseAll({ config, hypervisor }, { root: root.path, socket, warn });
+    await assert.rejects(withFlag('qmp'), failsWith('ECONFIG'));
+    await assert.rejects(withFlag('xen-host'), failsWith('ENODEV'));
+  });
+
+  it('gives no more than the administrator allows, takes nothing, and does nothing where dry_run is set', async (test) => {
+    const root = new XenGuestRoot(test);
+    const release = async (lines: string): Promise<string> => {
+      root.putBalloon('info/current_kb', '131072\n');
+      root.putBalloon('info/low_kb', '131072\n');
+      root.putBalloon('target_kb', '131072\n');
+      const { socket, config } = withoutDaemon(test, root.path);
+      writeFileSync(config, `${lines.replace('GUEST', guestName(root.path))}\n[xen_guest]\nroot = "${root.path}"\n`);
+      return releaseAll({ socket, config });
+    };
+    assert.match(await release('[guest."GUEST"]\nmax_mib = 200'), /up to 200 MiB/);
+    assert.equal(root.target.trim(), '204800');
+    await release('[guest."GUEST"]\nmax_mib = 64');
+    assert.equal(root.target.trim(), '131072');
+    assert.match(await release('dry_run = true'), /dry_run is set, so nothing was asked for/);
+    assert.equal(root.target.trim(), '131072');
   });
 
   it('waits for a balloon that the daemon has left on its way, so that it asks for no more than there is', async (test) => {
