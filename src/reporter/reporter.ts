@@ -22,9 +22,11 @@ export interface ReporterOptions {
   readonly tell: (message: string) => void;
   /** The longest pause after a report that did not get through. Default 10 s. */
   readonly retryMax?: Millis;
+  /** Whether an alarm, too, comes 100 ms after any report: where the host reads no more often, sooner wins nothing. Default false. */
+  readonly alarmsWait?: boolean;
 }
 
-/** Ten reports a second at most, and ten looks; an alarm waits for the one before it only, and not for a report that was none. */
+/** Ten reports a second at most, and ten looks; an alarm waits for the one before it only, and not for a report that was none, unless told to. */
 const PAUSE_MIN = millis(100);
 /** A report is repeated after this although nothing has changed: the host must tell silence from quiet. */
 const BEAT = millis(1_000);
@@ -39,7 +41,8 @@ export class Reporter {
   #alarm: Report['alarm'] = null;
   #isAlarmed = false;
   #wake: (() => void) | null = null;
-  #alarmToldAt: Millis | null = null;
+  /** Of the last report that the next alarm waits for, when it went out. */
+  #spacedFrom: Millis | null = null;
   #told: { readonly at: Millis; readonly signals: Signals } | null = null;
   /** From one look to the next, as long as reports get through. */
   #lookPause = PAUSE_MIN;
@@ -74,7 +77,7 @@ export class Reporter {
     const isNews = told === null || this.#isAlarmed || hasChanged(told.signals, signals);
     this.#lookPause = isNews ? PAUSE_MIN : minMillis(millis(this.#lookPause * QUIET_FACTOR), BEAT);
     if (!isNews && now - told.at < BEAT) return;
-    if (this.#isAlarmed) this.#alarmToldAt = now;
+    if (this.#isAlarmed || this.#options.alarmsWait === true) this.#spacedFrom = now;
     this.#isAlarmed = false;
     this.#beat += 1;
     const text = formatReport({ signals, beat: this.#beat, alarm: this.#alarm });
@@ -106,7 +109,7 @@ export class Reporter {
     return minMillis(addMillis(startedAt, this.#lookPause), addMillis(this.#told.at, BEAT));
   }
 
-  /** An alarm ends a rest, but not the least pause between two alarms. */
+  /** An alarm ends a rest, but not the least pause before it. */
   async #rest(until: Millis, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const rest = new AbortController();
@@ -119,7 +122,7 @@ export class Reporter {
     if (!this.#isAlarmed && !signal.aborted) await clock.sleepUntil(until, rest.signal);
     signal.removeEventListener('abort', wake);
     this.#wake = null;
-    if (!this.#isAlarmed || this.#alarmToldAt === null) return;
-    await clock.sleepUntil(minMillis(until, addMillis(this.#alarmToldAt, PAUSE_MIN)), signal);
+    if (!this.#isAlarmed || this.#spacedFrom === null) return;
+    await clock.sleepUntil(minMillis(until, addMillis(this.#spacedFrom, PAUSE_MIN)), signal);
   }
 }

@@ -112,6 +112,25 @@ describe('a guest’s reporter', () => {
     );
   });
 
+  it('reports ten times a second at most with alarms too, where the host reads no more often', async () => {
+    const rig = new Rig({ alarmsWait: true });
+    await rig.to(3);
+    rig.reporter.alarm('stalled');
+    for (let at = 10; at <= 5_000; at += 10) {
+      rig.total += 1_000;
+      await rig.to(at);
+      rig.reporter.alarm('low');
+    }
+    await rig.end();
+    const times = rig.times();
+    assert.deepEqual(times.slice(0, 3), [0, 100, 200]);
+    for (const from of times) {
+      const within = times.filter((at) => at >= from && at < from + 1_000).length;
+      assert.ok(within <= 10, `${within} within a second`);
+    }
+    assert.equal(rig.published[1]?.report.alarm?.cause, 'low');
+  });
+
   it('tries as often with alarms as without when nothing gets through', async () => {
     const rig = new Rig();
     rig.isBroken = true;

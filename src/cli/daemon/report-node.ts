@@ -27,6 +27,7 @@ export async function openReportNode(connect: Connect = connectThroughDevice): P
   };
   return {
     description: `the node ${NODE} of its own folder in xenstore`,
+    alarmsWait: true,
     publish: async (text, signal) => {
       store ??= await connect();
       try {

@@ -62,6 +62,7 @@ export async function openReportPort(options: ReportPortOptions): Promise<Report
   port = await openPort();
   return {
     description: `the port ${port.path}, one a line`,
+    alarmsWait: false,
     publish,
     leave: async () => {
       try {

@@ -83,7 +83,9 @@ async function report({ config, kind, way, clock, warn }: Reporting, signal: Abo
     tidy();
   };
   const { retryMax } = kind;
-  const reporter = new Reporter({ read, publish, clock, tell: warn, ...(retryMax === undefined ? {} : { retryMax }) });
+  const { alarmsWait } = way;
+  const pace = retryMax === undefined ? { alarmsWait } : { alarmsWait, retryMax };
+  const reporter = new Reporter({ read, publish, clock, tell: warn, ...pace });
   const onAlarm = ({ cause }: Alarm): void => {
     reporter.alarm(cause);
   };
