@@ -42,6 +42,26 @@ function withoutDaemon(test: TestContext, root: string): { readonly socket: stri
   return { socket: join(folder, 'nobody.sock'), config };
 }
 
+interface Balloon {
+  readonly target: number;
+  readonly current: number;
+  readonly low: number;
+}
+
+/** In KiB. */
+function putBalloon(root: XenGuestRoot, { target, current, low }: Balloon): void {
+  root.putBalloon('target_kb', `${target}\n`);
+  root.putBalloon('info/current_kb', `${current}\n`);
+  root.putBalloon('info/low_kb', `${low}\n`);
+}
+
+/** A guest that has given up half of its 256 MiB. */
+function halved(test: TestContext): XenGuestRoot {
+  const root = new XenGuestRoot(test);
+  putBalloon(root, { target: 131_072, current: 131_072, low: 131_072 });
+  return root;
+}
+
 describe('each service', () => {
   for (const [name, unit] of Object.entries(DAEMONS)) {
     it(`${name}: is started again after a failure, after a pause, and not for ever`, () => {
@@ -109,19 +129,13 @@ describe('the service in a guest', () => {
   });
 
   it('can do so when the daemon is dead: release sets the balloon itself', async (test) => {
-    const root = new XenGuestRoot(test);
-    root.putBalloon('info/current_kb', '131072\n');
-    root.putBalloon('info/low_kb', '131072\n');
-    root.putBalloon('target_kb', '131072\n');
+    const root = halved(test);
     await releaseAll(withoutDaemon(test, root.path));
     assert.equal(root.target.trim(), '262144');
   });
 
   it('can do so also when the configuration is what is broken, and says so', async (test) => {
-    const root = new XenGuestRoot(test);
-    root.putBalloon('info/current_kb', '131072\n');
-    root.putBalloon('info/low_kb', '131072\n');
-    root.putBalloon('target_kb', '131072\n');
+    const root = halved(test);
     const { socket, config } = withoutDaemon(test, root.path);
     writeFileSync(config, 'min_mib = "a lot"\n[tuna');
     const warnings: string[] = [];
@@ -143,9 +157,7 @@ describe('the service in a guest', () => {
   it('gives no more than the administrator allows, takes nothing, and does nothing where dry_run is set', async (test) => {
     const root = new XenGuestRoot(test);
     const release = async (lines: string): Promise<string> => {
-      root.putBalloon('info/current_kb', '131072\n');
-      root.putBalloon('info/low_kb', '131072\n');
-      root.putBalloon('target_kb', '131072\n');
+      putBalloon(root, { target: 131_072, current: 131_072, low: 131_072 });
       const { socket, config } = withoutDaemon(test, root.path);
       writeFileSync(config, `${lines.replace('GUEST', guestName(root.path))}\n[xen_guest]\nroot = "${root.path}"\n`);
       return releaseAll({ socket, config });
@@ -158,18 +170,13 @@ describe('the service in a guest', () => {
     assert.equal(root.target.trim(), '131072');
   });
 
-  it('waits for a balloon that the daemon has left on its way, so that it asks for no more than there is', async (test) => {
+  it('stops a balloon that the daemon has left on its way, and asks for no more than there is', async (test) => {
     const root = new XenGuestRoot(test);
-    root.putBalloon('target_kb', '131072\n');
-    root.putBalloon('info/current_kb', '140000\n');
-    root.putBalloon('info/low_kb', '124192\n');
+    // Pages are in the balloon already that are not yet counted out of the guest.
+    putBalloon(root, { target: 65_536, current: 140_000, low: 124_192 });
     const released = releaseAll(withoutDaemon(test, root.path));
-    // It has counted pages into the balloon that it has not yet counted out of the guest.
-    root.putBalloon('info/current_kb', '139000\n');
-    root.putBalloon('info/low_kb', '124192\n');
-    await setTimeout(50);
-    root.putBalloon('info/current_kb', '131072\n');
-    root.putBalloon('info/low_kb', '131072\n');
+    while (root.target.trim() !== '140000') await setTimeout(10);
+    putBalloon(root, { target: 140_000, current: 140_000, low: 122_144 });
     await released;
     assert.equal(root.target.trim(), '262144');
   });

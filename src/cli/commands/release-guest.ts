@@ -35,14 +35,19 @@ async function firstGuest(port: Hypervisor, limit: AbortSignal): Promise<GuestDe
   throw new SelfballoonError({ code: 'ETIMEDOUT', message: 'the guest did not show itself in time' });
 }
 
-/** A reading that has the maximum. A balloon that a daemon has left on its way comes to rest, and only then what it counts adds up. */
+/**
+ * A reading that has the maximum. Only at rest what a balloon counts adds up: one that a daemon has left on its way, which takes a large
+ * guest many seconds, is stopped where it is.
+ */
 async function readingAtRest(port: Hypervisor, { id }: GuestDescription, limit: AbortSignal): Promise<Reading> {
   for (;;) {
     const outcomes: ReadOutcome[] = [];
     await port.read([id], (outcome) => outcomes.push(outcome), limit);
     const [outcome] = outcomes;
     if (outcome?.kind === 'reading' && outcome.reading.maximum.known) return outcome.reading;
-    if (limit.aborted || outcome?.kind !== 'reading') throw maximumUnknown(id, outcome);
+    if (limit.aborted || outcome?.kind !== 'reading' || !outcome.reading.current.known)
+      throw maximumUnknown(id, outcome);
+    await port.setTarget(id, guestSize(outcome.reading.current.value), limit);
     await sleep(REST_PAUSE_MS);
   }
 }
