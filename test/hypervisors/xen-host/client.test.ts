@@ -58,6 +58,15 @@ describe('dom0', () => {
   });
 });
 
+/** What a look at that guest says is free, in pages. */
+const freeIn =
+  (rig: Awaited<ReturnType<typeof openTwo>>) =>
+  async (guest: string): Promise<number> => {
+    const [host] = await rig.look([guest]);
+    assert.ok(host?.kind === 'host-reading' && host.host.free.known);
+    return host.host.free.value;
+  };
+
 describe('reading domains', () => {
   it('tells first what the host has, from the same look', async (test) => {
     const rig = await openTwo(test);
@@ -85,11 +94,7 @@ describe('reading domains', () => {
   it('does not count as free what a guest gave up by itself and may take back, until control has heard of it', async (test) => {
     const rig = await openTwo(test);
     const one = rig.xen.domains.get(1) ?? assert.fail();
-    const freeOf = async (guest: string): Promise<number> => {
-      const [host] = await rig.look([guest]);
-      assert.ok(host?.kind === 'host-reading' && host.host.free.known);
-      return host.host.free.value;
-    };
+    const freeOf = freeIn(rig);
     await rig.look([ONE, TWO]);
     const before = await freeOf(TWO);
     one.held = 65_536;
@@ -104,11 +109,7 @@ describe('reading domains', () => {
 
   it('does not count as free what somebody else has just told a guest to hold, and counts once what we have', async (test) => {
     const rig = await openTwo(test);
-    const freeOf = async (guest: string): Promise<number> => {
-      const [host] = await rig.look([guest]);
-      assert.ok(host?.kind === 'host-reading' && host.host.free.known);
-      return host.host.free.value;
-    };
+    const freeOf = freeIn(rig);
     await rig.look([ONE, TWO]);
     const before = await freeOf(TWO);
     rig.xen.put(TARGET, String(262_144 + 40_000));
