@@ -20,13 +20,16 @@ export interface BalloonSight {
 
 /** The signals with `total` as what the kernel manages outside of the balloon now, and nothing free beyond that. Never throws. */
 export function outsideBalloon(signals: Signals, sight: BalloonSight): Signals {
-  const total = totalOutside(signals.total, sight);
-  return signalsWith(signals, {
+  return withTotal(signals, totalOutside(signals.total, sight));
+}
+
+/** The signals with that total, and nothing free beyond it. */
+export const withTotal = (signals: Signals, total: Signal<Pages>): Signals =>
+  signalsWith(signals, {
     total,
     free: within(signals.free, total),
     available: within(signals.available, total),
   });
-}
 
 function totalOutside(total: Signal<Pages>, { current, base, deflatesOnOom, heldAt }: BalloonSight): Signal<Pages> {
   if (!total.known || current === null) return total;

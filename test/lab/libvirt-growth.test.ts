@@ -6,10 +6,12 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext } from 'node:test';
 import type { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
 import type { LibvirtGuest } from '../../lab/libvirt/guest.js';
+import type { StepRecord } from '../../src/control/journal.js';
 import { floorPages } from '../../src/policies/index.js';
 import { parseZoneinfo } from '../../src/signals/index.js';
 import type { Host, ShownGuest } from './qemu/host.js';
 import { libvirtSuite } from './qemu/suite.js';
+import { lastRun } from './xen/journal.js';
 
 const PAGES_PER_MIB = 256;
 const MEMORY_MIB = 512;
@@ -65,6 +67,7 @@ describe('on a host of a real libvirt with a guest that can grow', { concurrency
     assert.equal(pluggablePages, PLUGGABLE_MIB * PAGES_PER_MIB);
     assert.ok((await pluggedKib()) / 4 >= (pluggedPages ?? Infinity));
     t.diagnostic(`it holds ${mibOf(grown.currentPages ?? 0)} MiB, ${mibOf(pluggedPages ?? 0)} plugged in`);
+    isNotSwinging();
     assert.equal(await oomKills(), 0);
     for (const load of [first, promised, second]) await load.release();
   });
@@ -93,6 +96,14 @@ describe('on a host of a real libvirt with a guest that can grow', { concurrency
     t.diagnostic(`it holds ${mibOf(shown.currentPages ?? 0)} MiB, its kernel has pages up to ${maxPfn.value}`);
   }
 
+  /** It only ever needed more: whoever asks for less in between has taken what is on its way for something else. */
+  function isNotSwinging(): void {
+    const asked = lastRun(host.journal).steps.flatMap(growthsIn);
+    assert.ok(asked.length > 0);
+    const less = asked.filter((size, place) => size < (asked[place - 1] ?? 0));
+    assert.deepEqual(less, [], `asked to have plugged in, one after another: ${asked.map(mibOf).join(', ')} MiB`);
+  }
+
   /** By libvirt's own word. */
   async function pluggedKib(): Promise<number> {
     const [, text] = /<current unit='KiB'>(\d+)</.exec(await libvirtd.virsh('dumpxml', 'one')) ?? [];
@@ -100,4 +111,6 @@ describe('on a host of a real libvirt with a guest that can grow', { concurrency
   }
 });
 
+const growthsIn = ({ actions }: StepRecord): readonly number[] =>
+  actions.flatMap((action) => (action.kind === 'set-growth' ? [action.plugged] : []));
 const mibOf = (count: number): number => Math.round(count / PAGES_PER_MIB);

@@ -7,7 +7,7 @@ import type { Action } from '../../src/control/actions.js';
 import type { Event } from '../../src/control/events.js';
 import { encodeState, JOURNAL_FORMAT, type JournalRecord, type StepRecord } from '../../src/control/journal.js';
 import type { GuestLimits } from '../../src/control/limits.js';
-import type { Signals } from '../../src/control/reading.js';
+import type { Reading, Signals } from '../../src/control/reading.js';
 import { SAFEGUARDS, type Safeguards } from '../../src/control/safeguards.js';
 import { knownAt, NOT_REPORTED, type Signal } from '../../src/control/signal.js';
 import { createStep, initialState, type ControlState } from '../../src/control/step.js';
@@ -68,6 +68,8 @@ export interface SharedHostOptions {
   readonly tunables?: Partial<Tunables>;
   /** Takes the journal's records. */
   readonly record?: (record: JournalRecord) => void;
+  /** What comes of a look on its way from the guests; default: it as it is. */
+  readonly sight?: (reading: Reading) => Reading;
 }
 
 export class SharedHost {
@@ -284,6 +286,7 @@ export class SharedHost {
     };
     const unsaid = { committed: NOT_REPORTED, total: NOT_REPORTED, reserve: NOT_REPORTED, free: NOT_REPORTED };
     const silent = { ...unsaid, cached: NOT_REPORTED, refaults: NOT_REPORTED };
-    return { kind: 'reading', guest: id, reading: isSilent ? { ...reading, ...silent } : reading };
+    const seen = isSilent ? { ...reading, ...silent } : reading;
+    return { kind: 'reading', guest: id, reading: this.#options.sight?.(seen) ?? seen };
   }
 }

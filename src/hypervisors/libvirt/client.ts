@@ -188,7 +188,7 @@ class LibvirtHost implements Hypervisor {
     const asked = this.#asked.get(domain) ?? null;
     const plugged = grown.plugged === undefined ? {} : { plugged: grown.plugged };
     const look = { stats, shape, asked, inside, before: held, ...plugged };
-    const reading = readingOf(look, { at: clock.now(), wall: wall() });
+    const reading = domain.kernelShare.settle(readingOf(look, { at: clock.now(), wall: wall() }));
     if (reading.used.known) held.used = reading.used.value;
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };

@@ -11,6 +11,7 @@ import type { Alarm } from '../../control/alarm.js';
 import { errorText } from '../../errors.js';
 import type { Inside } from '../../inside/index.js';
 import { HeldBefore } from '../../signals/held-before.js';
+import { KernelShare } from '../../signals/kernel-share.js';
 import { addMillis, millis, type Millis } from '../../units.js';
 import {
   LIST_DOMAINS,
@@ -53,6 +54,7 @@ export interface Domain {
   readonly inside: Inside;
   /** What it kept at its last looks. */
   readonly held: HeldBefore;
+  readonly kernelShare: KernelShare;
 }
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that there is. */
@@ -233,8 +235,9 @@ export class Roster {
     const inside = this.#options.openInside({ guest: id, shape, onAlarm });
     const told = describe(id, shape);
     const domain: Domain = {
-      ...{ uuid, id, shape, told, periodFound: null, metAt: millis(0), inside, held: new HeldBefore() },
+      ...{ uuid, id, shape, told, periodFound: null, metAt: millis(0), inside },
       ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
+      ...{ held: new HeldBefore(), kernelShare: new KernelShare() },
     };
     this.#domains.set(uuid, domain);
     this.#ids.set(id, domain);

@@ -122,7 +122,7 @@ class QmpHost implements Hypervisor {
     if (machine === null) return { kind: 'reading-failed', guest, error: goneMachine(guest) };
     try {
       const seen = await this.#lookAt(machine);
-      const reading = readingOf(seen, { at: clock.now(), wall: wall() });
+      const reading = machine.kernelShare.settle(readingOf(seen, { at: clock.now(), wall: wall() }));
       if (reading.used.known) seen.before.used = reading.used.value;
       return { kind: 'reading', guest, reading };
     } catch (error) {

@@ -18,6 +18,7 @@ import {
 } from '../../qmp/index.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import { HeldBefore } from '../../signals/held-before.js';
+import { KernelShare } from '../../signals/kernel-share.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
@@ -54,6 +55,7 @@ export class Machine {
   readonly base: Bytes | null;
   /** What it kept at its last looks. */
   readonly held = new HeldBefore();
+  readonly kernelShare = new KernelShare();
   /** The ways into the guest. */
   readonly ports: GuestPorts;
   #balloon: Balloon | null;

@@ -1,0 +1,43 @@
+/**
+ * What a guest's kernel keeps for itself of what the guest holds, and never manages: the same at all sizes, so that it tells what the
+ * kernel manages also while memory is being plugged in or out. Then what the host says of the guest and what the guest says of itself are
+ * of different moments, seconds apart where it is slow, and a block is plugged in some time before the kernel has brought it online. It
+ * does not know who says what.
+ */
+import type { Reading } from '../control/reading.js';
+import { knownAt } from '../control/signal.js';
+import { pages, type Millis, type Pages } from '../units.js';
+import { withTotal } from './outside-balloon.js';
+
+/** What two looks must agree on. */
+interface Sight {
+  readonly held: Pages;
+  readonly total: Pages;
+  /** When the look was finished. */
+  readonly at: Millis;
+}
+
+export class KernelShare {
+  #last: Sight | null = null;
+  /** Below 0 of a guest that goes on counting what it does not hold; null: not known yet. */
+  #kept: number | null = null;
+
+  /**
+   * The reading of a guest that can grow, with the total that is right for what it holds; any other as it is. What its kernel keeps is
+   * learnt from two looks with the same sizes, between which the guest has spoken; before there were any, its total is taken as it comes.
+   */
+  settle(reading: Reading): Reading {
+    const { current, total, growth } = reading;
+    if (growth === undefined || !current.known || !total.known) return reading;
+    this.#learn({ held: current.value, total: total.value, at: reading.at }, total.at);
+    if (this.#kept === null) return reading;
+    const managed = pages(Math.max(0, current.value - this.#kept));
+    return managed === total.value ? reading : { ...reading, ...withTotal(reading, knownAt(managed, total.at)) };
+  }
+
+  #learn(sight: Sight, saidAt: Millis): void {
+    const last = this.#last;
+    if (last?.held !== sight.held || last.total !== sight.total) this.#last = sight;
+    else if (saidAt > last.at) this.#kept = sight.held - sight.total;
+  }
+}
