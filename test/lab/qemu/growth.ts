@@ -10,7 +10,7 @@ import { waitFor } from '../../../lab/xen/shell.js';
 import { connectQmp, decodeBalloon } from '../../../src/qmp/index.js';
 import { RealClock } from '../../../src/runtime/real-clock.js';
 import { assertReplays, lastRun, readingsIn, valueOf } from '../xen/journal.js';
-import { Host } from './host.js';
+import type { Host } from './host.js';
 import { qemuSuite } from './suite.js';
 
 const BOOT_MIB = 384;
@@ -28,7 +28,7 @@ export function growth(): void {
   describe('a guest that needs more than its boot memory', { concurrency: 1 }, () => {
     let guest: QemuGuest;
     let host: Host;
-    const { test } = qemuSuite(async ({ boot, atEnd }) => {
+    const { test } = qemuSuite(async ({ boot, hostOf }) => {
       guest = await boot({
         name: 'grower',
         memoryMib: BOOT_MIB,
@@ -36,8 +36,7 @@ export function growth(): void {
         swapMib: SWAP_MIB,
         hasGuestAgent: true,
       });
-      host = new Host([guest.monitor]);
-      atEnd(() => host.close());
+      host = hostOf([guest]);
       host.start();
       await host.until('grower', 'a small guest', ({ currentPages }) => isBelow(currentPages, BOOT_MIB - 50));
     });

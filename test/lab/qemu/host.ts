@@ -1,7 +1,7 @@
 /** The program under test on this machine, as the host of the lab's guests. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -115,7 +115,7 @@ export class Host {
 
   /** What all daemons of this configuration have written so far. */
   get journal(): string {
-    return readFileSync(this.#journal, 'utf8');
+    return existsSync(this.#journal) ? readFileSync(this.#journal, 'utf8') : '';
   }
 
   /** Memory that the running daemon holds, in MiB. */

@@ -83,10 +83,9 @@ export function monitorPair(): MonitorPair {
     const tapPath = join(beginning.folder, 'plain.tap');
     const openTap = (): Promise<WireTap> => WireTap.open({ listen: tapPath, target: plain.monitor });
     const tap = await openTap();
-    const host = new Host([tapPath, reporting.monitor], HOST);
+    const host = beginning.own(new Host([tapPath, reporting.monitor], HOST));
     made = { guests, host, openTap, tap };
     beginning.atEnd(() => tapped().tap.close());
-    beginning.atEnd(() => host.close());
   });
   const tapped = (): NonNullable<typeof made> => made ?? tooEarly('the pair');
   const { guest, host } = accessTo(() => made);

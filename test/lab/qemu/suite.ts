@@ -12,6 +12,7 @@ import { describeMachine, type QemuGuestOptions } from '../../../lab/qemu/machin
 import { findQemuLab } from '../../../lab/qemu/marker.js';
 import { makeRunFolder } from '../../../lab/run-folder.js';
 import { Host, type HostOptions } from './host.js';
+import { lastSteps } from './last-steps.js';
 
 /** For a single test; the waits within it have shorter ones. */
 const TEST_LIMIT_MS = 300_000;
@@ -24,6 +25,9 @@ export interface LabSuite {
 /** To be ended after the last test, the newest first: also where the beginning fails half way. */
 type AtEnd = (end: () => Promise<void>) => void;
 
+/** The suite's own daemon: ended after the last test, and where a test fails it is told what it did last. */
+type Own = (host: Host) => Host;
+
 /** What a suite's beginning has to work with. */
 export interface Beginning<Guest extends LabGuest> {
   /** Of this run, for sockets, disks and logs. */
@@ -31,6 +35,7 @@ export interface Beginning<Guest extends LabGuest> {
   readonly boot: (options: Omit<QemuGuestOptions, 'folder'>) => Promise<Guest>;
   /** A daemon for all of these guests, not started yet. */
   readonly hostOf: (guests: readonly Guest[], options?: HostOptions) => Host;
+  readonly own: Own;
   readonly atEnd: AtEnd;
 }
 
@@ -45,7 +50,7 @@ export type MakeSuite<Guest extends LabGuest> = (begin: (beginning: Beginning<Gu
 
 /** Guests of plain QEMU, and hosts that have their monitors. */
 export const qemuSuite = (begin: (beginning: QemuBeginning) => Promise<void>): LabSuite =>
-  labSuite(findQemuLab(), 'selfballoon-qemu', async (images, folder, atEnd) => {
+  labSuite(findQemuLab(), 'selfballoon-qemu', async (images, { folder, atEnd, own }) => {
     const boot: QemuBeginning['boot'] = async (options) => {
       const guest = await QemuGuest.boot(images, { ...options, folder });
       atEnd(() => guest.close());
@@ -53,14 +58,14 @@ export const qemuSuite = (begin: (beginning: QemuBeginning) => Promise<void>): L
     };
     const hostOf: QemuBeginning['hostOf'] = (guests, options) => {
       const monitors = guests.map(({ monitor }) => monitor);
-      return endingWith(atEnd, new Host(monitors, options));
+      return own(new Host(monitors, options));
     };
-    await begin({ folder, boot, hostOf, atEnd });
+    await begin({ folder, boot, hostOf, own, atEnd });
   });
 
 /** Domains of a libvirtd of the suite's own. */
 export const libvirtSuite = (begin: (beginning: LibvirtBeginning) => Promise<void>): LabSuite =>
-  labSuite(findLibvirtLab(), 'selfballoon-libvirt', async (found, folder, atEnd) => {
+  labSuite(findLibvirtLab(), 'selfballoon-libvirt', async (found, { folder, atEnd, own }) => {
     const images = copyImages(found, folder);
     const libvirtd = await PrivateLibvirtd.start(folder);
     atEnd(() => libvirtd.close());
@@ -73,35 +78,51 @@ export const libvirtSuite = (begin: (beginning: LibvirtBeginning) => Promise<voi
       });
       return guest;
     };
-    const hostOf: LibvirtBeginning['hostOf'] = (_, options) => endingWith(atEnd, Host.ofLibvirt(libvirtd.uri, options));
-    await begin({ folder, boot, hostOf, atEnd, libvirtd });
+    const hostOf: LibvirtBeginning['hostOf'] = (_, options) => own(Host.ofLibvirt(libvirtd.uri, options));
+    await begin({ folder, boot, hostOf, own, atEnd, libvirtd });
   });
 
-function endingWith(atEnd: AtEnd, host: Host): Host {
-  atEnd(() => host.close());
-  return host;
-}
+type Common = Pick<Beginning<LabGuest>, 'folder' | 'own' | 'atEnd'>;
 
 function labSuite(
   state: LabState<QemuImages>,
   prefix: string,
-  begin: (images: QemuImages, folder: string, atEnd: AtEnd) => Promise<void>,
+  begin: (images: QemuImages, common: Common) => Promise<void>,
 ): LabSuite {
   const skip = skipReason(labMode(process.env), state);
   const ends: (() => Promise<void>)[] = [];
   const atEnd: AtEnd = (end) => void ends.unshift(end);
+  const hosts: Host[] = [];
+  const own: Own = (host) => {
+    hosts.push(host);
+    atEnd(() => host.close());
+    return host;
+  };
   before(async () => {
     if (skip !== false) return;
     const folder = makeRunFolder(prefix);
     atEnd(() => rm(folder, { recursive: true }));
-    await begin(requireReady(state), folder, atEnd);
+    await begin(requireReady(state), { folder, own, atEnd });
   });
   after(async () => {
     for (const end of ends) await end();
   });
   return {
     test: (name, body) => {
-      void it(name, { skip, timeout: TEST_LIMIT_MS }, body);
+      void it(name, { skip, timeout: TEST_LIMIT_MS }, (t) => tellingOnFailure(hosts, t, body));
     },
   };
+}
+
+async function tellingOnFailure(
+  hosts: readonly Host[],
+  t: TestContext,
+  body: (t: TestContext) => Promise<void>,
+): Promise<void> {
+  try {
+    await body(t);
+  } catch (error) {
+    for (const line of hosts.flatMap(({ journal }) => lastSteps(journal))) t.diagnostic(line);
+    throw error;
+  }
 }
