@@ -92,6 +92,11 @@ export class Session {
     return this.#process.pid;
   }
 
+  /** Whether it takes no more commands; `ended` may be a moment behind. */
+  get hasEnded(): boolean {
+    return this.#end !== null;
+  }
+
   /**
    * What the command prints, without its empty lines. `line` is one of `commandLine`. Rejects with `VirshError`: as libvirt refuses, or
    * as the session ends. Call it when nothing else runs.

@@ -122,6 +122,8 @@ export class Sessions {
 
   /** One that was opened because others were held up is not kept for the next time. */
   #free(seat: Seat): void {
+    // What waits is not for a session that has ended: it begins with the word of that end.
+    if (seat.session.hasEnded) return;
     seat.state = 'free';
     const others = [...this.#seats].filter((other) => other !== seat);
     if (others.some(({ state }) => state !== 'held-up')) {

@@ -114,6 +114,25 @@ describe('a connection through virsh', () => {
     assert.equal(one.target, null);
   });
 
+  it('lets nobody who waits have the end of somebody else’s command for an answer', async (test) => {
+    const { fake, virsh, pass } = await open(test);
+    const [hostile, victim] = [fake.libvirt.add('hostile').uuid, fake.libvirt.add('victim').uuid];
+    fake.libvirt.tamper = (line) => {
+      if (line.startsWith('list')) return new Promise(() => undefined);
+      if (line.includes(hostile)) return `${'x'.repeat(2 ** 21)}\n`;
+      return line.startsWith('qemu-agent') ? '{"return":7}\n\n' : undefined;
+    };
+    const hung = assert.rejects(virsh.look(LIST_DOMAINS, NEVER), /within 3000 ms/);
+    const looked = virsh.look(['uri'], NEVER);
+    await until('it was asked', () => fake.libvirt.asked.some((line) => line.startsWith('list')));
+    await pass(3_001);
+    await Promise.all([hung, looked]);
+    const flooded = assert.rejects(virsh.askAgent(hostile, { execute: 'guest-info' }, NEVER), /more than 1048576/);
+    const asked = virsh.askAgent(victim, { execute: 'guest-info' }, NEVER);
+    await flooded;
+    assert.equal(await asked, 7);
+  });
+
   it('looks again after a look that hung, which cost one process and nothing else', async (test) => {
     const { fake, virsh, pass } = await open(test);
     let isHanging = true;
