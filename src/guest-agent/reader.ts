@@ -3,6 +3,7 @@
  * was last said of each, with the time at which that was asked for: an agent that falls silent makes the guest's signals grow old, and
  * nothing else. It does not know what the signals are used for.
  */
+import { endedOrAborted } from '../control/abort.js';
 import { unknown, type Signal, type Unknown } from '../control/signal.js';
 import type { Clock } from '../control/ports.js';
 import { errorText } from '../errors.js';
@@ -80,7 +81,8 @@ export class AgentReader {
   /** Closes the guest's files, as far as the agent still answers before `limit` is aborted. There is no look after that. Never rejects. */
   async close(limit: AbortSignal): Promise<void> {
     this.#ending.abort();
-    await this.#underWay;
+    // A channel may be slower to give up than whoever closes.
+    await endedOrAborted(this.#underWay ?? Promise.resolve(), limit);
     await this.#files.close(limit);
   }
 

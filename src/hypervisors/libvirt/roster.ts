@@ -214,6 +214,9 @@ export class Roster {
       if (error instanceof VirshError && error.virshCode === 'EGONE') return;
       if (error instanceof VirshError && error.virshCode === 'EUNAVAILABLE') throw error;
       this.#options.tell(`the domain ${uuid} cannot be seen: ${errorText(error)}`);
+      // It may be another run, with other channels: that stays to be found out with the next listing, half a minute from now at most.
+      const name = this.#domains.get(uuid)?.shape.name;
+      if (name !== undefined) this.#doubted.add(name);
     }
   }
 
@@ -277,14 +280,14 @@ export class Roster {
 
   /** Puts back what was changed at the beginning, as far as libvirt still answers. Never rejects. */
   async leave(limit: AbortSignal): Promise<void> {
-    await Promise.all([...this.#domains.values()].map(({ inside }) => inside.close(limit)));
     const virsh = this.#virsh;
-    if (virsh === null) return;
-    const back = [...this.#domains.values()].map(async ({ uuid, periodFound }) => {
-      if (periodFound === null) return;
+    const domains = [...this.#domains.values()];
+    const back = domains.map(async ({ uuid, periodFound }) => {
+      if (virsh === null || periodFound === null) return;
       await virsh.act(setPeriodWords(uuid, periodFound), NEVER).catch(() => undefined);
     });
-    await Promise.all(back);
+    // At the same time: somebody inside who does not answer is no reason to leave statistics on.
+    await Promise.all([...back, ...domains.map(({ inside }) => inside.close(limit))]);
   }
 
   /** By its name. Two names that differ only in characters which are not kept are told apart by a UUID. */

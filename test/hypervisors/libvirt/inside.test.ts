@@ -70,6 +70,20 @@ describe('QEMU’s agent in a domain', () => {
     assert.ok(committed.known && committed.at === at);
   });
 
+  it('that does not answer is no reason to leave statistics on at the end', async (test) => {
+    const [rig, domain] = await opened(test, AGENT);
+    await until('its statistics are on', () => domain.period === 1);
+    rig.libvirt.tamper = (line) => (line.startsWith('qemu-agent') ? new Promise(() => undefined) : undefined);
+    const look = rig.look(['libvirt/one']);
+    await until('it is asked', () => rig.libvirt.asked.some((line) => line.startsWith('qemu-agent')));
+    await rig.pass(501);
+    await look;
+    const closing = rig.host.close();
+    await rig.pass(3_000);
+    await closing;
+    assert.equal(domain.period, 0);
+  });
+
   it('that is not there, or has commands switched off, makes its own guest unknown and no other', async (test) => {
     const agent = new FakeAgent('xen-guest-256-mib');
     const [rig, domain] = await opened(test, AGENT);

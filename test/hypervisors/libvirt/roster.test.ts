@@ -105,6 +105,22 @@ describe('the domains of libvirt', () => {
     await rig.untilLog('came libvirt/good');
     assert.match(rig.told.join('\n'), new RegExp(`${bad.uuid} cannot be seen: .*no XML`));
   });
+
+  it('that could not be described when they were started anew are met when anything is heard again', async (test) => {
+    const rig = await openRig(test, 'one', 'two');
+    let failures = 0;
+    rig.libvirt.tamper = (line) => {
+      if (!line.startsWith('dumpxml') || failures > 0) return undefined;
+      failures += 1;
+      return '<domain';
+    };
+    const one = domainOf(rig, 'one');
+    one.id += 100;
+    rig.libvirt.emit('lifecycle', 'one', 'Started Booted');
+    await until('it could not be described', () => rig.told.length === 1);
+    rig.libvirt.emit('device-added', 'two', 'net1');
+    await rig.untilLog('came libvirt/one', 'came libvirt/two', 'left libvirt/one', 'came libvirt/one');
+  });
 });
 
 describe('the statistics of a domain', () => {
