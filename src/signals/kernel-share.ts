@@ -6,7 +6,7 @@
  */
 import type { Reading } from '../control/reading.js';
 import { knownAt } from '../control/signal.js';
-import { pages, type Millis, type Pages } from '../units.js';
+import { millis, pages, type Millis, type Pages } from '../units.js';
 import { withTotal } from './outside-balloon.js';
 
 /** What two looks must agree on. */
@@ -17,6 +17,12 @@ interface Sight {
   readonly at: Millis;
 }
 
+/**
+ * What stands still for so long has arrived: a guest's own blocks of memory were seen to take up to 3 s each under emulation until the
+ * kernel had brought them online, and its total stands still meanwhile.
+ */
+const STILL_FOR = millis(10_000);
+
 export class KernelShare {
   #last: Sight | null = null;
   /** Below 0 of a guest that goes on counting what it does not hold; null: not known yet. */
@@ -24,20 +30,28 @@ export class KernelShare {
 
   /**
    * The reading of a guest that can grow, with the total that is right for what it holds; any other as it is. What its kernel keeps is
-   * learnt from two looks with the same sizes, between which the guest has spoken; before there were any, its total is taken as it comes.
+   * learnt from two looks with the same sizes, between which the guest has spoken: at first where nothing is on its way, and anew only
+   * where they lie 10 s apart. Before it is known, the total is taken as it comes.
    */
   settle(reading: Reading): Reading {
     const { current, total, growth } = reading;
     if (growth === undefined || !current.known || !total.known) return reading;
-    this.#learn({ held: current.value, total: total.value, at: reading.at }, total.at);
+    const { plugged, asked } = growth;
+    const isAtRest = plugged.known && asked.known && plugged.value === asked.value;
+    this.#learn({ held: current.value, total: total.value, at: reading.at }, total.at, isAtRest);
     if (this.#kept === null) return reading;
     const managed = pages(Math.max(0, current.value - this.#kept));
     return managed === total.value ? reading : { ...reading, ...withTotal(reading, knownAt(managed, total.at)) };
   }
 
-  #learn(sight: Sight, saidAt: Millis): void {
+  #learn(sight: Sight, saidAt: Millis, isAtRest: boolean): void {
     const last = this.#last;
     if (last?.held !== sight.held || last.total !== sight.total) this.#last = sight;
-    else if (saidAt > last.at) this.#kept = sight.held - sight.total;
+    else if (saidAt > last.at && (this.#isNew(isAtRest) || sight.at - last.at >= STILL_FOR))
+      this.#kept = sight.held - sight.total;
+  }
+
+  #isNew(isAtRest: boolean): boolean {
+    return this.#kept === null && isAtRest;
   }
 }

@@ -13,21 +13,26 @@ import { BLOCK, sharedGuest, SharedHost, type SharedGuest } from '../support/sha
 
 const inPages = (size: number): Pages => mibToPages(mib(size));
 
-/** Sizes in MiB. The guest has spoken a tenth of a second before the look's end, unless it was `saidAt`, in seconds. */
+/** Sizes in MiB; nothing is plugged in, or what is does not matter. The guest has spoken a tenth of a second before the look's end, unless it was `saidAt`, in seconds. */
 interface Look {
   readonly second: number;
   readonly held: number;
   readonly total: number;
   readonly saidAt?: number;
+  readonly asked?: number;
   readonly cannotGrow?: boolean;
 }
 
-function lookOf({ second, held, total, saidAt = second - 0.1, cannotGrow = false }: Look): Reading {
+function lookOf({ second, held, total, saidAt = second - 0.1, asked = 0, cannotGrow = false }: Look): Reading {
   const at = millis(second * 1_000);
   const sized = readingOf({ at, current: inPages(held), free: inPages(total) });
-  const growth = { plugged: knownAt(pages(0), at), asked: knownAt(pages(0), at), pluggable: knownAt(inPages(768), at) };
-  const total_ = knownAt(inPages(total), millis(saidAt * 1_000));
-  return { ...sized, total: total_, ...(cannotGrow ? {} : { growth }) };
+  const growth = {
+    plugged: knownAt(pages(0), at),
+    asked: knownAt(inPages(asked), at),
+    pluggable: knownAt(inPages(768), at),
+  };
+  const said = knownAt(inPages(total), millis(saidAt * 1_000));
+  return { ...sized, total: said, ...(cannotGrow ? {} : { growth }) };
 }
 
 const mibOf = (signal: Signal<Pages>): number | null => (signal.known ? signal.value / 256 : null);
@@ -63,17 +68,27 @@ describe('the total of a guest that can grow', () => {
     assert.equal(share.settle(reading), reading);
   });
 
-  it('follows a kernel that keeps more than before, once two looks say so', () => {
-    const looks = [3, 4, 5].map((second) => ({ second, held: 158, total: 90 }));
-    assert.deepEqual(totalsOf(...AT_REST, ...looks), [104, 104, 104, 90, 90]);
+  it('follows a kernel that keeps more than before, once it has for ten seconds', () => {
+    const looks = [3, 4, 12, 13].map((second) => ({ second, held: 158, total: 90 }));
+    assert.deepEqual(totalsOf(...AT_REST, ...looks), [104, 104, 104, 104, 104, 90]);
+  });
+
+  it('is not learnt from a block that is plugged in, and that the kernel has not brought online yet', () => {
+    const onlining = [3, 4, 5, 6].map((second) => ({ second, held: 414, total: 104 }));
+    const after = { second: 7, held: 414, total: 360 };
+    assert.deepEqual(totalsOf(...AT_REST, ...onlining, after).slice(2), [360, 360, 360, 360, 360]);
+  });
+
+  it('is not learnt at first while something is on its way, and is from what stands still all the same', () => {
+    const looks = [1, 2, 3, 10, 11].map((second) => ({ second, held: 414, total: 104, asked: 300 }));
+    const moved = { second: 12, held: 420, total: 360, asked: 300 };
+    assert.equal(totalsOf(...looks.slice(0, 4), moved).at(-1), 360);
+    assert.equal(totalsOf(...looks, moved).at(-1), 110);
   });
 
   it('is not learnt from what was said before the first of the two looks', () => {
-    const late = { second: 5, held: 414, total: 104, saidAt: 1.9 };
-    assert.deepEqual(
-      totalsOf(...AT_REST, { second: 3, held: 414, total: 104, saidAt: 1.9 }, late),
-      [104, 104, 360, 360],
-    );
+    const looks = [1, 2, 12].map((second) => ({ second, held: 414, total: 104, saidAt: 0.9 }));
+    assert.equal(totalsOf(...looks, { second: 13, held: 420, total: 366 }).at(-1), 366);
   });
 
   it('leaves nothing free beyond it', () => {
