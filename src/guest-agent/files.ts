@@ -9,7 +9,7 @@
 import { known, unknown, type Field, type Unknown } from '../control/signal.js';
 import type { Clock } from '../control/ports.js';
 import { addMillis, millis, minMillis, type Millis } from '../units.js';
-import { decodeFileChunk, decodeHandle, decodePosition } from './answers.js';
+import { decodeFileChunk, decodeHandle, decodePosition, type FileChunk } from './answers.js';
 import type { AgentChannel } from './channel.js';
 import { AgentError } from './errors.js';
 
@@ -123,7 +123,7 @@ export class AgentFiles {
     for (let length = 0; length <= FILE_BYTES_MAX;) {
       const read = { handle, count: CHUNK_BYTES };
       const chunk = decodeFileChunk(await this.#channel.ask('guest-file-read', read, signal), CHUNK_BYTES);
-      if (chunk === null || (chunk.bytes.length === 0 && !chunk.isEnd)) return wrong('what was read of it is no text');
+      if (chunk === null || !isWhole(chunk)) return wrong('what was read of it is no text');
       chunks.push(chunk.bytes);
       length += chunk.bytes.length;
       if (!chunk.isEnd || length > FILE_BYTES_MAX) continue;
@@ -151,6 +151,12 @@ export class AgentFiles {
     return field;
   }
 }
+
+/**
+ * C's stdio stops short at the end of a file only. Whoever gives it in bits and never comes to the end would keep us busy with its
+ * answers, and all other guests waiting.
+ */
+const isWhole = ({ bytes, isEnd }: FileChunk): boolean => isEnd || bytes.length === CHUNK_BYTES;
 
 /** What the agent calls a command that it does not have, or that its administrator has switched off. */
 export const isSwitchedOff = (error: unknown): boolean =>

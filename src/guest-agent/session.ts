@@ -25,8 +25,8 @@ const SENTINEL = 0xff;
 export const COMMAND_LIMIT = millis(5_000);
 /** Whoever does not even say a number for so long is not there. */
 export const SYNC_LIMIT = millis(3_000);
-/** Most that may come between two commands: more than ten times the longest answer that is asked for. */
-export const ANSWER_BYTES_MAX = 2 ** 20;
+/** Most that may come between two commands: twice the longest answer that is asked for, which is 48 KiB of a file in base64. */
+export const ANSWER_BYTES_MAX = 128 * 1024;
 /** Numbers are exact below 2^53; Node.js draws them below 2^48. */
 const SYNC_IDS = 2 ** 47;
 

@@ -157,6 +157,7 @@ describe('a lying agent', () => {
     ['a handle of 2^63', 'guest-file-open', 2 ** 63],
     ['a place that is not the beginning', 'guest-file-seek', { position: 5, eof: false }],
     ['nothing read, and no end', 'guest-file-read', { count: 0, 'buf-b64': '', eof: false }],
+    ['a bit of it, and no end', 'guest-file-read', { count: 3, 'buf-b64': 'YWJj', eof: false }],
     ['a negative count', 'guest-file-read', { count: -3, 'buf-b64': 'YWJj', eof: true }],
     ['another count than there are bytes', 'guest-file-read', { count: 4, 'buf-b64': 'YWJj', eof: true }],
     ['what is not base64', 'guest-file-read', { count: 3, 'buf-b64': 'YW*Jj', eof: true }],

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { connectAgent } from '../../src/guest-agent/connect.js';
 import { AgentError, type AgentCode } from '../../src/guest-agent/errors.js';
+import { CHUNK_BYTES } from '../../src/guest-agent/files.js';
 import { ANSWER_BYTES_MAX, COMMAND_LIMIT, SYNC_LIMIT, type AgentSession } from '../../src/guest-agent/session.js';
 import { VirtualClock } from '../../src/sim/index.js';
 import { addMillis, millis } from '../../src/units.js';
@@ -160,19 +161,19 @@ describe('a hostile agent', () => {
     });
   }
 
-  it('that sends a line of 100 MB, or answers without end, is let go after 1 MiB', async (test) => {
+  it('that sends a line of 100 MB, or answers without end, is let go after twice the longest answer', async (test) => {
     for (const piece of ['x'.repeat(MIB / 4), '{"no": "answer"}\n'.repeat(4_000)]) {
       const { agent, session } = await opened(test);
       agent.tamper = (answer, { execute }) =>
         execute === 'guest-info' ? Array.from({ length: 400 }, () => piece) : [line(answer)];
       await assert.rejects(session.ask('guest-info', {}, NEVER), AgentError);
       const end = await session.closed;
-      assert.ok(end.kind === 'lost' && /more than 1048576 bytes/.test(end.error.message));
+      assert.ok(end.kind === 'lost' && /more than 131072 bytes/.test(end.error.message));
     }
-    assert.equal(ANSWER_BYTES_MAX, MIB);
+    assert.ok(ANSWER_BYTES_MAX >= 2 * Math.ceil((CHUNK_BYTES * 4) / 3) && ANSWER_BYTES_MAX < MIB);
   });
 
-  it('that sends unasked is let go after 1 MiB', async (test) => {
+  it('that sends unasked is let go after as much', async (test) => {
     const { agent, session } = await opened(test);
     for (let sent = 0; sent < 5; sent += 1) agent.send('{"return": {}}\n'.repeat(20_000));
     assert.equal((await session.closed).kind, 'lost');
