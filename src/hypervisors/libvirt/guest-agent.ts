@@ -1,4 +1,5 @@
 /** QEMU's agent in a domain's guest, asked through libvirt, which holds its socket. It does not know what the agent is asked for. */
+import { unlessAborted } from '../../control/abort.js';
 import type { Clock } from '../../control/ports.js';
 import { errorText } from '../../errors.js';
 import {
@@ -9,6 +10,7 @@ import {
   type AgentSignals,
 } from '../../guest-agent/index.js';
 import type { InsideSource } from '../../inside/index.js';
+import { addMillis, millis, minMillis, type Millis } from '../../units.js';
 import { VirshError, type Virsh, type VirshCode } from '../../virsh/index.js';
 
 export interface DomainAgentOptions {
@@ -20,21 +22,48 @@ export interface DomainAgentOptions {
   readonly tell: (message: string) => void;
 }
 
+/** A failure that took as long came of waiting. libvirt refuses at once where no agent is connected, and waits 3 s for one that is. */
+const WAITED = millis(1_000);
+/**
+ * Whoever hangs keeps one of a few sessions for 3 s whenever he is asked. With these pauses there may be some eighty such agents on a host
+ * before the others have to wait.
+ */
+const PAUSE_FIRST = millis(5_000);
+const PAUSE_MAX = millis(60_000);
+
 export class DomainAgent implements InsideSource {
+  readonly #options: DomainAgentOptions;
   readonly #reader: AgentReader;
+  #pause: Millis | null = null;
+  #askAgainAt: Millis | null = null;
+
+  readonly #ask: AgentChannel['ask'] = async (command, args, signal) => {
+    const { uuid, clock, connected } = this.#options;
+    const begun = clock.now();
+    try {
+      const answer = connected().askAgent(uuid, { execute: command, arguments: args }, signal);
+      // One that waits for its turn behind others is given up when the look is over.
+      const value = await unlessAborted(answer, signal, () => tooSlow(command, signal.reason));
+      this.#pause = null;
+      return value;
+    } catch (error) {
+      const [now, failure] = [clock.now(), asAgentError(command, error)];
+      const hasAnswered = failure.agentCode === 'EREFUSED';
+      if (now - begun >= WAITED && !hasAnswered) this.#leaveAlone(now);
+      throw failure;
+    }
+  };
 
   /** Nothing is asked before the first look. */
-  constructor({ uuid, clock, connected, tell }: DomainAgentOptions) {
-    const channel: AgentChannel = {
-      ask: async (command, args, signal) => {
-        try {
-          return await connected().askAgent(uuid, { execute: command, arguments: args }, signal);
-        } catch (error) {
-          throw asAgentError(command, error);
-        }
-      },
-    };
-    this.#reader = new AgentReader({ channel, clock, tell });
+  constructor(options: DomainAgentOptions) {
+    this.#options = options;
+    const { clock, tell } = options;
+    this.#reader = new AgentReader({ channel: { ask: this.#ask }, clock, tell });
+  }
+
+  #leaveAlone(now: Millis): void {
+    this.#pause = this.#pause === null ? PAUSE_FIRST : minMillis(millis(this.#pause * 2), PAUSE_MAX);
+    this.#askAgainAt = addMillis(now, this.#pause);
   }
 
   get signals(): AgentSignals {
@@ -42,7 +71,8 @@ export class DomainAgent implements InsideSource {
   }
 
   look(): Promise<void> {
-    return this.#reader.look();
+    const isLeftAlone = this.#askAgainAt !== null && this.#options.clock.now() < this.#askAgainAt;
+    return isLeftAlone ? Promise.resolve() : this.#reader.look();
   }
 
   close(limit: AbortSignal): Promise<void> {
@@ -62,11 +92,16 @@ const CODES: Readonly<Record<VirshCode, AgentCode>> = {
   EINVAL: 'EPROTO',
 };
 
+/** The look is over, and nobody waits any more. It may be under way. */
+const tooSlow = (command: string, cause: unknown): AgentError =>
+  new AgentError({ agentCode: 'ETIMEDOUT', message: `the guest agent did not answer ${command} in time`, cause });
+
 /** How libvirt begins what the agent itself answered with an error (src/qemu/qemu_agent.c, 9.0). */
 const BY_THE_AGENT = /unable to execute QEMU agent command/;
 
 /** libvirt passes the agent's words on, and not the class of its error. */
 function asAgentError(command: string, error: unknown): AgentError {
+  if (error instanceof AgentError) return error;
   const text = errorText(error);
   const message = `the guest agent was not asked for ${command}, or did not answer: ${text}`;
   if (!(error instanceof VirshError)) return new AgentError({ agentCode: 'EUNAVAILABLE', message, cause: error });

@@ -84,6 +84,36 @@ describe('QEMU’s agent in a domain', () => {
     assert.equal(domain.period, 0);
   });
 
+  it('that hangs is asked ever less often, so that the others are, and as often as ever when it answers again', async (test) => {
+    const agent = new FakeAgent('xen-guest-256-mib');
+    const [rig, domain] = await opened(test, AGENT);
+    attach(rig, domain, agent);
+    const answers = rig.libvirt.tamper;
+    let isHanging = true;
+    let asked = 0;
+    rig.libvirt.tamper = (line) => {
+      if (!line.startsWith('qemu-agent')) return undefined;
+      asked += 1;
+      return isHanging ? rig.after(3_000, '\nerror: Guest agent is not responding\n') : answers(line);
+    };
+    const lookEverySecond = async (seconds: number): Promise<void> => {
+      for (let second = 0; second < seconds; second += 1) {
+        const look = rig.look(['libvirt/one']);
+        await rig.pass(1_000);
+        await look;
+      }
+    };
+    await lookEverySecond(300);
+    // After 3 s each, and pauses of 5, 10, 20, 40, and then 60 s.
+    assert.equal(asked, 8);
+    isHanging = false;
+    await lookEverySecond(60);
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'known');
+    asked = 0;
+    await lookEverySecond(5);
+    assert.ok(asked >= 5);
+  });
+
   it('that is not there, or has commands switched off, makes its own guest unknown and no other', async (test) => {
     const agent = new FakeAgent('xen-guest-256-mib');
     const [rig, domain] = await opened(test, AGENT);

@@ -71,6 +71,12 @@ export class Rig {
     await this.clock.advanceTo(addMillis(this.clock.now(), millis(length)));
   }
 
+  /** An answer that takes so long, in ms of this clock. */
+  async after(length: number, text: string): Promise<string> {
+    await this.clock.sleepUntil(addMillis(this.clock.now(), millis(length)), NEVER);
+    return text;
+  }
+
   /** What was told of guests, in order: `came libvirt/one`. */
   get log(): readonly string[] {
     return this.notices.map(({ kind, guest }) => `${kind.slice(6)} ${typeof guest === 'string' ? guest : guest.id}`);
