@@ -63,7 +63,7 @@ async function untilGone(pid: number): Promise<void> {
 
 /** Everything that is named must be readable by whoever libvirtd runs as. */
 function domainXml(machine: GuestMachine, { name, memoryMib, ...options }: QemuGuestOptions, log: string): string {
-  const { deflatesOnOom = true, reportsFreePages = false, cpus = 1, pluggableMib = 0 } = options;
+  const { deflatesOnOom = true, reportsFreePages = false, cpus = 1, pluggableMib = 0, mayReboot = false } = options;
   const canGrow = pluggableMib > 0;
   const onOff = (on: boolean): string => (on ? 'on' : 'off');
   return `<domain type='qemu'>
@@ -78,7 +78,7 @@ function domainXml(machine: GuestMachine, { name, memoryMib, ...options }: QemuG
     <cmdline>${machine.append}</cmdline>
   </os>
   <cpu mode='maximum'>${SLOW_COPIES}${canGrow ? numaXml(memoryMib, cpus) : ''}</cpu>
-  <on_reboot>destroy</on_reboot>
+  <on_reboot>${mayReboot ? 'restart' : 'destroy'}</on_reboot>
   <devices>
     <emulator>${findCommand('qemu-system-x86_64') ?? ''}</emulator>
     <controller type='usb' model='none'/>

@@ -24,6 +24,8 @@ export interface QemuGuestOptions {
   readonly hasGuestAgent?: boolean;
   /** Whether there is a port for our own agent, which is not started: default false. */
   readonly hasOwnPort?: boolean;
+  /** A reset lets the guest begin anew; otherwise, by default, the machine ends. */
+  readonly mayReboot?: boolean;
   /** Default 1. */
   readonly cpus?: number;
   /** The program under test (`makeAppImage`), mounted at /app. Default: none. */
@@ -106,7 +108,8 @@ export function emulatorArguments(images: QemuImages, options: QemuGuestOptions)
   const reports = onOff(options.reportsFreePages ?? false);
   return [
     ...['-accel', 'tcg', '-cpu', CPU, '-smp', String(cpus), '-m', `${memoryMib}${most}`, '-name', name],
-    ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none', '-nodefaults'],
+    ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-nic', 'none', '-nodefaults'],
+    ...(options.mayReboot === true ? [] : ['-no-reboot']),
     ...['-kernel', kernel, '-initrd', initrd, '-append', append],
     ...['-device', `virtio-balloon-pci,id=${BALLOON_ID},deflate-on-oom=${deflates},free-page-reporting=${reports}`],
     ...(pluggableMib === 0 ? [] : pluggable(pluggableMib)),

@@ -26,6 +26,8 @@ export function relieve<Memory>(
 ): void {
   const { now, tunables } = context;
   if (state.isReleased || tunables.selfballooning === 0) return;
+  // Nobody spoke from inside of one that was never made smaller: what it has is what it was given.
+  if (alarm.cause === 'restarted' && !isOurs(state)) return;
   const before = state.relief;
   const relief = safeguards.relieve(before, now);
   const most = mostFor(state);
@@ -50,6 +52,7 @@ const SEEN: Readonly<Record<Alarm['cause'], string>> = {
   stalled: 'is under pressure (tasks wait for memory)',
   low: 'is under pressure (little memory is available)',
   silent: 'does not report any more, and may be under pressure',
+  restarted: 'begins anew, and nobody in it says yet what it needs',
 };
 
 const describePressure = ({ cause }: Alarm): string => `${SEEN[cause]}: gets everything back`;

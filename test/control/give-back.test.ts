@@ -49,6 +49,31 @@ describe('a guest that was told to give something up, and has not been seen to d
   });
 });
 
+describe('a guest that begins anew', () => {
+  it('has everything back that was taken from it, and keeps it for a while', () => {
+    const guest = sharedGuest({});
+    const host = new SharedHost({ total: 500_000, guests: { guest } });
+    host.liveUntil(200);
+    assert.ok(guest.held < 60_000);
+    // Its new kernel says nothing yet, and the balloon's target is still the old one.
+    guest.isSilent = true;
+    host.alarm('guest', 'restarted');
+    host.liveUntil(202);
+    assert.equal(guest.held, 200_000);
+    assert.ok(host.told.includes('guest under-pressure'));
+  });
+
+  it('has what it was given where nobody in it ever spoke, and so nothing was taken from it', () => {
+    const guest = sharedGuest({ isSilent: true, held: 120_000, target: 120_000 });
+    const host = new SharedHost({ total: 500_000, guests: { guest } });
+    host.liveUntil(60);
+    host.alarm('guest', 'restarted');
+    host.liveUntil(70);
+    assert.equal(guest.held, 120_000);
+    assert.deepEqual(host.targets, []);
+  });
+});
+
 describe('giving back when the last look at the host is old', () => {
   for (const second of [200, 201, 202, 203, 204]) {
     it(`waits for a look, and then gives everything (${second} s)`, () => {

@@ -3,6 +3,7 @@
  * still, or take what they were promised only later; a guest that takes memory which is not there throws.
  */
 import assert from 'node:assert/strict';
+import type { AlarmCause } from '../../src/control/alarm.js';
 import type { Action } from '../../src/control/actions.js';
 import type { Event } from '../../src/control/events.js';
 import { encodeState, JOURNAL_FORMAT, type JournalRecord, type StepRecord } from '../../src/control/journal.js';
@@ -161,9 +162,9 @@ export class SharedHost {
     record({ kind, at, events, actions, decisions, wakeAt });
   }
 
-  alarm(guest: string): void {
+  alarm(guest: string, cause: AlarmCause = 'stalled'): void {
     const alarm = {
-      cause: 'stalled',
+      cause,
       at: millis(this.seconds * 1000),
       availablePages: null,
       totalPages: null,

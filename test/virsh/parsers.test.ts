@@ -109,6 +109,9 @@ describe('an event', () => {
     assert.equal(parseEvent(line("'device-removed' for domain 'it's': balloon0"))?.domain, "it's");
     assert.equal(parseEvent("event 'lifecycle' for domain old: Started Booted")?.domain, 'old');
     assert.equal(parseEvent(line("'memory-device-size-change' for domain 'one':"))?.kind, 'devices');
+    const restarted = { kind: 'restarted', domain: 'one', detail: '' };
+    assert.deepEqual(parseEvent(line("'reboot' for domain 'one'")), restarted);
+    assert.deepEqual(parseEvent("event 'reboot' for domain one"), restarted);
   });
 
   it('of any other kind is none, nor is any other line', () => {

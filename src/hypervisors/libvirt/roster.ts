@@ -7,7 +7,7 @@ import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
-import type { Alarm } from '../../control/alarm.js';
+import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { errorText } from '../../errors.js';
 import type { Inside } from '../../inside/index.js';
 import { HeldBefore } from '../../signals/held-before.js';
@@ -54,7 +54,7 @@ export interface Domain {
   readonly inside: Inside;
   /** What it kept at its last looks. */
   readonly held: HeldBefore;
-  readonly kernelShare: KernelShare;
+  kernelShare: KernelShare;
 }
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that there is. */
@@ -118,9 +118,22 @@ export class Roster {
   }
 
   /** An event came. */
-  hear({ domain }: DomainEvent): void {
+  hear({ kind, domain }: DomainEvent): void {
+    if (kind === 'restarted') {
+      this.#beginAnew(domain);
+      return;
+    }
     this.#doubted.add(domain);
     this.refresh();
+  }
+
+  /** The same domain, with a kernel that knows nothing of what the one before needed, in the memory that was left to that. */
+  #beginAnew(name: string): void {
+    const domain = [...this.#domains.values()].find(({ shape }) => shape.name === name);
+    if (domain === undefined) return;
+    domain.held.used = null;
+    domain.kernelShare = new KernelShare();
+    this.#options.put({ kind: 'guest-alarm', guest: domain.id, alarm: beginsAnew(this.#options.clock.now()) });
   }
 
   /** Events may have been missed until now. */

@@ -55,7 +55,7 @@ export class Machine {
   readonly base: Bytes | null;
   /** What it kept at its last looks. */
   readonly held = new HeldBefore();
-  readonly kernelShare = new KernelShare();
+  kernelShare = new KernelShare();
   /** The ways into the guest. */
   readonly ports: GuestPorts;
   #balloon: Balloon | null;
@@ -149,6 +149,12 @@ export class Machine {
       ),
     );
     for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** The guest begins anew: what its kernel used and kept for itself was another's. */
+  beginAnew(): void {
+    this.held.used = null;
+    this.kernelShare = new KernelShare();
   }
 
   /** A device was unplugged. */

@@ -3,7 +3,7 @@
  * came, changed and left. It does not know what is asked of them.
  */
 import { ConnectionKeeper } from '../../connection/keeper.js';
-import type { Alarm } from '../../control/alarm.js';
+import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../control/plug-devices.js';
@@ -188,6 +188,11 @@ export class Roster {
     if (place === undefined || news === null) return;
     if (news.kind === 'shutdown') place.isShuttingDown = true;
     if (MOVES.has(news.kind)) this.#tellMove(place);
+    if (news.kind === 'reset' && place.present !== null) {
+      const { machine, told } = place.present;
+      machine.beginAnew();
+      this.#options.put({ kind: 'guest-alarm', guest: told.id, alarm: beginsAnew(this.#options.clock.now()) });
+    }
     if (news.kind === 'device-deleted' && place.present !== null) {
       place.present.machine.forget(news.path);
       this.#tellChange(place.present);

@@ -73,6 +73,14 @@ describe('the domains of libvirt', () => {
     assert.ok((await rig.reading('libvirt/one')).current.known);
   });
 
+  it('are told of at once when their guests begin anew, and are the same domains', async (test) => {
+    const rig = await openRig(test, 'one', 'two');
+    rig.libvirt.emitPlain('reboot', 'two');
+    await rig.untilLog('came libvirt/one', 'came libvirt/two', 'alarm libvirt/two');
+    const notice = rig.notices.at(-1);
+    assert.ok(notice?.kind === 'guest-alarm' && notice.alarm.cause === 'restarted');
+  });
+
   it('are told of as changed when the balloon is unplugged', async (test) => {
     const rig = await openRig(test, 'one');
     domainOf(rig, 'one').hasBalloon = false;

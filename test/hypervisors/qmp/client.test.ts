@@ -170,6 +170,16 @@ describe('a machine that moves', () => {
   });
 });
 
+describe('a machine that is reset', () => {
+  it('is told of at once: its guest boots in what was left to it, and nobody in it says what it needs', async (test) => {
+    const rig = await openRig(test, 'one');
+    rig.qemus[0]?.emit('RESET', { guest: true, reason: 'guest-reset' });
+    await rig.untilNotice('it begins anew', ({ kind }) => kind === 'guest-alarm');
+    const notice = rig.notices.at(-1);
+    assert.ok(notice?.kind === 'guest-alarm' && notice.alarm.cause === 'restarted' && notice.guest === 'qmp/one');
+  });
+});
+
 describe('statistics of a balloon', () => {
   it('are switched on, and put back as they were at the end', async (test) => {
     const rig = await openRig(test, 'one');

@@ -86,6 +86,19 @@ export function faults(pair: Pair, others: () => void = () => undefined): void {
       },
     );
   });
+  describe('when a guest is reset', { concurrency: 1 }, () => {
+    pair.test('it has everything back at once: nobody in it says what it needs before it has booted', async () => {
+      await untilFloor(PLAIN);
+      // Nothing answers that any more.
+      guest(PLAIN)
+        .tryRun('echo b >/proc/sysrq-trigger')
+        .catch(() => undefined);
+      await host().untilLogged(new RegExp(`${pair.id(PLAIN)}: begins anew`));
+      const isWhole = ({ currentPages, maximumPages }: ShownGuest): boolean => currentPages === maximumPages;
+      await host().until(PLAIN, 'a whole guest', isWhole);
+      await goesOn();
+    });
+  });
   describe('when a QEMU is killed', { concurrency: 1 }, () => {
     pair.test('its guest is dropped, the other goes on, and is whole when the daemon is told to end', async () => {
       guest(PLAIN).signal('SIGKILL');

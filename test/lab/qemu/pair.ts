@@ -42,7 +42,7 @@ export interface MonitorPair extends Pair {
 export const isAtFloor = ({ reason, currentPages, targetPages }: ShownGuest): boolean =>
   reason?.code === 'at-floor' && Math.abs((currentPages ?? NaN) - (targetPages ?? NaN)) <= NEAR_PAGES;
 
-const GUEST = { memoryMib: MEMORY_MIB, swapMib: SWAP_MIB, hasGuestAgent: true, hasOwnPort: true };
+const GUEST = { mayReboot: true, memoryMib: MEMORY_MIB, swapMib: SWAP_MIB, hasGuestAgent: true, hasOwnPort: true };
 /** As the product has it. */
 const HOST = { downHysteresis: 8 };
 

@@ -86,6 +86,12 @@ export class FakeLibvirt {
     for (const write of this.#listeners) write(line);
   }
 
+  /** One of which there is nothing more to say. */
+  emitPlain(event: string, domain: string): void {
+    for (const write of this.#listeners)
+      write(`2026-11-26 01:27:31.085+0000: event '${event}' for domain '${domain}'\n`);
+  }
+
   /** Whether anybody listens to events. */
   get isHeard(): boolean {
     return this.#listeners.size > 0;
