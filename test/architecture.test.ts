@@ -19,7 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   balloon: ['units.ts', 'errors.ts'],
   control: ['units.ts', 'errors.ts'],
   posix: ['errors.ts'],
-  connection: ['control', 'units.ts', 'errors.ts'],
+  connection: ['control', 'posix', 'units.ts', 'errors.ts'],
   'agent-port': ['connection', 'control', 'signals', 'units.ts', 'errors.ts'],
   signals: ['control', 'posix', 'units.ts', 'errors.ts'],
   xenstore: ['connection', 'control', 'posix', 'units.ts', 'errors.ts'],
@@ -47,7 +47,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   runtime: ['control', 'units.ts', 'errors.ts'],
   sim: ['policies', 'balloon', 'control', 'runtime', 'units.ts', 'errors.ts'],
   config: ['control', 'units.ts', 'errors.ts'],
-  server: ['control', 'runtime/read-model.ts', 'runtime/commands.ts', 'units.ts', 'errors.ts'],
+  server: ['control', 'posix', 'runtime/read-model.ts', 'runtime/commands.ts', 'units.ts', 'errors.ts'],
   cli: [
     'agent-port',
     'config',

@@ -3,6 +3,7 @@
  * words for what goes wrong are given by whoever does.
  */
 import { createConnection, type Socket } from 'node:net';
+import { peerOf } from '../posix/peer.js';
 
 /** What went wrong, in the words of whoever knows what the socket leads to. */
 export interface SocketErrors<Failure extends Error> {
@@ -26,6 +27,8 @@ export interface ByteStream<Failure extends Error> {
   readonly description: string;
   /** Bytes that were sent and that the kernel has not taken yet. */
   readonly unsentBytes: number;
+  /** The process that began to listen on the socket; null: the kernel does not say, or the connection has ended. */
+  peerPid(): number | null;
   /** Begins to receive. Called once; until then nothing that comes is lost. */
   start(listener: SocketListener<Failure>): void;
   /** Receives nothing more until `resume`; what comes meanwhile waits with whoever sends it. */
@@ -124,6 +127,12 @@ class UnixSocket<Failure extends Error> implements ByteStream<Failure> {
 
   get unsentBytes(): number {
     return this.socket.writableLength + this.#gatheredBytes;
+  }
+
+  peerPid(): number | null {
+    const peer = peerOf(this.socket);
+    // 0: it runs where this process cannot see it.
+    return peer.kind === 'known' && peer.pid > 0 ? peer.pid : null;
   }
 
   start({ onBytes, onLost }: SocketListener<Failure>): void {

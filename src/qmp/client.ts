@@ -55,6 +55,8 @@ export interface Qmp {
   /** Whether commands can be sent: it has greeted, and the connection has not ended. */
   readonly isReady: boolean;
   readonly counts: QmpCounts;
+  /** The process that listens at the other end, QEMU's as a rule; null: not known. */
+  readonly peerPid: () => number | null;
   /**
    * Sends a command and gives what QEMU returns, for a decoder of `answers.ts`. Rejects with `QmpError`: EREFUSED, ETIMEDOUT,
    * EUNAVAILABLE, EINVAL for what cannot be sent, EBUSY when too much waits. `mayHaveHappened` says whether it was sent.
@@ -137,6 +139,8 @@ class Session implements Qmp {
   }
 
   readonly execute: Qmp['execute'] = (command, args, options) => this.#exchange.execute(command, args, options);
+
+  readonly peerPid = (): number | null => this.#transport.peerPid();
 
   readonly close = (): Promise<void> => this.#end({ kind: 'closed' });
 

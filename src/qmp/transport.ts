@@ -11,6 +11,8 @@ export interface TransportListener {
 export interface Transport {
   /** For messages: the path of the socket. */
   readonly description: string;
+  /** The process that listens there; null: not known. */
+  peerPid(): number | null;
   /** Begins to receive. Called once; until then nothing that comes is lost. */
   start(listener: TransportListener): void;
   /** Sends one line, after those before it. False: it was not taken, because the other side reads too slowly. */

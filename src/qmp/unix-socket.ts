@@ -18,6 +18,7 @@ export async function connectUnixSocket(path: string, signal: AbortSignal): Prom
   const stream = await connectTo(path, signal, ERRORS);
   return {
     description: path,
+    peerPid: () => stream.peerPid(),
     start: (listener) => {
       stream.start(listener);
     },

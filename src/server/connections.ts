@@ -6,7 +6,7 @@
  * While few are open nobody is asked who they are, for the first such question costs the daemon 2 to 3 MiB.
  */
 import type { Socket } from 'node:net';
-import type { Peer } from './peer.js';
+import type { Peer } from '../posix/peer.js';
 
 export interface ConnectionLimits {
   /** For any one user who may not change things; up to so many connections in all, nobody is asked. */

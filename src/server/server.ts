@@ -11,7 +11,7 @@ import type { Commands } from '../runtime/commands.js';
 import type { ReadModel } from '../runtime/read-model.js';
 import { rawRefusal } from './answers.js';
 import { Connections, type ConnectionLimits } from './connections.js';
-import { peerOf, type Peer } from './peer.js';
+import { peerOf, type Peer } from '../posix/peer.js';
 import { createServer } from './node-http.js';
 import { makeRoutes } from './routes.js';
 import { isTrustedOwner, ownUid } from './safe-folder.js';

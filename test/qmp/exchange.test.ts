@@ -20,6 +20,7 @@ interface Sent {
 
 /** A transport that only notes what is sent, or refuses it. */
 class NotedTransport implements Transport {
+  readonly peerPid = (): null => null;
   readonly description = 'a list';
   readonly sent: Sent[] = [];
   isFull = false;

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { request } from '../../src/server/client.js';
-import type { Peer } from '../../src/server/peer.js';
+import type { Peer } from '../../src/posix/peer.js';
 import { startServer, type ServerOptions } from '../../src/server/server.js';
 import { FakeLoop, temporaryFolder, until } from './fakes.js';
 

@@ -8,7 +8,7 @@ import { knownAt, unknown } from '../../src/control/signal.js';
 import { TUNABLES } from '../../src/control/tunables.js';
 import type { GuestRow } from '../../src/runtime/read-model.js';
 import { request } from '../../src/server/client.js';
-import type { Peer } from '../../src/server/peer.js';
+import type { Peer } from '../../src/posix/peer.js';
 import { startServer, type ServerOptions } from '../../src/server/server.js';
 import { decodeStatus } from '../../src/server/status.js';
 import { millis, pages } from '../../src/units.js';

@@ -23,7 +23,7 @@ import {
   type Virsh,
   type VirshOptions,
 } from '../../virsh/index.js';
-import { formatTarget, heldIn, readingOf, setTargetWords } from './codec.js';
+import { formatTarget, heldIn, readingOf, residentIn, setTargetWords } from './codec.js';
 import {
   asHypervisorError,
   closed,
@@ -134,9 +134,10 @@ class LibvirtHost implements Hypervisor {
     if (this.#ending.signal.aborted) throw closed();
     const seen = await this.#seen(signal);
     // After the look: one that was held up must not make what the host has old too.
-    report({ kind: 'host-reading', host: this.#memory.read() });
+    if (!(seen instanceof Error)) this.#roster.noteGiven(seen.sight);
+    report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
     const readAndReport = async (guest: GuestId): Promise<void> => {
-      report(await this.#readOne(guest, seen, signal));
+      report(await this.#readOne({ guest, seen, signal, report }));
     };
     await Promise.all(guests.map(readAndReport));
     if (seen instanceof Error) return;
@@ -169,7 +170,7 @@ class LibvirtHost implements Hypervisor {
     return kept.connection;
   }
 
-  async #readOne(guest: GuestId, seen: Seen<AllStats> | HypervisorError, signal: AbortSignal): Promise<ReadOutcome> {
+  async #readOne({ guest, seen, signal, report }: Look): Promise<ReadOutcome> {
     const domain = this.#roster.find(guest);
     if (domain === null) return { kind: 'reading-failed', guest, error: goneDomain(guest) };
     if (seen instanceof Error) {
@@ -184,7 +185,14 @@ class LibvirtHost implements Hypervisor {
     const [grown, inside] = await Promise.all([this.#growthOf(domain, stats, seen.at, signal), domain.inside.look()]);
     const { shape, held } = domain;
     const kept = grown.plugged === null ? null : heldIn(stats, shape);
-    if (kept !== null) held.note(addPages(kept, grown.plugged?.plugged ?? NO_PAGES), grown.at);
+    if (kept !== null) {
+      const whole = addPages(kept, grown.plugged?.plugged ?? NO_PAGES);
+      held.note(whole, grown.at);
+      // A description is newer than the statistics. Before the guest's own reading, which ends what it was promised.
+      const more = domain.givenAgain.note(whole, residentIn(stats));
+      const host = more > 0 ? this.#memory.without(more) : null;
+      if (host !== null) report({ kind: 'host-reading', host });
+    }
     const asked = this.#asked.get(domain) ?? null;
     const plugged = grown.plugged === undefined ? {} : { plugged: grown.plugged };
     const look = { stats, shape, asked, inside, before: held, ...plugged };
@@ -290,6 +298,14 @@ interface Grown {
 function pluggedInto({ shape }: Domain): PlugSizes | null | undefined {
   const plugs = plugsOf(shape);
   return plugs.length === 0 ? undefined : sizesOf(plugs);
+}
+
+/** One look at one of the guests that are looked at together. */
+interface Look {
+  readonly guest: GuestId;
+  readonly seen: Seen<AllStats> | HypervisorError;
+  readonly signal: AbortSignal;
+  readonly report: (outcome: ReadOutcome) => void;
 }
 
 interface Asked {

@@ -100,6 +100,10 @@ const inBalloonStats = (stats: DomainStats): BalloonStats => ({
 
 const inPages = (size: KiB | null): Pages | null => (size === null ? null : kibToPagesDown(size));
 
+/** What of the host's memory its QEMU has; null: libvirt does not say. */
+export const residentIn = ({ resident }: DomainStats): Pages | null =>
+  resident === null ? null : kibToPagesDown(resident);
+
 /**
  * What the guest keeps of what it was started with. libvirt counts what virtio-mem adds; QEMU's balloon, and so a target, does not. Where
  * something can be plugged in, both are of one moment, and so from the description.

@@ -10,9 +10,10 @@ import type { GuestId } from '../../control/reading.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { errorText } from '../../errors.js';
 import type { Inside } from '../../inside/index.js';
+import { GivenAgain } from '../../signals/given-again.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { KernelShare } from '../../signals/kernel-share.js';
-import { addMillis, millis, type Millis } from '../../units.js';
+import { addMillis, addPages, kibToPagesDown, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import {
   LIST_DOMAINS,
   parseDomainList,
@@ -20,9 +21,10 @@ import {
   VirshError,
   type DomainEvent,
   type DomainShape,
+  type DomainStats,
   type Virsh,
 } from '../../virsh/index.js';
-import { setPeriodWords } from './codec.js';
+import { residentIn, setPeriodWords } from './codec.js';
 import type { InsideOptions } from './inside.js';
 import { plugsOf } from './memory-devices.js';
 
@@ -55,6 +57,7 @@ export interface Domain {
   /** What it kept at its last looks. */
   readonly held: HeldBefore;
   kernelShare: KernelShare;
+  readonly givenAgain: GivenAgain;
 }
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that there is. */
@@ -95,6 +98,21 @@ export class Roster {
   /** All that are known now, as they were last told. */
   get guests(): readonly GuestDescription[] {
     return [...this.#domains.values()].map(({ told }) => told);
+  }
+
+  /** What all of them hold and their host still counts as free. */
+  get untouched(): Pages {
+    let sum = NO_PAGES;
+    for (const { givenAgain } of this.#domains.values()) sum = addPages(sum, givenAgain.untouched);
+    return sum;
+  }
+
+  /** By the statistics of all. */
+  noteGiven(stats: ReadonlyMap<string, DomainStats>): void {
+    for (const { shape, givenAgain } of this.#domains.values()) {
+      const said = stats.get(shape.name);
+      if (said !== undefined && said.current !== null) givenAgain.note(kibToPagesDown(said.current), residentIn(said));
+    }
   }
 
   /** The names of all that are known now. */
@@ -253,7 +271,7 @@ export class Roster {
     const domain: Domain = {
       ...{ uuid, id, shape, told, periodFound: null, metAt: millis(0), inside },
       ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
-      ...{ held: new HeldBefore(), kernelShare: new KernelShare() },
+      ...{ held: new HeldBefore(), kernelShare: new KernelShare(), givenAgain: new GivenAgain() },
     };
     this.#domains.set(uuid, domain);
     this.#ids.set(id, domain);

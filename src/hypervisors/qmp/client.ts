@@ -10,6 +10,7 @@ import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/
 import type { GuestId } from '../../control/reading.js';
 import type { InsideChoice } from '../../inside/index.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
+import { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import {
   addPages,
@@ -88,6 +89,7 @@ class QmpHost implements Hypervisor {
       connect,
       tell,
       openInside: (of) => openInside({ ...of, ...inside, clock }),
+      openEmulator: (pid) => new EmulatorMemory({ root, pid, now: () => clock.now() }),
       put: (notice) => {
         this.#notices.put(notice);
       },
@@ -103,25 +105,28 @@ class QmpHost implements Hypervisor {
 
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
     if (this.#ending.signal.aborted) throw closed();
-    report({ kind: 'host-reading', host: this.#memory.read() });
+    report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
     const open = new Set(guests);
     const tell = (outcome: Outcome): void => {
       if (open.delete(outcome.guest)) report(outcome);
     };
     const looks = guests.map(async (guest) => {
-      tell(await this.#readOne(guest));
+      tell(await this.#readOne(guest, report));
     });
     await endedOrAborted(Promise.all(looks), signal);
     for (const guest of open) tell({ kind: 'reading-failed', guest, error: lookTooSlow(guest) });
   }
 
   /** Ends when QEMU has answered, or has had its time to. Never rejects. */
-  async #readOne(guest: GuestId): Promise<Outcome> {
+  async #readOne(guest: GuestId, report: (outcome: ReadOutcome) => void): Promise<Outcome> {
     const { clock, wall } = this.#options;
     const machine = this.#roster.find(guest);
     if (machine === null) return { kind: 'reading-failed', guest, error: goneMachine(guest) };
     try {
-      const seen = await this.#lookAt(machine);
+      const { seen, more } = await this.#lookAt(machine);
+      // Before the guest's own reading, which ends what it was promised.
+      const host = more > 0 ? this.#memory.without(more) : null;
+      if (host !== null) report({ kind: 'host-reading', host });
       const reading = machine.kernelShare.settle(readingOf(seen, { at: clock.now(), wall: wall() }));
       if (reading.used.known) seen.before.used = reading.used.value;
       return { kind: 'reading', guest, reading };
@@ -130,12 +135,14 @@ class QmpHost implements Hypervisor {
     }
   }
 
-  async #lookAt(machine: Machine): Promise<MachineLook> {
+  /** `more`: what it holds, has not touched, and was not known to. */
+  async #lookAt(machine: Machine): Promise<{ readonly seen: MachineLook; readonly more: Pages }> {
     const began = this.#options.clock.now();
     machine.noteLook(began);
     const { actual, stats, inside, plugged } = await machine.look();
     const { base, balloon, held, plugs } = machine;
-    if (actual !== null) held.note(addPages(bytesToPagesDown(actual), plugged?.plugged ?? NO_PAGES), began);
+    const whole = actual === null ? null : addPages(bytesToPagesDown(actual), plugged?.plugged ?? NO_PAGES);
+    const more = whole === null ? NO_PAGES : machine.noteHeld(whole, began);
     const seen: MachineLook = {
       actual,
       stats,
@@ -145,7 +152,7 @@ class QmpHost implements Hypervisor {
       asked: this.#asked.get(machine) ?? null,
       before: held,
     };
-    return plugs.length === 0 ? seen : { ...seen, plugged };
+    return { seen: plugs.length === 0 ? seen : { ...seen, plugged }, more };
   }
 
   async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {

@@ -17,6 +17,8 @@ import {
   type Qmp,
 } from '../../qmp/index.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
+import type { EmulatorMemory } from '../../signals/emulator-memory.js';
+import { GivenAgain } from '../../signals/given-again.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { KernelShare } from '../../signals/kernel-share.js';
 import type { PlugSizes } from '../../signals/plugged.js';
@@ -56,16 +58,21 @@ export class Machine {
   /** What it kept at its last looks. */
   readonly held = new HeldBefore();
   kernelShare = new KernelShare();
+  readonly givenAgain = new GivenAgain();
+  /** The process behind the monitor; null: not known. */
+  readonly pid: number | null;
   /** The ways into the guest. */
   readonly ports: GuestPorts;
   #balloon: Balloon | null;
   #plugs: readonly MachinePlug[];
   #inside: Inside | null = null;
+  #emulator: EmulatorMemory | null = null;
   #lookedAt: Millis | null = null;
   #lookGap: Millis | null = null;
 
   private constructor(qmp: Qmp, { name, base, ports, balloon, plugs }: Met) {
     this.#qmp = qmp;
+    this.pid = qmp.peerPid();
     this.name = name;
     this.base = base;
     this.ports = ports;
@@ -93,9 +100,16 @@ export class Machine {
     return new Machine(qmp, { name, base, ports, balloon, plugs });
   }
 
-  /** From now on a look is also one at what is said inside; it is left with the machine. */
-  enter(inside: Inside): void {
+  /** From now on a look is also one at what is said inside, and at its emulator; both are left with the machine. */
+  enter(inside: Inside, emulator: EmulatorMemory): void {
     this.#inside = inside;
+    this.#emulator = emulator;
+  }
+
+  /** It was seen to hold so much in all, by a look that began then. Returns by how much more of it is untouched than before. */
+  noteHeld(held: Pages, at: Millis): Pages {
+    this.held.note(held, at);
+    return this.givenAgain.note(held, this.givenAgain.hasMore(held) ? (this.#emulator?.resident() ?? null) : null);
   }
 
   get balloon(): Balloon | null {
@@ -174,8 +188,9 @@ export class Machine {
     await this.#qmp.close();
   }
 
-  /** Lets go of those inside alone: the machine's own connection has ended. It may be called again. Never rejects. */
+  /** Lets go of those inside and of the emulator's memory alone: the machine's own connection has ended. It may be called again. Never rejects. */
   async leaveInside(limit: AbortSignal): Promise<void> {
+    this.#emulator?.close();
     await this.#inside?.close(limit);
   }
 }

@@ -10,8 +10,9 @@ import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { decodeEvent, type MachineNews, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
-import { addMillis, millis, type Millis, type Pages } from '../../units.js';
+import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import type { Inside } from '../../inside/index.js';
+import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import type { InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
 
@@ -22,6 +23,8 @@ export interface RosterOptions {
   /** The sockets that are there now. Must not throw. */
   readonly findSockets: () => Promise<readonly string[]>;
   readonly connect: (path: string, events: EventListener, signal: AbortSignal) => Promise<Qmp>;
+  /** Looks at the memory of the process behind a machine; null: it is not known. */
+  readonly openEmulator: (pid: number | null) => EmulatorMemory;
   /** Begins to speak with those inside of a machine. */
   readonly openInside: (options: Pick<InsideOptions, 'guest' | 'ports' | 'onAlarm' | 'tell'>) => Inside;
   readonly put: (notice: GuestNotice) => void;
@@ -74,6 +77,15 @@ export class Roster {
   /** All that are known now, as they were last told. */
   get guests(): readonly GuestDescription[] {
     return [...this.#places.values()].flatMap(({ present }) => (present === null ? [] : [present.told]));
+  }
+
+  /** What all of them hold and their host still counts as free. */
+  get untouched(): Pages {
+    let sum = NO_PAGES;
+    for (const { present } of this.#places.values()) {
+      if (present !== null) sum = addPages(sum, present.machine.givenAgain.untouched);
+    }
+    return sum;
   }
 
   /** Looks for machines until `signal` is aborted, and then lets go of all of them. Never rejects. */
@@ -136,7 +148,7 @@ export class Roster {
     if (place === undefined) return;
     const id = this.#freeId(machine.name, path);
     const told = describe(id, machine);
-    machine.enter(this.#openInside(id, machine, place));
+    machine.enter(this.#openInside(id, machine, place), this.#options.openEmulator(machine.pid));
     place.present = { machine, told };
     place.isShuttingDown = false;
     this.#ids.set(id, place);

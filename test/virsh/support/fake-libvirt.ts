@@ -37,6 +37,8 @@ export interface FakeDomain {
   stats: Readonly<Record<string, number>>;
   /** In seconds since 1970; null: libvirt cannot ask its QEMU at once. */
   lastUpdate: number | null;
+  /** Of the host's memory, what its QEMU has. */
+  resident: number;
   /** Of its devices, besides the balloon. */
   devices: string;
   /** Answers to what would change it wait as long. */
@@ -60,7 +62,7 @@ export class FakeLibvirt {
     const domain: FakeDomain = {
       ...{ uuid: `00000000-0000-4000-8000-${String(this.#lastId).padStart(12, '0')}`, name, id: this.#lastId },
       ...{ memory: GIB, current: GIB, target: null, hasBalloon: true, autodeflate: true, period: 0, state: 1 },
-      ...{ plugs: [], stats: {}, lastUpdate: 0, devices: '', held: null },
+      ...{ plugs: [], stats: {}, lastUpdate: 0, resident: 246_832, devices: '', held: null },
       ...more,
     };
     this.domains.push(domain);
@@ -170,7 +172,7 @@ function setMemory(domain: FakeDomain, size: number): string {
 }
 
 function statsText(domain: FakeDomain): string {
-  const { name, state, current, memory, lastUpdate, stats } = domain;
+  const { name, state, current, memory, lastUpdate, stats, resident } = domain;
   const fields: Readonly<Record<string, number>> = {
     'state.state': state,
     'state.reason': 1,
@@ -178,7 +180,7 @@ function statsText(domain: FakeDomain): string {
     'balloon.maximum': memory + pluggableIn(domain),
     ...(lastUpdate === null ? {} : Object.fromEntries(Object.entries(stats).map(([key, n]) => [`balloon.${key}`, n]))),
     ...(lastUpdate === null || !domain.hasBalloon ? {} : { 'balloon.last-update': lastUpdate }),
-    'balloon.rss': 246_832,
+    'balloon.rss': resident,
   };
   const lines = Object.entries(fields).map(([key, value]) => `  ${key}=${value}\n`);
   return `Domain: '${name}'\n${lines.join('')}\n`;

@@ -25,13 +25,13 @@ export class Rig {
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
 
-  constructor({ asksAgent = true, hearsOwn = true } = {}) {
+  constructor({ asksAgent = true, hearsOwn = true, root = fixture('xen-guest') } = {}) {
     this.host = openQmpHost({
       clock: this.clock,
       wall: () => millis(WALL_START + this.clock.now()),
       findSockets: () => Promise.resolve([...this.sockets]),
       connect: (path, events, signal) => connectQmp(path, { clock: this.clock, events }, signal),
-      root: fixture('xen-guest'),
+      root,
       reserve: mibToPages(mib(64)),
       inside: { asksAgent, hearsOwn },
       tell: (message) => this.told.push(message),

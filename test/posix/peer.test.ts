@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { connect, createServer, Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { peerOf } from '../../src/server/peer.js';
+import { peerOf } from '../../src/posix/peer.js';
 import { decodeStatus } from '../../src/server/status.js';
 import { SelfballoonError } from '../../src/errors.js';
-import { temporaryFolder } from './fakes.js';
+import { temporaryFolder } from '../server/fakes.js';
 
 describe('the peer of a connection', () => {
   it('is the process that made it, as the kernel says', async (context) => {

@@ -1,0 +1,61 @@
+/**
+ * How much of the host's memory the emulator of one guest has: its resident set, in which the guest's memory is as far as the guest has
+ * touched it. Read no more often than is of use. It does not know what the guest holds.
+ */
+import { join } from 'node:path';
+import { addMillis, kib, kibToPagesDown, millis, type Millis, type Pages } from '../units.js';
+import { openProcFile, type ProcFile } from './proc-file.js';
+
+export interface EmulatorMemoryOptions {
+  /** The folder that has the host's `proc` in it: `/`, unless someone tests. */
+  readonly root: string;
+  /** Null: not known whose it is. */
+  readonly pid: number | null;
+  readonly now: () => Millis;
+}
+
+/** Memory that is touched meanwhile counts twice, as taken and as still to be taken: too little is promised for so long, and not too much. */
+const READ_AGAIN_AFTER = millis(2_000);
+/** A line of `/proc/PID/status`, which everybody may read. */
+const RESIDENT = /^VmRSS:\s+(\d+) kB$/m;
+/**
+ * Somebody else's memory says nothing: a program may pass a monitor's words on, or have opened the socket for QEMU. The names are those of
+ * QEMU's own binaries, and of Proxmox VE's.
+ */
+const IS_EMULATOR = /^Name:\t(?:qemu|kvm)/;
+
+export class EmulatorMemory {
+  readonly #options: EmulatorMemoryOptions;
+  #file: ProcFile | null = null;
+  #resident: Pages | null = null;
+  #readAt: Millis | null = null;
+
+  constructor(options: EmulatorMemoryOptions) {
+    this.#options = options;
+  }
+
+  /** As it was at most 2 s ago; null where nobody can tell. Never throws. */
+  resident(): Pages | null {
+    const now = this.#options.now();
+    if (this.#readAt !== null && now < addMillis(this.#readAt, READ_AGAIN_AFTER)) return this.#resident;
+    this.#readAt = now;
+    this.#resident = this.#read();
+    return this.#resident;
+  }
+
+  /** Gives the descriptor back. */
+  close(): void {
+    this.#file?.close();
+    this.#file = null;
+  }
+
+  #read(): Pages | null {
+    const { root, pid } = this.#options;
+    if (pid === null) return null;
+    this.#file ??= openProcFile(join(root, 'proc', String(pid), 'status'));
+    const text = this.#file.read();
+    if (!text.known || !IS_EMULATOR.test(text.value)) return null;
+    const [, size] = RESIDENT.exec(text.value) ?? [];
+    return size === undefined ? null : kibToPagesDown(kib(Number(size)));
+  }
+}
