@@ -72,10 +72,10 @@ export class Daemon {
   }
 }
 
-/** Writes the configuration for the monitors in `folder`, where the daemon's socket is then too, and returns its file. */
-export function configureHost(folder: string): string {
+/** Writes the configuration for the monitors in `folder`, where the daemon's socket is then too, and returns its file. `pid` listens on them. */
+export function configureHost(folder: string, pid: number): string {
   const config = join(folder, 'selfballoon.toml');
-  writeFileSync(config, configFor(folder));
+  writeFileSync(config, configFor(folder, pid));
   return config;
 }
 
@@ -83,16 +83,19 @@ export function configureHost(folder: string): string {
 const HOST_KIB = 2 ** 33;
 
 /** The folder that has the host's `proc` in it. A made-up host, so that this machine's memory does not matter. */
-function makeRoot(folder: string): string {
+function makeRoot(folder: string, pid: number): string {
   const root = join(folder, 'root');
   mkdirSync(join(root, 'proc'), { recursive: true });
   const figure = (name: string): string => `${`${name}:`.padEnd(16)} ${HOST_KIB} kB\n`;
   writeFileSync(join(root, 'proc', 'meminfo'), ['MemTotal', 'MemFree', 'MemAvailable'].map(figure).join(''));
+  // All machines are one process here, which is looked at for each of them, and has all the memory that any could have.
+  mkdirSync(join(root, 'proc', String(pid)));
+  writeFileSync(join(root, 'proc', String(pid), 'status'), `Name:\tqemu-system-x86\nVmRSS:\t ${HOST_KIB} kB\n`);
   return root;
 }
 
 /** Names of folders are quoted as in JSON, which TOML understands. */
-const configFor = (folder: string): string => `hypervisor = "qmp"
+const configFor = (folder: string, pid: number): string => `hypervisor = "qmp"
 socket = ${JSON.stringify(join(folder, 'selfballoon.sock'))}
 [tunables]
 selfballoon_interval = ${INTERVAL_MS / 1_000}
@@ -100,5 +103,5 @@ selfballoon_interval = ${INTERVAL_MS / 1_000}
 sockets = [${JSON.stringify(join(folder, '*.qmp'))}]
 reserve_mib = 0
 [xen_guest]
-root = ${JSON.stringify(makeRoot(folder))}
+root = ${JSON.stringify(makeRoot(folder, pid))}
 `;

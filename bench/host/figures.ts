@@ -21,6 +21,8 @@ export interface Seen {
   readonly machines: readonly MachineRecord[];
   /** How many of the machines have all their memory after the daemon has ended. */
   readonly wholeAtEnd: number;
+  /** What a client that does nothing but send the same words and take the answers apart needs for one of them, in µs. */
+  readonly bareUs: number;
 }
 
 /** The daemon's interval, in ms. */
@@ -71,7 +73,7 @@ export function whatIsMissing({ machines, measuredMs, wholeAtEnd }: Seen): strin
 }
 
 /** The table. */
-export function rowsOf({ measuredMs, cpuMs, memory, machines }: Seen): readonly BenchRow[] {
+export function rowsOf({ measuredMs, cpuMs, memory, machines, bareUs }: Seen): readonly BenchRow[] {
   const [lateness, behind] = [latenessOf(machines), behindTheBeat(machines)];
   const looks = machines.map((machine) => machine.looks.length);
   const allLooks = sum(looks);
@@ -84,6 +86,7 @@ export function rowsOf({ measuredMs, cpuMs, memory, machines }: Seen): readonly 
   });
   return [
     row('CPU for one guest and round', 'µs', (cpuMs * 1_000) / allLooks, CPU_GOAL_US),
+    row('of that a bare client would need, for the words alone', 'µs', bareUs),
     row('CPU for all of them', '%', (cpuMs * 100) / measuredMs),
     row('resident memory of the daemon', 'MiB', memory.rssKib / 1_024, RSS_GOAL_MIB),
     row('the same with what is shared counted by its part', 'MiB', memory.pssKib / 1_024),

@@ -24,6 +24,11 @@ export class Machines {
     return machines;
   }
 
+  /** Of the process behind all of their sockets. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** Forgets what was noted so far. */
   begin(): void {
     this.#tell('begin');

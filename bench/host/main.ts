@@ -3,16 +3,20 @@
  * QEMUs in another process at a round a second; only the program's process is measured. Exit code 1: the work was not done, so that
  * the figures mean nothing; that a goal was missed is no failure.
  */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
 import { errorText } from '../../src/errors.js';
 import { describeMachine, print } from '../print.js';
 import { configureHost, Daemon } from './daemon.js';
 import { rowsOf, whatIsMissing, type Seen } from './figures.js';
 import { Machines } from './machines.js';
+
+const BARE = fileURLToPath(new URL('bare-client.js', import.meta.url));
 
 const USAGE = `usage: npm run bench:host -- [--guests N] [--seconds N] [--warm-up N] [--profile FOLDER]
   --guests   how many machines there are, 1 to 4096 (200)
@@ -57,9 +61,13 @@ async function measure(asked: Asked): Promise<Seen> {
   }
 }
 
-async function measureOn(machines: Machines, folder: string, { seconds, warmUp, profile }: Asked): Promise<Seen> {
+async function measureOn(machines: Machines, folder: string, asked: Asked): Promise<Seen> {
+  const { seconds, warmUp, profile } = asked;
   const allSeen = machines.hear('all-seen');
-  const daemon = new Daemon(configureHost(folder), profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]);
+  const daemon = new Daemon(
+    configureHost(folder, machines.pid),
+    profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
+  );
   try {
     await Promise.race([allSeen, daemon.failure()]);
     await sleep(warmUp * 1_000);
@@ -72,10 +80,19 @@ async function measureOn(machines: Machines, folder: string, { seconds, warmUp, 
     const { memory } = daemon;
     await daemon.end();
     const wholeAtEnd = (await machines.report()).filter(({ isWhole }) => isWhole).length;
-    return { measuredMs, cpuMs, memory, machines: records, wholeAtEnd };
+    return { measuredMs, cpuMs, memory, machines: records, wholeAtEnd, bareUs: await measureBare(folder, asked) };
   } finally {
     daemon.kill();
   }
+}
+
+/** Most that is of use, in seconds: it has less to warm up than the daemon. */
+const BARE_MOST = { warmUp: 15, seconds: 20 };
+
+async function measureBare(folder: string, { warmUp, seconds }: Asked): Promise<number> {
+  const times = [Math.min(warmUp, BARE_MOST.warmUp), Math.min(seconds, BARE_MOST.seconds)].map(String);
+  const { stdout } = await promisify(execFile)(process.execPath, [BARE, folder, ...times]);
+  return Number(stdout);
 }
 
 async function main(): Promise<number> {

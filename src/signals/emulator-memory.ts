@@ -18,6 +18,8 @@ export interface EmulatorMemoryOptions {
 const READ_AGAIN_AFTER = millis(2_000);
 /** A line of `/proc/PID/status`, which everybody may read. */
 const RESIDENT = /^VmRSS:\s+(\d+) kB$/m;
+/** It is the 23rd line or so, some 700 bytes down, or more where the process is in many groups. */
+const HEAD_BYTES = 2_048;
 /**
  * Somebody else's memory says nothing: a program may pass a monitor's words on, or have opened the socket for QEMU. The names are those of
  * QEMU's own binaries, and of Proxmox VE's.
@@ -52,7 +54,7 @@ export class EmulatorMemory {
   #read(): Pages | null {
     const { root, pid } = this.#options;
     if (pid === null) return null;
-    this.#file ??= openProcFile(join(root, 'proc', String(pid), 'status'));
+    this.#file ??= openProcFile(join(root, 'proc', String(pid), 'status'), { headBytes: HEAD_BYTES });
     const text = this.#file.read();
     if (!text.known || !IS_EMULATOR.test(text.value)) return null;
     const [, size] = RESIDENT.exec(text.value) ?? [];

@@ -21,6 +21,7 @@ const seen = (over: Partial<Seen> = {}): Seen => ({
   memory: { rssKib: 61_440, pssKib: 30_720, privateKib: 20_480, rssPeakKib: 71_680 },
   machines: [record(), record()],
   wholeAtEnd: 2,
+  bareUs: 90,
   ...over,
 });
 
@@ -50,6 +51,7 @@ describe('the table', () => {
     const rows = rowsOf(seen());
     const valueOf = (name: RegExp): number | undefined => rows.find((row) => name.test(row.name))?.value;
     assert.equal(valueOf(/^CPU for one guest and round/), 250);
+    assert.equal(valueOf(/bare client/), 90);
     assert.equal(valueOf(/^resident memory of the daemon/), 60);
     assert.equal(valueOf(/^private/), 20);
     assert.equal(valueOf(/fewest$/), 1);
