@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -129,6 +129,31 @@ describe('the daemon on a host of QEMU machines', () => {
     assert.match(bare.out, /web answers at .*, and has no balloon/);
     assert.doesNotMatch(bare.out, /statistics/);
   });
+
+  it(
+    'is told by doctor that it may not look where the monitors are, and not that there are none',
+    { skip: process.getuid?.() !== 0 && 'needs root to become another user' },
+    async (test) => {
+      const { qemu, config } = await openWorld(test);
+      chmodSync(dirname(config), 0o755);
+      chmodSync(config, 0o644);
+      for (const sockets of [qemu.path, `${dirname(qemu.path)}/*.qmp`, dirname(qemu.path)]) {
+        writeFileSync(config, `hypervisor = "qmp"\n[qmp]\nsockets = [${JSON.stringify(sockets)}]\n`);
+        const asNobody = spawn(process.execPath, [PROGRAM, 'doctor', '--config', config], {
+          uid: 65534,
+          gid: 65534,
+          cwd: '/',
+        });
+        let out = '';
+        asNobody.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+        await once(asNobody, 'close');
+        assert.match(
+          out,
+          new RegExp(`fail +no socket is seen at .*: this user may not look into ${dirname(qemu.path)}`),
+        );
+      }
+    },
+  );
 
   it('is told by doctor which ports for agents a machine has, and which of them cannot be used', async (test) => {
     const { qemu, config } = await openWorld(test);

@@ -6,7 +6,7 @@ import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
 import { findGuestPorts } from '../../hypervisors/qmp/guest-ports.js';
 import { AGENT_PORTS } from '../../hypervisors/qmp/inside.js';
 import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
-import { findSockets } from '../../hypervisors/qmp/socket-patterns.js';
+import { findClosedFolders, findSockets } from '../../hypervisors/qmp/socket-patterns.js';
 import { connectQmp, decodeDeflateOnOom, decodeName, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { millis, pages } from '../../units.js';
@@ -26,6 +26,11 @@ export async function checkMonitors({ qmp }: Config): Promise<readonly Finding[]
   const found = await findSockets(qmp.sockets);
   if (found.length === 0) {
     const where = qmp.sockets.join(', ');
+    const closed = await findClosedFolders(qmp.sockets);
+    if (closed.length > 0) {
+      const advice = 'Run as a user that may: the one that runs QEMU, or one of its group';
+      return [fail(`no socket is seen at ${where}: this user may not look into ${closed.join(', ')}`, advice)];
+    }
     return [
       warn(`no socket is there at ${where}`, 'Start QEMU with -qmp unix:PATH,server=on,wait=off, or look at the paths'),
     ];

@@ -2,8 +2,8 @@
  * Which sockets there are now, of those that an administrator named by path, folder or pattern. It does not know who listens
  * there.
  */
-import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { constants, type Dirent } from 'node:fs';
+import { access, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { systemErrorCode } from '../../errors.js';
 
@@ -24,6 +24,35 @@ export async function findSockets(patterns: readonly string[]): Promise<readonly
     }
   }
   return [...found].sort();
+}
+
+/**
+ * Folders on the way to these patterns that this user may not enter, or may not read where it must be known what is in them; for a person
+ * who wonders why nothing is found. Only what stands before a wildcard is looked at.
+ */
+export async function findClosedFolders(patterns: readonly string[]): Promise<readonly string[]> {
+  const closed = await Promise.all(patterns.map(closedFolderOf));
+  return [...new Set(closed.filter((folder) => folder !== null))].sort();
+}
+
+async function closedFolderOf(pattern: string): Promise<string | null> {
+  let path = '/';
+  for (const part of pattern.split('/').filter((one) => one !== '')) {
+    const isListed = WILDCARD.test(part);
+    if (await isForbidden(path, isListed ? constants.R_OK | constants.X_OK : constants.X_OK)) return path;
+    if (isListed) return null;
+    path = join(path, part);
+  }
+  return (await isForbidden(path, constants.R_OK)) ? path : null;
+}
+
+async function isForbidden(path: string, mode: number): Promise<boolean> {
+  try {
+    await access(path, mode);
+    return false;
+  } catch (error) {
+    return systemErrorCode(error) === 'EACCES';
+  }
 }
 
 /** Something that a pattern has found so far. What it is is known where a folder has told it. */
