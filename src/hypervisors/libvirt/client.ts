@@ -23,7 +23,7 @@ import {
   type Virsh,
   type VirshOptions,
 } from '../../virsh/index.js';
-import { formatTarget, heldIn, readingOf, residentIn, setTargetWords } from './codec.js';
+import { baseIn, formatTarget, heldIn, readingOf, residentIn, setTargetWords } from './codec.js';
 import {
   asHypervisorError,
   closed,
@@ -183,11 +183,12 @@ class LibvirtHost implements Hypervisor {
     }
     const { clock, wall } = this.#options;
     const [grown, inside] = await Promise.all([this.#growthOf(domain, stats, seen.at, signal), domain.inside.look()]);
-    const { shape, held } = domain;
-    const kept = grown.plugged === null ? null : heldIn(stats, shape);
+    const { shape, sinceReset } = domain;
+    domain.base = baseIn(stats, shape);
+    const kept = sinceReset.see(grown.plugged === null ? null : heldIn(stats, shape), clock.now());
     if (kept !== null) {
       const whole = addPages(kept, grown.plugged?.plugged ?? NO_PAGES);
-      held.note(whole, grown.at);
+      domain.held.note(whole, grown.at);
       // A description is newer than the statistics. Before the guest's own reading, which ends what it was promised.
       const more = domain.givenAgain.note(whole, residentIn(stats));
       const host = more > 0 ? this.#memory.without(more) : null;
@@ -195,9 +196,9 @@ class LibvirtHost implements Hypervisor {
     }
     const asked = this.#asked.get(domain) ?? null;
     const plugged = grown.plugged === undefined ? {} : { plugged: grown.plugged };
-    const look = { stats, shape, asked, inside, before: held, ...plugged };
+    const look = { stats, shape, isReset: sinceReset.isAwaited, asked, inside, before: domain.held, ...plugged };
     const reading = domain.kernelShare.settle(readingOf(look, { at: clock.now(), wall: wall() }));
-    if (reading.used.known) held.used = reading.used.value;
+    if (reading.used.known) domain.held.used = reading.used.value;
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };
   }
@@ -215,7 +216,7 @@ class LibvirtHost implements Hypervisor {
     const domain = this.#roster.find(guest);
     if (domain === null) throw goneDomain(guest);
     if (domain.shape.balloon === null) throw noBalloon(guest);
-    const size = formatTarget(target);
+    const size = formatTarget(domain.sinceReset.askFor(target, domain.base));
     if (size === null) throw impossibleTarget(guest, target);
     const work = this.#targets.run(guest, () => this.#ask(guest, { domain, target, size, signal }));
     await unlessAborted(work, signal, () => targetTooSlow(guest, target));

@@ -34,6 +34,8 @@ import { plugsOf } from './memory-devices.js';
 export interface DomainLook {
   readonly stats: DomainStats;
   readonly shape: DomainShape;
+  /** Its machine was reset, and its balloon driver has not said anything since. */
+  readonly isReset?: boolean;
   /** What it was last asked to keep by us; null: nothing yet. */
   readonly asked: Pages | null;
   /** What is known from inside the guest. */
@@ -45,15 +47,17 @@ export interface DomainLook {
 }
 
 const NO_BALLOON = unknown('not-reported', 'it has no balloon');
+const NO_WORD = unknown('not-reported', 'libvirt does not say what it holds');
+const RESET = unknown('unreadable', 'its machine was reset, and its balloon driver has not said anything since');
 
 /** Makes the reading. Never throws, whatever the guest says. */
 export function readingOf(look: DomainLook, times: LookTimes): Reading {
   const { stats, shape, asked, inside, before } = look;
   const { at } = times;
-  const added = virtioMem(shape);
-  const actual = heldIn(stats, shape);
-  const base = without(stats.maximum, added.size);
-  const silence = shape.balloon === null ? NO_BALLOON : unknown('not-reported', 'libvirt does not say what it holds');
+  const isReset = look.isReset === true;
+  const actual = isReset ? null : heldIn(stats, shape);
+  const base = baseIn(stats, shape);
+  const silence = shape.balloon === null ? NO_BALLOON : isReset ? RESET : NO_WORD;
   const current: Signal<Pages> = actual === null ? silence : knownAt(actual, at);
   const maximum: Signal<Pages> =
     base === null ? unknown('not-reported', 'libvirt does not say how much memory it has') : knownAt(base, at);
@@ -113,6 +117,10 @@ export function heldIn(stats: DomainStats, shape: DomainShape): Pages | null {
   const canGrow = plugsOf(shape).length > 0;
   return without(canGrow ? (shape.currentMemory ?? stats.current) : stats.current, virtioMem(shape).current);
 }
+
+/** What it keeps under an empty balloon. */
+export const baseIn = (stats: DomainStats, shape: DomainShape): Pages | null =>
+  without(stats.maximum, virtioMem(shape).size);
 
 const without = (size: KiB | null, added: KiB): Pages | null =>
   size === null ? null : subtractToZero(kibToPagesDown(size), kibToPagesDown(added));

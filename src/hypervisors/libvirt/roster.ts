@@ -13,6 +13,7 @@ import type { Inside } from '../../inside/index.js';
 import { GivenAgain } from '../../signals/given-again.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { KernelShare } from '../../signals/kernel-share.js';
+import { SizeSinceReset } from '../../signals/size-since-reset.js';
 import { addMillis, addPages, kibToPagesDown, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import {
   LIST_DOMAINS,
@@ -50,14 +51,17 @@ export interface Domain {
   metAt: Millis;
   /** When its shape was last described. */
   describedAt: Millis;
+  /** What it keeps under an empty balloon, as last said; null: nobody has. */
+  base: Pages | null;
   /** How often something was asked to be plugged in, and what of that was over when its shape was last described. */
   growthsAsked: number;
   growthsDescribed: number;
   readonly inside: Inside;
   /** What it kept at its last looks. */
-  readonly held: HeldBefore;
+  held: HeldBefore;
   kernelShare: KernelShare;
   readonly givenAgain: GivenAgain;
+  readonly sinceReset: SizeSinceReset;
 }
 
 /** The guest is asked for its statistics this often, in seconds: the shortest that there is. */
@@ -149,9 +153,11 @@ export class Roster {
   #beginAnew(name: string): void {
     const domain = [...this.#domains.values()].find(({ shape }) => shape.name === name);
     if (domain === undefined) return;
-    domain.held.used = null;
+    const now = this.#options.clock.now();
+    domain.held = new HeldBefore();
     domain.kernelShare = new KernelShare();
-    this.#options.put({ kind: 'guest-alarm', guest: domain.id, alarm: beginsAnew(this.#options.clock.now()) });
+    domain.sinceReset.reset(domain.base, now);
+    this.#options.put({ kind: 'guest-alarm', guest: domain.id, alarm: beginsAnew(now) });
   }
 
   /** Events may have been missed until now. */
@@ -269,9 +275,10 @@ export class Roster {
     const inside = this.#options.openInside({ guest: id, shape, onAlarm });
     const told = describe(id, shape);
     const domain: Domain = {
-      ...{ uuid, id, shape, told, periodFound: null, metAt: millis(0), inside },
+      ...{ uuid, id, shape, told, periodFound: null, metAt: millis(0), inside, base: null },
       ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
       ...{ held: new HeldBefore(), kernelShare: new KernelShare(), givenAgain: new GivenAgain() },
+      ...{ sinceReset: new SizeSinceReset() },
     };
     this.#domains.set(uuid, domain);
     this.#ids.set(id, domain);

@@ -140,17 +140,19 @@ class QmpHost implements Hypervisor {
     const began = this.#options.clock.now();
     machine.noteLook(began);
     const { actual, stats, inside, plugged } = await machine.look();
-    const { base, balloon, held, plugs } = machine;
-    const whole = actual === null ? null : addPages(bytesToPagesDown(actual), plugged?.plugged ?? NO_PAGES);
+    const { base, balloon, plugs } = machine;
+    const kept = machine.sinceReset.see(actual === null ? null : bytesToPagesDown(actual), began);
+    const whole = kept === null ? null : addPages(kept, plugged?.plugged ?? NO_PAGES);
     const more = whole === null ? NO_PAGES : machine.noteHeld(whole, began);
     const seen: MachineLook = {
-      actual,
+      actual: kept === null ? null : actual,
+      isReset: machine.sinceReset.isAwaited,
       stats,
       inside,
       base,
       deflatesOnOom: balloon?.deflatesOnOom ?? false,
       asked: this.#asked.get(machine) ?? null,
-      before: held,
+      before: machine.held,
     };
     return { seen: plugs.length === 0 ? seen : { ...seen, plugged }, more };
   }
@@ -159,7 +161,8 @@ class QmpHost implements Hypervisor {
     const machine = this.#roster.find(guest);
     if (machine === null) throw goneMachine(guest);
     if (machine.balloon === null) throw noBalloon(guest);
-    const size = formatTarget(target);
+    const base = machine.base === null ? null : bytesToPagesDown(machine.base);
+    const size = formatTarget(machine.sinceReset.askFor(target, base));
     if (size === null) throw impossibleTarget(guest, target);
     const work = this.#targets.run(guest, () => this.#ask(guest, { machine, target, size, signal }));
     await unlessAborted(work, signal, () => targetTooSlow(guest, target));

@@ -3,7 +3,16 @@
  * It keeps what does not change from look to look, and decides nothing.
  */
 import { basename, extname } from 'node:path';
-import { bytes, millis, NO_PAGES, pagesToBytes, type Bytes, type Millis, type Pages } from '../../units.js';
+import {
+  bytes,
+  bytesToPagesDown,
+  millis,
+  NO_PAGES,
+  pagesToBytes,
+  type Bytes,
+  type Millis,
+  type Pages,
+} from '../../units.js';
 import {
   balloonArguments,
   decodeBalloon,
@@ -21,6 +30,7 @@ import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { GivenAgain } from '../../signals/given-again.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { KernelShare } from '../../signals/kernel-share.js';
+import { SizeSinceReset } from '../../signals/size-since-reset.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
@@ -56,9 +66,10 @@ export class Machine {
   /** What it was started with, DIMMs included; null where this QEMU does not say. */
   readonly base: Bytes | null;
   /** What it kept at its last looks. */
-  readonly held = new HeldBefore();
+  held = new HeldBefore();
   kernelShare = new KernelShare();
   readonly givenAgain = new GivenAgain();
+  readonly sinceReset = new SizeSinceReset();
   /** The process behind the monitor; null: not known. */
   readonly pid: number | null;
   /** The ways into the guest. */
@@ -165,10 +176,11 @@ export class Machine {
     for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
   }
 
-  /** The guest begins anew: what its kernel used and kept for itself was another's. */
-  beginAnew(): void {
-    this.held.used = null;
+  /** The guest begins anew: what its kernel held, used and kept for itself was another's. */
+  beginAnew(now: Millis): void {
+    this.held = new HeldBefore();
     this.kernelShare = new KernelShare();
+    this.sinceReset.reset(this.base === null ? null : bytesToPagesDown(this.base), now);
   }
 
   /** A device was unplugged. */

@@ -202,8 +202,9 @@ export class Roster {
     if (MOVES.has(news.kind)) this.#tellMove(place);
     if (news.kind === 'reset' && place.present !== null) {
       const { machine, told } = place.present;
-      machine.beginAnew();
-      this.#options.put({ kind: 'guest-alarm', guest: told.id, alarm: beginsAnew(this.#options.clock.now()) });
+      const now = this.#options.clock.now();
+      machine.beginAnew(now);
+      this.#options.put({ kind: 'guest-alarm', guest: told.id, alarm: beginsAnew(now) });
     }
     if (news.kind === 'device-deleted' && place.present !== null) {
       place.present.machine.forget(news.path);

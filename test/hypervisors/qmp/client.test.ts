@@ -178,6 +178,29 @@ describe('a machine that is reset', () => {
     const notice = rig.notices.at(-1);
     assert.ok(notice?.kind === 'guest-alarm' && notice.alarm.cause === 'restarted' && notice.guest === 'qmp/one');
   });
+
+  it('keeps what its new balloon driver says, and not what the one before did', async (test) => {
+    const rig = await openRig(test, 'one');
+    const [qemu] = rig.qemus;
+    assert.ok(qemu !== undefined);
+    const { machine } = qemu;
+    machine.actual = 300 * MIB;
+    assert.ok((await rig.reading('qmp/one')).current.known);
+    qemu.emit('RESET', { guest: true, reason: 'guest-reset' });
+    await rig.untilNotice('it begins anew', ({ kind }) => kind === 'guest-alarm');
+    const { current } = await rig.reading('qmp/one');
+    assert.ok(!current.known && /was reset/.test(current.detail));
+    const whole = machine.memory / 4_096;
+    machine.commands.set('balloon', ({ value }) => {
+      machine.actual = Number(value);
+      return {};
+    });
+    await rig.host.setTarget('qmp/one', guestSize(pages(whole)), NEVER);
+    assert.equal(machine.actual, (whole - 1) * 4_096);
+    await rig.pass(2_000);
+    const { current: now } = await rig.reading('qmp/one');
+    assert.ok(now.known && now.value === whole - 1);
+  });
 });
 
 describe('statistics of a balloon', () => {
