@@ -4,6 +4,7 @@
  * of different moments, seconds apart where it is slow, and a block is plugged in some time before the kernel has brought it online. It
  * does not know who says what.
  */
+import { REACHED_WITHIN } from '../control/pursuit.js';
 import type { Reading } from '../control/reading.js';
 import { knownAt } from '../control/signal.js';
 import { millis, pages, type Millis, type Pages } from '../units.js';
@@ -24,9 +25,15 @@ interface Sight {
 const STILL_FOR = millis(10_000);
 
 export class KernelShare {
+  readonly #isHostLate: boolean;
   #last: Sight | null = null;
   /** Below 0 of a guest that goes on counting what it does not hold; null: not known yet. */
   #kept: number | null = null;
+
+  /** `isHostLate`: what the host says of a balloon that moves is old, so that a guest which cannot grow needs this too. */
+  constructor({ isHostLate }: { readonly isHostLate: boolean }) {
+    this.#isHostLate = isHostLate;
+  }
 
   /**
    * The reading of a guest that can grow, with the total that is right for what it holds; any other as it is. What its kernel keeps is
@@ -35,10 +42,8 @@ export class KernelShare {
    */
   settle(reading: Reading): Reading {
     const { current, total, growth } = reading;
-    if (growth === undefined || !current.known || !total.known) return reading;
-    const { plugged, asked } = growth;
-    const isAtRest = plugged.known && asked.known && plugged.value === asked.value;
-    this.#learn({ held: current.value, total: total.value, at: reading.at }, total.at, isAtRest);
+    if ((growth === undefined && !this.#isHostLate) || !current.known || !total.known) return reading;
+    this.#learn({ held: current.value, total: total.value, at: reading.at }, total.at, isAtRest(reading));
     if (this.#kept === null) return reading;
     const managed = pages(Math.max(0, current.value - this.#kept));
     return managed === total.value ? reading : { ...reading, ...withTotal(reading, knownAt(managed, total.at)) };
@@ -55,3 +60,12 @@ export class KernelShare {
     return this.#kept === null && isAtRest;
   }
 }
+
+/** Whether nothing that was asked for is on its way. */
+function isAtRest({ current, asked, growth }: Reading): boolean {
+  const { plugged, asked: plugAsked } = growth ?? { plugged: current, asked: current };
+  const isThere = !asked.known || !current.known || growth !== undefined || isNear(asked.value, current.value);
+  return isThere && plugged.known && plugAsked.known && plugged.value === plugAsked.value;
+}
+
+const isNear = (one: Pages, other: Pages): boolean => Math.abs(one - other) <= REACHED_WITHIN;

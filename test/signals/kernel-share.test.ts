@@ -38,7 +38,7 @@ function lookOf({ second, held, total, saidAt = second - 0.1, asked = 0, cannotG
 const mibOf = (signal: Signal<Pages>): number | null => (signal.known ? signal.value / 256 : null);
 
 function totalsOf(...looks: readonly Look[]): (number | null)[] {
-  const share = new KernelShare();
+  const share = new KernelShare({ isHostLate: false });
   return looks.map((look) => mibOf(share.settle(lookOf(look)).total));
 }
 
@@ -63,7 +63,7 @@ describe('the total of a guest that can grow', () => {
   it('is as it comes until its kernel’s share is known, and where it is what that says', () => {
     assert.deepEqual(totalsOf({ second: 1, held: 574, total: 595 }, { second: 2, held: 716, total: 612 }), [595, 612]);
     const reading = lookOf({ second: 3, held: 500, total: 446 });
-    const share = new KernelShare();
+    const share = new KernelShare({ isHostLate: false });
     for (const look of AT_REST) share.settle(lookOf(look));
     assert.equal(share.settle(reading), reading);
   });
@@ -92,16 +92,25 @@ describe('the total of a guest that can grow', () => {
   });
 
   it('leaves nothing free beyond it', () => {
-    const share = new KernelShare();
+    const share = new KernelShare({ isHostLate: false });
     for (const look of AT_REST) share.settle(lookOf(look));
     assert.equal(mibOf(share.settle(lookOf({ second: 3, held: 574, total: 595 })).free), 520);
+  });
+
+  it('is by that in a guest that cannot grow too, where its host hears late of its balloon', () => {
+    const share = new KernelShare({ isHostLate: true });
+    const looks = [...AT_REST, { second: 3, held: 300, total: 90 }].map((look) => ({ ...look, cannotGrow: true }));
+    assert.deepEqual(
+      looks.map((look) => mibOf(share.settle(lookOf(look)).total)),
+      [104, 104, 246],
+    );
   });
 
   it('of a guest that cannot grow, or of which it is not known, stays', () => {
     const looks = [...AT_REST, { second: 3, held: 300, total: 200 }].map((look) => ({ ...look, cannotGrow: true }));
     assert.deepEqual(totalsOf(...looks), [104, 104, 200]);
     const silent = { ...lookOf({ second: 3, held: 300, total: 200 }), total: NOT_REPORTED };
-    assert.equal(new KernelShare().settle(silent), silent);
+    assert.equal(new KernelShare({ isHostLate: false }).settle(silent), silent);
   });
 });
 
@@ -134,7 +143,7 @@ describe('a guest that plugs memory in while its host looks away', () => {
   const isSwing = (sizes: readonly number[]): boolean => sizes.some((size, place) => size < (sizes[place - 1] ?? 0));
 
   it('is asked to grow, and not to shrink before it has', () => {
-    const share = new KernelShare();
+    const share = new KernelShare({ isHostLate: false });
     const sizes = asked((reading) => share.settle(reading));
     assert.ok(sizes.length > 0 && !isSwing(sizes), sizes.join(' '));
   });

@@ -83,7 +83,7 @@ class LibvirtHost implements Hypervisor {
   readonly #looks: SharedLook<AllStats>;
   readonly #targets = new Lanes(superseded);
   readonly #growths = new Lanes(growthSuperseded);
-  readonly #asked = new WeakMap<Domain, Pages>();
+  readonly #asked = new WeakMap<Domain, { readonly target: Pages; readonly at: Millis }>();
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
 
@@ -194,13 +194,32 @@ class LibvirtHost implements Hypervisor {
       const host = more > 0 ? this.#memory.without(more) : null;
       if (host !== null) report({ kind: 'host-reading', host });
     }
-    const asked = this.#asked.get(domain) ?? null;
+    const asked = this.#asked.get(domain)?.target ?? null;
+    const onItsWayTo = kept === null ? null : this.#onItsWayTo(domain, kept, clock.now());
     const plugged = grown.plugged === undefined ? {} : { plugged: grown.plugged };
-    const look = { stats, shape, isReset: sinceReset.isAwaited, asked, inside, before: domain.held, ...plugged };
+    const look = {
+      stats,
+      shape,
+      isReset: sinceReset.isAwaited,
+      asked,
+      onItsWayTo,
+      inside,
+      before: domain.held,
+      ...plugged,
+    };
     const reading = domain.kernelShare.settle(readingOf(look, { at: clock.now(), wall: wall() }));
     if (reading.used.known) domain.held.used = reading.used.value;
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };
+  }
+
+  /** What it is asked to come down to from `kept`, where libvirt may not have heard yet that it has. */
+  #onItsWayTo(domain: Domain, kept: Pages, now: Millis): Pages | null {
+    const asked = this.#asked.get(domain);
+    if (asked === undefined || asked.target >= kept) return null;
+    const since = millis(now - HEARD_WITHIN);
+    const isFalling = (domain.held.at(since) ?? NO_PAGES) > (domain.held.at(now) ?? NO_PAGES);
+    return asked.at >= since || isFalling ? asked.target : null;
   }
 
   /** `at`: when what it has was looked at. */
@@ -227,7 +246,7 @@ class LibvirtHost implements Hypervisor {
     if (signal.aborted) throw targetTooSlow(guest, target);
     try {
       await this.#connected(guest).act(setTargetWords(domain.uuid, size), signal);
-      this.#asked.set(domain, target);
+      this.#asked.set(domain, { target, at: this.#options.clock.now() });
     } catch (error) {
       throw asHypervisorError(error, `asking for ${size} KiB`, guest);
     }
@@ -317,6 +336,8 @@ interface Asked {
   readonly signal: AbortSignal;
 }
 
+/** QEMU tells libvirt of a balloon once a second at most, and then it is looked at. */
+const HEARD_WITHIN = millis(2_000);
 /** How long closing waits for requests on their way: as long as the executor waits for an answer to any call. */
 const CLOSE_WAIT = millis(5_000);
 /** For closing what is open inside of guests, at the end. */

@@ -15,6 +15,7 @@ import {
 } from '../../signals/balloon-stats.js';
 import {
   kibToPagesDown,
+  minPages,
   pages,
   pagesToKib,
   subtractToZero,
@@ -40,6 +41,11 @@ export interface DomainLook {
   readonly asked: Pages | null;
   /** What is known from inside the guest. */
   readonly inside: Said;
+  /**
+   * What it was asked to come down to not long ago, and may have come down to already: libvirt hears of a balloon once a second at most, so
+   * that what it says of one that moves is old. Null or left out: nothing.
+   */
+  readonly onItsWayTo?: Pages | null;
   /** What it kept before, by libvirt, and used. */
   readonly before: HeldBefore;
   /** What is plugged in beyond its boot memory; null: libvirt did not say. Left out: nothing can be plugged in. */
@@ -62,7 +68,8 @@ export function readingOf(look: DomainLook, times: LookTimes): Reading {
   const maximum: Signal<Pages> =
     base === null ? unknown('not-reported', 'libvirt does not say how much memory it has') : knownAt(base, at);
   const deflatesOnOom = shape.balloon?.deflatesOnOom ?? false;
-  const sizes = { ...ownSizes({ actual, base }, look.plugged), deflatesOnOom, before };
+  const since = heldSince(before, ownSizes({ actual: look.onItsWayTo ?? null, base }, look.plugged).actual);
+  const sizes = { ...ownSizes({ actual, base }, look.plugged), deflatesOnOom, before: { used: before.used, since } };
   const said = shape.balloon === null ? silentBalloon(NO_BALLOON) : saidBy(stats, sizes, times);
   const asks: Signal<Pages> = asked === null ? NOTHING_KNOWN.asked : knownAt(asked, at);
   const outside = outsideBalloon(mergeSignals([...inside.sources, said]), {
@@ -75,6 +82,14 @@ export function readingOf(look: DomainLook, times: LookTimes): Reading {
   const reading = { ...outside, ...refused, at, current, maximum, asked: asks };
   return look.plugged === undefined ? reading : { ...reading, ...growthOf({ current, maximum }, look.plugged, at) };
 }
+
+/** What it held since then, where it may hold as little as `least` by now. */
+const heldSince =
+  (before: HeldBefore, least: Pages | null): HeldBefore['since'] =>
+  (time) => {
+    const range = before.since(time);
+    return range === null || least === null ? range : { most: range.most, last: minPages(range.last, least) };
+  };
 
 function saidBy(stats: DomainStats, sizes: BalloonSizes, times: LookTimes): BalloonSignals {
   if (stats.lastUpdate === null) return silentBalloon(notAsked(stats));

@@ -155,7 +155,7 @@ export class Roster {
     if (domain === undefined) return;
     const now = this.#options.clock.now();
     domain.held = new HeldBefore();
-    domain.kernelShare = new KernelShare();
+    domain.kernelShare = new KernelShare({ isHostLate: true });
     domain.sinceReset.reset(domain.base, now);
     this.#options.put({ kind: 'guest-alarm', guest: domain.id, alarm: beginsAnew(now) });
   }
@@ -277,7 +277,7 @@ export class Roster {
     const domain: Domain = {
       ...{ uuid, id, shape, told, periodFound: null, metAt: millis(0), inside, base: null },
       ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
-      ...{ held: new HeldBefore(), kernelShare: new KernelShare(), givenAgain: new GivenAgain() },
+      ...{ held: new HeldBefore(), kernelShare: new KernelShare({ isHostLate: true }), givenAgain: new GivenAgain() },
       ...{ sinceReset: new SizeSinceReset() },
     };
     this.#domains.set(uuid, domain);

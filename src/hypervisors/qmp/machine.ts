@@ -67,7 +67,7 @@ export class Machine {
   readonly base: Bytes | null;
   /** What it kept at its last looks. */
   held = new HeldBefore();
-  kernelShare = new KernelShare();
+  kernelShare = new KernelShare({ isHostLate: false });
   readonly givenAgain = new GivenAgain();
   readonly sinceReset = new SizeSinceReset();
   /** The process behind the monitor; null: not known. */
@@ -179,7 +179,7 @@ export class Machine {
   /** The guest begins anew: what its kernel held, used and kept for itself was another's. */
   beginAnew(now: Millis): void {
     this.held = new HeldBefore();
-    this.kernelShare = new KernelShare();
+    this.kernelShare = new KernelShare({ isHostLate: false });
     this.sinceReset.reset(this.base === null ? null : bytesToPagesDown(this.base), now);
   }
 

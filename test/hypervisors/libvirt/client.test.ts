@@ -56,6 +56,27 @@ describe('a reading', () => {
     assert.deepEqual([current, maximum], Array(2).fill({ known: true, value: 262_144, at: 10_000 }));
   });
 
+  it('of a guest that is being made smaller uses no more for libvirt’s hearing of that late', async (test) => {
+    const rig = await openRig(test, 'one');
+    const one = domainOf(rig, 'one');
+    const used = async (current: number, usable: number): Promise<number> => {
+      await rig.pass(1_000);
+      const stats = { available: (current - 54) * MIB, usable: usable * MIB, unused: usable * MIB };
+      Object.assign(one, { current: current * MIB, lastUpdate: rig.seconds, stats });
+      const signal = (await rig.reading('libvirt/one')).used;
+      return signal.known ? signal.value / 256 : NaN;
+    };
+    assert.equal(await used(512, 420), 92);
+    await rig.host.setTarget('libvirt/one', guestSize(mibToPages(mib(200))), NEVER);
+    // The guest is there and says so, and libvirt has heard of its first step alone.
+    assert.equal(await used(511, 108), 92);
+    assert.equal(await used(200, 108), 92);
+    // One that stays where it is, and needs all of it, does.
+    await rig.host.setTarget('libvirt/one', guestSize(mibToPages(mib(190))), NEVER);
+    for (let second = 0; second < 3; second += 1) await used(200, 8);
+    assert.equal(await used(200, 8), 192);
+  });
+
   it('of a guest that has never reported knows what it holds, and nothing else', async (test) => {
     const rig = await openRig(test, 'one');
     const { total, used, current } = await rig.reading('libvirt/one');
