@@ -87,6 +87,11 @@ export interface Hypervisor {
   /** Asks the overflow tier to give back pages until it holds at most `to`. Returns what was done, in words for the log. */
   shrinkOverflow(guest: GuestId, to: Pages, signal: AbortSignal): Promise<string>;
   /**
+   * Where guests may be that cannot be asked now, each with the reason, for people. Empty: all who are there are known. Left out where
+   * that cannot be.
+   */
+  unreached?(): readonly string[];
+  /**
    * Lets go of every handle. What was asked of guests stays as it is. Waits, but not for ever, for requests that are on their way
    * and could still take effect, and rejects where one of them does not end.
    */

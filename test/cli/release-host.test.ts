@@ -20,6 +20,8 @@ class FakeHost implements Hypervisor {
   readonly kind = 'test';
   readonly description = 'a host with guests that cannot all be seen';
   readonly targets: string[] = [];
+  hidden: readonly string[] = [];
+  unreached = (): readonly string[] => this.hidden;
   constructor(
     readonly clock: VirtualClock,
     readonly guests: readonly (keyof typeof GUESTS)[],
@@ -71,9 +73,10 @@ describe('giving back where no daemon runs', () => {
   const releaseOf = async (
     test: { readonly after: (end: () => void) => void },
     guests: readonly (keyof typeof GUESTS)[],
+    hidden: readonly string[] = [],
   ) => {
     const clock = new VirtualClock();
-    const host = new FakeHost(clock, guests);
+    const host = Object.assign(new FakeHost(clock, guests), { hidden });
     const { config } = await loadText(test as never, '');
     const place: Place = {
       clock,
@@ -97,6 +100,13 @@ describe('giving back where no daemon runs', () => {
     assert.ok(result instanceof SelfballoonError);
     assert.equal(result.code, 'ETIMEDOUT');
     assert.match(result.message, /what test\/silent holds could not be seen.*1 guest was told/);
+    assert.deepEqual(host.targets, ['test/answers 4000']);
+  });
+
+  it('fails where somebody may be who could not be reached, and gives back to the others', async (test) => {
+    const { host, result } = await releaseOf(test, ['test/answers'], ['/run/web.qmp did not greet']);
+    assert.ok(result instanceof SelfballoonError && result.code === 'EUNAVAILABLE');
+    assert.match(result.message, /could not be reached.*web\.qmp did not greet; .*1 guest was told/);
     assert.deepEqual(host.targets, ['test/answers 4000']);
   });
 

@@ -21,7 +21,8 @@ const QUIET = millis(1_500);
 
 /**
  * Returns a sentence that says what was done. `place` is that of a host, and is closed here. Rejects with `SelfballoonError`
- * `ETIMEDOUT` where a guest could not be seen in time: what was done for the others is in the message.
+ * `ETIMEDOUT` where a guest could not be seen in time, and `EUNAVAILABLE` where whoever may be there could not be reached: what was done
+ * for the others is in the message.
  */
 export async function releaseHost(place: Place, config: Config, print: (text: string) => void): Promise<string> {
   const loop = new Loop<SelfshrinkMemory>({
@@ -48,7 +49,7 @@ export async function releaseHost(place: Place, config: Config, print: (text: st
   }
 }
 
-async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): Promise<string> {
+async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock, hypervisors }: Place): Promise<string> {
   const ending = new AbortController();
   const running = loop.run(ending.signal);
   const until = addMillis(clock.now(), LOOK_MAX);
@@ -60,6 +61,7 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): 
     if (isSomebody && unseen.length === 0 && all === before) break;
     before = all;
   }
+  const unreached = hypervisors.flatMap((hypervisor) => hypervisor.unreached?.() ?? []);
   ending.abort();
   await running;
   const unreleased = await loop.giveBack();
@@ -69,6 +71,7 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock }: Place): 
   const done = `no daemon answers; ${who} told to take back what they may have and their host has free${failed}`;
   const { unseen } = drivenIn(loop);
   if (unseen.length > 0) throw notSeen(unseen, done);
+  if (unreached.length > 0) throw notReached(unreached, done);
   return done;
 }
 
@@ -78,6 +81,14 @@ function drivenIn({ state }: Loop<SelfshrinkMemory>): { readonly all: number; re
   const unseen = driven.filter((guest) => heldBy(guest) === null);
   return { all: driven.length, unseen: unseen.map(({ guest }) => guest.id) };
 }
+
+const notReached = (unreached: readonly string[], done: string): SelfballoonError =>
+  new SelfballoonError({
+    code: 'EUNAVAILABLE',
+    message: `somebody may be there who could not be reached, and so was given nothing back: ${unreached.join('; ')}; ${done}`,
+    advice:
+      'Does another daemon hold it? Ask that one with --socket; or see with selfballoon doctor, and run release again',
+  });
 
 const notSeen = (unseen: readonly GuestId[], done: string): SelfballoonError =>
   new SelfballoonError({

@@ -19,7 +19,7 @@ export function openQmpPlace({ config, warn }: PlaceOptions): Place {
   const host = openQmpHost({
     clock,
     wall: () => millis(Date.now()),
-    findSockets: () => findSockets(sockets),
+    findSockets: tellingOfNone(sockets, warn),
     connect: (path, events, signal) => connectQmp(path, { clock, events }, signal),
     root: config.xenGuest.root,
     reserve,
@@ -27,6 +27,21 @@ export function openQmpPlace({ config, warn }: PlaceOptions): Place {
     tell: warn,
   });
   return hostPlace(config, clock, host);
+}
+
+/** Finds the sockets; where there are none at first, says so once: nothing else would. */
+function tellingOfNone(patterns: readonly string[], warn: (text: string) => void): () => Promise<readonly string[]> {
+  let isFirst = true;
+  return async () => {
+    const found = await findSockets(patterns);
+    if (isFirst && found.length === 0) {
+      warn(
+        `no socket is seen at ${patterns.join(', ')}; selfballoon doctor says why. It is looked for again every 2 s`,
+      );
+    }
+    isFirst = false;
+    return found;
+  };
 }
 
 const noSockets = (): SelfballoonError =>

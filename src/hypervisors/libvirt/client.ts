@@ -281,6 +281,11 @@ class LibvirtHost implements Hypervisor {
     for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
   }
 
+  unreached(): readonly string[] {
+    const { state } = this.#keeper;
+    return 'why' in state ? [`libvirt at ${this.#options.uri}: ${state.why}`] : [];
+  }
+
   shrinkOverflow(guest: GuestId): Promise<string> {
     return Promise.reject(noOverflow(guest));
   }

@@ -197,6 +197,10 @@ class QmpHost implements Hypervisor {
     await unlessAborted(this.#growths.run(guest, ask), signal, () => growthTooSlow(guest, plugged));
   }
 
+  unreached(): readonly string[] {
+    return this.#roster.unreached;
+  }
+
   shrinkOverflow(guest: GuestId): Promise<string> {
     return Promise.reject(noOverflow(guest));
   }

@@ -10,6 +10,7 @@ import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { decodeEvent, type MachineNews, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
+import { errorText, systemErrorCode } from '../../errors.js';
 import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import type { Inside } from '../../inside/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
@@ -43,6 +44,8 @@ interface Place {
   readonly ending: AbortController;
   readonly work: Promise<void>;
   present: Present | null;
+  /** Why there is nobody present; null: that is not known yet, or nobody listens there any more. */
+  whyNot: string | null;
   /** QEMU has said that it ends: that its connection ends too is no news. */
   isShuttingDown: boolean;
   /** When it was last told that its guest had moved; null: it was not. */
@@ -77,6 +80,13 @@ export class Roster {
   /** All that are known now, as they were last told. */
   get guests(): readonly GuestDescription[] {
     return [...this.#places.values()].flatMap(({ present }) => (present === null ? [] : [present.told]));
+  }
+
+  /** Sockets behind which there may be machines, and why they are not known. */
+  get unreached(): readonly string[] {
+    return [...this.#places.values()].flatMap(({ present, whyNot }) =>
+      present === null && whyNot !== null ? [whyNot] : [],
+    );
   }
 
   /** What all of them hold and their host still counts as free. */
@@ -125,7 +135,7 @@ export class Roster {
     const keeper = new ConnectionKeeper<Qmp>({
       to: `the QEMU at ${path}`,
       clock,
-      connect: (signal) => this.#options.connect(path, this.#listenerOf(path), signal),
+      connect: (signal) => this.#connect(place, path, signal),
       onConnected: (qmp) => this.#meet(path, qmp),
       tell: (message) => {
         if (this.#places.get(path)?.isShuttingDown !== true) tell(message);
@@ -136,10 +146,21 @@ export class Roster {
       ending,
       work: Promise.resolve().then(() => keeper.keep(ending.signal)),
       present: null,
+      whyNot: null,
       isShuttingDown: false,
       movedAt: null,
     };
     this.#places.set(path, place);
+  }
+
+  async #connect(place: Place, path: string, signal: AbortSignal): Promise<Qmp> {
+    try {
+      return await this.#options.connect(path, this.#listenerOf(path), signal);
+    } catch (error) {
+      const isDeserted = systemErrorCode(error instanceof Error ? error.cause : null) === 'ECONNREFUSED';
+      place.whyNot = isDeserted ? null : errorText(error);
+      throw error;
+    }
   }
 
   async #meet(path: string, qmp: Qmp): Promise<void> {
@@ -150,6 +171,7 @@ export class Roster {
     const told = describe(id, machine);
     machine.enter(this.#openInside(id, machine, place), this.#options.openEmulator(machine.pid));
     place.present = { machine, told };
+    place.whyNot = null;
     place.isShuttingDown = false;
     this.#ids.set(id, place);
     this.#options.put({ kind: 'guest-came', guest: told });

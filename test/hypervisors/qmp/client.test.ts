@@ -1,9 +1,12 @@
 /** Protects what is seen of QEMU's machines and asked of them: by their monitors alone, one not hurting the others. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { HypervisorError } from '../../../src/errors.js';
 import { guestSize, mib, mibToPages, pages } from '../../../src/units.js';
 import { until } from '../../qmp/support/opened.js';
+import { temporaryFolder } from '../../server/fakes.js';
 import { MIB, openRig, Rig } from './support/rig.js';
 
 const NEVER = new AbortController().signal;
@@ -167,6 +170,25 @@ describe('a machine that moves', () => {
     await rig.look(guest);
     rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 500 * MIB });
     await rig.untilNotice('it moved', ({ kind }) => kind === 'guest-moved');
+  });
+});
+
+describe('a socket behind which nobody is known', () => {
+  it('is told of with the reason, but not where nobody listens any more', async (test) => {
+    const rig = await openRig(test, 'one');
+    assert.deepEqual(rig.host.unreached?.(), []);
+    const silent = await rig.addQemu(test, 'two');
+    silent.greeting = [];
+    const deserted = join(temporaryFolder(test), 'deserted.qmp');
+    writeFileSync(deserted, '');
+    rig.sockets.push(deserted, '/dev/null/closed.qmp');
+    const told = (): readonly string[] => rig.host.unreached?.() ?? [];
+    for (let seconds = 0; told().length < 2; seconds += 1) {
+      assert.ok(seconds < 60, told().join());
+      await rig.pass(1_000);
+    }
+    assert.match(told().join('\n'), new RegExp(`${silent.path} did not greet`));
+    assert.match(told().join('\n'), /closed\.qmp failed/);
   });
 });
 
