@@ -62,6 +62,8 @@ class Port implements AgentPort {
   readonly #silence: Timer;
   #reports: GuestReports = NO_REPORTS;
   #listeningFrom = millis(0);
+  /** When the newest line came. */
+  #heardAt = millis(0);
   /** Nothing was looked at yet of what came over this connection. */
   #isNew = true;
   #isToldSilent = false;
@@ -88,11 +90,19 @@ class Port implements AgentPort {
   }
 
   get refusal(): string | null {
+    this.#forgetNonsense();
     return this.#reports.refusal;
   }
 
   signals(): Partial<Signals> {
+    this.#forgetNonsense();
     return signalsOf(this.#reports);
+  }
+
+  /** Where no agent has ever reported, what somebody else wrote into the port once is no reason not to hear other sources for ever. */
+  #forgetNonsense(): void {
+    const isOld = this.#options.clock.now() - this.#heardAt > SILENT_AFTER;
+    if (isOld && this.#reports.reported === null) this.#reports = NO_REPORTS;
   }
 
   async close(): Promise<void> {
@@ -142,6 +152,7 @@ class Port implements AgentPort {
     // The end of a line that was begun before anybody listened says nothing.
     if (isRest) return;
     this.#reports = after;
+    this.#heardAt = at;
     if (after.reported !== before.reported) {
       this.#isToldSilent = false;
       this.#awaitSilence();

@@ -132,6 +132,17 @@ describe('an alarm', () => {
   });
 });
 
+describe('nonsense in a port of which no agent has ever spoken', () => {
+  it('is told of for half a minute, and then other sources are heard again', async (test) => {
+    const rig = await Rig.open(test);
+    await sayNonsense(rig);
+    await rig.to(30_000);
+    assert.ok(rig.port.refusal !== null && rig.port.signals().committed?.known === false);
+    await rig.to(31_000);
+    assert.deepEqual([rig.port.refusal, rig.port.signals()], [null, {}]);
+  });
+});
+
 describe('an agent that is silent', () => {
   it('raises an alarm after 30 s, once, and again when it was heard of in between', async (test) => {
     const rig = await Rig.open(test);
