@@ -103,6 +103,25 @@ describe('the daemon on a host of QEMU machines', () => {
     assert.equal(qemu.machine.pollingInterval, 0);
   });
 
+  it('that runs is known to doctor as the one who holds the monitors', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    const daemon = spawn(process.execPath, [PROGRAM, 'run', '--no-table', '--config', config], { stdio: 'ignore' });
+    test.after(() => daemon.kill('SIGKILL'));
+    await until('it is connected', () => qemu.asked.includes('query-balloon'));
+    // As QEMU, which has one client at a time.
+    qemu.greeting = [];
+    const held = await selfballoon('doctor', '--config', config);
+    assert.match(held.out, /ok +the monitor at .* is held, as by the daemon that runs/);
+    assert.equal(held.code, 0, held.out);
+    daemon.kill('SIGKILL');
+    await once(daemon, 'exit');
+    const silent = await selfballoon('doctor', '--config', config);
+    assert.match(silent.out, /fail +QEMU on .* did not greet in time.*\n.*Nobody else may hold the monitor/);
+    qemu.greeting = ['QEMU 7.2.0 monitor - type help\r\n'];
+    const other = await selfballoon('doctor', '--config', config);
+    assert.match(other.out, /fail .*\n.*must be a QMP monitor that this user may connect to/);
+  });
+
   it('that is killed leaves a machine which release without a daemon makes whole', async (test) => {
     const { qemu, config } = await openWorld(test);
     qemu.machine.resize(300 * MIB);

@@ -17,6 +17,17 @@ export async function checkSocket(socketPath: string): Promise<Finding> {
   }
 }
 
+/** Whether a daemon answers there. */
+export async function answersAt(socketPath: string): Promise<boolean> {
+  try {
+    await request(socketPath, 'GET', '/v1/health');
+    return true;
+  } catch (error) {
+    if (error instanceof SelfballoonError) return false;
+    throw error;
+  }
+}
+
 /** The folder need not be there yet, but somewhere above it one must be where it can be made. */
 function checkFolder(socketPath: string): Finding {
   let folder = dirname(socketPath);

@@ -7,7 +7,7 @@ import { findGuestPorts } from '../../hypervisors/qmp/guest-ports.js';
 import { AGENT_PORTS } from '../../hypervisors/qmp/inside.js';
 import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
 import { findClosedFolders, findSockets } from '../../hypervisors/qmp/socket-patterns.js';
-import { connectQmp, decodeDeflateOnOom, decodeName, type Qmp } from '../../qmp/index.js';
+import { connectQmp, decodeDeflateOnOom, decodeName, QmpError, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { millis, pages } from '../../units.js';
 import { besidesOf, portUse } from './besides.js';
@@ -19,7 +19,8 @@ type Heard = Pick<Config['qmp'], 'asksAgent' | 'hearsOwn'>;
 /** For all that is asked of one machine. */
 const LIMIT = millis(3_000);
 
-export async function checkMonitors({ qmp }: Config): Promise<readonly Finding[]> {
+/** `isDriven`: a daemon runs, which holds the monitors; of machines behind those it is the daemon that knows. */
+export async function checkMonitors({ qmp }: Config, isDriven: boolean): Promise<readonly Finding[]> {
   if (qmp.sockets.length === 0) {
     return [fail('qmp.sockets names no monitors of QEMU', 'Set it, for example to ["/run/qemu/*.qmp"]')];
   }
@@ -35,17 +36,23 @@ export async function checkMonitors({ qmp }: Config): Promise<readonly Finding[]
       warn(`no socket is there at ${where}`, 'Start QEMU with -qmp unix:PATH,server=on,wait=off, or look at the paths'),
     ];
   }
-  return (await Promise.all(found.map((path) => checkMonitor(path, qmp)))).flat();
+  return (await Promise.all(found.map((path) => checkMonitor(path, qmp, isDriven)))).flat();
 }
 
-async function checkMonitor(path: string, heard: Heard): Promise<readonly Finding[]> {
+async function checkMonitor(path: string, heard: Heard, isDriven: boolean): Promise<readonly Finding[]> {
   const clock = new RealClock();
   const limit = clock.timeLimit(LIMIT);
   let machine: Qmp;
   try {
     machine = await connectQmp(path, { clock, greetingLimit: LIMIT }, limit);
   } catch (error) {
-    const advice = `Nobody else may hold the monitor at ${path}: give QEMU one of its own for selfballoon`;
+    const isHeld = error instanceof QmpError && error.qmpCode === 'ETIMEDOUT';
+    if (isHeld && isDriven) {
+      return [ok(`the monitor at ${path} is held, as by the daemon that runs: selfballoon status shows its machine`)];
+    }
+    const advice = isHeld
+      ? `Nobody else may hold the monitor at ${path}: give QEMU one of its own for selfballoon`
+      : `What listens at ${path} must be a QMP monitor that this user may connect to: -qmp unix:PATH,server=on,wait=off`;
     return [fail(errorText(error), advice)];
   }
   try {
