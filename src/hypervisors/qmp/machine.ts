@@ -63,6 +63,8 @@ export class Machine {
   readonly #qmp: Qmp;
   /** Clean of nothing: as QEMU or the file system says it. */
   readonly name: string;
+  /** As QEMU says it; null: it has none. */
+  readonly ownName: string | null;
   /** What it was started with, DIMMs included; null where this QEMU does not say. */
   readonly base: Bytes | null;
   /** What it kept at its last looks. */
@@ -81,10 +83,11 @@ export class Machine {
   #lookedAt: Millis | null = null;
   #lookGap: Millis | null = null;
 
-  private constructor(qmp: Qmp, { name, base, ports, balloon, plugs }: Met) {
+  private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs }: Met) {
     this.#qmp = qmp;
     this.pid = qmp.peerPid();
     this.name = name;
+    this.ownName = ownName;
     this.base = base;
     this.ports = ports;
     this.#balloon = balloon;
@@ -94,13 +97,14 @@ export class Machine {
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
   static async meet(qmp: Qmp, socket: string, signal: AbortSignal): Promise<Machine> {
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
-    const [ownName, uuid, summary, devices] = await Promise.all([
+    const [named, uuid, summary, devices] = await Promise.all([
       ask('query-name'),
       ask('query-uuid'),
       ask('query-memory-size-summary'),
       ask('query-memory-devices'),
     ]);
-    const name = decodeName(ownName) ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
+    const ownName = decodeName(named);
+    const name = ownName ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
     const [{ plugs, dimms }, balloon, ports] = await Promise.all([
       findMemoryDevices(qmp, devices, signal),
       meetBalloon(qmp, signal),
@@ -108,7 +112,7 @@ export class Machine {
     ]);
     const booted = decodeMemorySizeSummary(summary)?.base ?? null;
     const base = booted === null ? null : bytes(booted + dimms);
-    return new Machine(qmp, { name, base, ports, balloon, plugs });
+    return new Machine(qmp, { name, ownName, base, ports, balloon, plugs });
   }
 
   /** From now on a look is also one at what is said inside, and at its emulator; both are left with the machine. */
@@ -210,6 +214,7 @@ export class Machine {
 /** What a look at the beginning found. */
 interface Met {
   readonly name: string;
+  readonly ownName: string | null;
   readonly base: Bytes | null;
   readonly ports: GuestPorts;
   readonly balloon: Balloon | null;

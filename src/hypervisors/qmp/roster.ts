@@ -44,6 +44,8 @@ interface Place {
   readonly ending: AbortController;
   readonly work: Promise<void>;
   present: Present | null;
+  /** The machine behind it is present at another place: a second monitor, which is kept and not used. */
+  spare: Qmp | null;
   /** Why there is nobody present; null: that is not known yet, or nobody listens there any more. */
   whyNot: string | null;
   /** QEMU has said that it ends: that its connection ends too is no news. */
@@ -146,6 +148,7 @@ export class Roster {
       ending,
       work: Promise.resolve().then(() => keeper.keep(ending.signal)),
       present: null,
+      spare: null,
       whyNot: null,
       isShuttingDown: false,
       movedAt: null,
@@ -167,9 +170,20 @@ export class Roster {
     const machine = await Machine.meet(qmp, path, this.#options.clock.timeLimit(MEETING_LIMIT));
     const place = this.#places.get(path);
     if (place === undefined) return;
+    const emulator = this.#options.openEmulator(machine.pid);
+    const twin = emulator.resident() === null ? null : this.#twinOf(machine);
+    if (twin !== null) {
+      emulator.close();
+      this.#spare(
+        place,
+        qmp,
+        `${path} is a second monitor of ${twin.told.id}, which is driven already: it is left alone`,
+      );
+      return;
+    }
     const id = this.#freeId(machine.name, path);
     const told = describe(id, machine);
-    machine.enter(this.#openInside(id, machine, place), this.#options.openEmulator(machine.pid));
+    machine.enter(this.#openInside(id, machine, place), emulator);
     place.present = { machine, told };
     place.whyNot = null;
     place.isShuttingDown = false;
@@ -178,6 +192,24 @@ export class Roster {
     void qmp.closed.then(() => {
       this.#left(place, id);
     });
+  }
+
+  /** Who is present already and is the same machine: one QEMU process has one of each name. */
+  #twinOf({ pid, ownName }: Machine): Present | null {
+    const all = [...this.#places.values()].flatMap(({ present }) => present ?? []);
+    return all.find(({ machine }) => machine.pid === pid && machine.ownName === ownName) ?? null;
+  }
+
+  #spare(place: Place, qmp: Qmp, why: string): void {
+    this.#options.tell(why);
+    place.spare = qmp;
+    place.whyNot = null;
+    void qmp.closed.then(() => (place.spare = null));
+  }
+
+  /** The first monitor of a machine is gone: a second one is met again. */
+  #meetSpares({ pid }: Machine): void {
+    for (const { spare } of this.#places.values()) if (spare?.peerPid() === pid) void spare.close();
   }
 
   #openInside(guest: GuestId, { ports }: Machine, place: Place): Inside {
@@ -193,8 +225,10 @@ export class Roster {
 
   #left(place: Place, id: GuestId): void {
     if (place.present?.told.id !== id) return;
-    void place.present.machine.leaveInside(this.#options.clock.timeLimit(LEAVING_LIMIT));
+    const { machine } = place.present;
+    void machine.leaveInside(this.#options.clock.timeLimit(LEAVING_LIMIT));
     place.present = null;
+    this.#meetSpares(machine);
     this.#ids.delete(id);
     this.#options.put({ kind: 'guest-left', guest: id });
   }

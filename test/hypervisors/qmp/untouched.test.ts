@@ -1,24 +1,12 @@
 /** Protects the host of QEMU machines from promising memory again that a guest was given and has not touched yet. */
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { ReadOutcome } from '../../../src/control/ports.js';
-import { temporaryFolder } from '../../server/fakes.js';
 import { fixture } from '../../support/paths.js';
+import { hostFolder } from './support/host-folder.js';
 import { MIB, Rig } from './support/rig.js';
 
 const GUEST = 'qmp/one';
-
-/** The host's own proc, with this process in it as a QEMU that has so much memory: the fakes' sockets are its. */
-function hostFolder(test: TestContext, residentMib: number): string {
-  const root = temporaryFolder(test);
-  const own = join(root, 'proc', String(process.pid));
-  mkdirSync(own, { recursive: true });
-  copyFileSync(join(fixture('xen-guest'), 'proc', 'meminfo'), join(root, 'proc', 'meminfo'));
-  writeFileSync(join(own, 'status'), `Name:\tqemu-system-x86\nVmRSS:\t${residentMib * 1_024} kB\n`);
-  return root;
-}
 
 async function opened(test: TestContext, root: string): Promise<(actualMib: number) => Promise<(string | number)[]>> {
   const rig = new Rig({ root });

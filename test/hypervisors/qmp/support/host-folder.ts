@@ -1,0 +1,15 @@
+/** A host's folder in which this process, whose the fakes' sockets are, is a QEMU with so much memory. */
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { temporaryFolder } from '../../../server/fakes.js';
+import { fixture } from '../../../support/paths.js';
+
+export function hostFolder(test: TestContext, residentMib: number): string {
+  const root = temporaryFolder(test);
+  const own = join(root, 'proc', String(process.pid));
+  mkdirSync(own, { recursive: true });
+  copyFileSync(join(fixture('xen-guest'), 'proc', 'meminfo'), join(root, 'proc', 'meminfo'));
+  writeFileSync(join(own, 'status'), `Name:\tqemu-system-x86\nVmRSS:\t${residentMib * 1_024} kB\n`);
+  return root;
+}
