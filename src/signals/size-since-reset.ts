@@ -1,6 +1,6 @@
 /**
- * What a guest keeps, where its machine was reset: the hypervisor goes on saying what the kernel before it kept, until the balloon driver
- * of the new one says something. It does not know who says what.
+ * What a guest keeps, where its machine was reset: all that it has, for the new kernel begins without a balloon. The hypervisor goes on
+ * saying what the kernel before kept, until the balloon driver of the new one says something. It does not know who says what.
  *
  * Source: QEMU's `hw/virtio/virtio-balloon.c`, whose reset leaves both numbers as they are, and Linux's `virtio_balloon`, which writes what
  * it keeps only when it has moved.
@@ -42,13 +42,13 @@ export class SizeSinceReset {
     return this.isAwaited && base !== null && base > 1 && target >= base ? guestSize(pages(base - 1)) : target;
   }
 
-  /** `kept`: as the hypervisor says; null: it does not. Returns the same, or null where that is another kernel's. */
-  see(kept: Pages | null, now: Millis): Pages | null {
+  /** `kept`: as the hypervisor says; null: it does not. Returns the same, or `base` where that is another kernel's. */
+  see(kept: Pages | null, base: Pages | null, now: Millis): Pages | null {
     if (kept === null) return null;
     this.#last = kept;
     if (this.#before === null) return kept;
     if (this.#oldWordUntil !== null && now < this.#oldWordUntil) this.#before = kept;
-    if (kept === this.#before) return null;
+    if (kept === this.#before) return base;
     this.#before = null;
     return kept;
   }

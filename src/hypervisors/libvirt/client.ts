@@ -185,7 +185,7 @@ class LibvirtHost implements Hypervisor {
     const [grown, inside] = await Promise.all([this.#growthOf(domain, stats, seen.at, signal), domain.inside.look()]);
     const { shape, sinceReset } = domain;
     domain.base = baseIn(stats, shape);
-    const kept = sinceReset.see(grown.plugged === null ? null : heldIn(stats, shape), clock.now());
+    const kept = sinceReset.see(grown.plugged === null ? null : heldIn(stats, shape), domain.base, clock.now());
     if (kept !== null) {
       const whole = addPages(kept, grown.plugged?.plugged ?? NO_PAGES);
       domain.held.note(whole, grown.at);
@@ -200,7 +200,7 @@ class LibvirtHost implements Hypervisor {
     const look = {
       stats,
       shape,
-      isReset: sinceReset.isAwaited,
+      keptSinceReset: sinceReset.isAwaited ? kept : null,
       asked,
       onItsWayTo,
       inside,

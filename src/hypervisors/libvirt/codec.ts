@@ -35,8 +35,8 @@ import { plugsOf } from './memory-devices.js';
 export interface DomainLook {
   readonly stats: DomainStats;
   readonly shape: DomainShape;
-  /** Its machine was reset, and its balloon driver has not said anything since. */
-  readonly isReset?: boolean;
+  /** What it keeps, where libvirt's word is of the kernel before a reset. Null or left out: libvirt's word. */
+  readonly keptSinceReset?: Pages | null;
   /** What it was last asked to keep by us; null: nothing yet. */
   readonly asked: Pages | null;
   /** What is known from inside the guest. */
@@ -54,16 +54,14 @@ export interface DomainLook {
 
 const NO_BALLOON = unknown('not-reported', 'it has no balloon');
 const NO_WORD = unknown('not-reported', 'libvirt does not say what it holds');
-const RESET = unknown('unreadable', 'its machine was reset, and its balloon driver has not said anything since');
 
 /** Makes the reading. Never throws, whatever the guest says. */
 export function readingOf(look: DomainLook, times: LookTimes): Reading {
   const { stats, shape, asked, inside, before } = look;
   const { at } = times;
-  const isReset = look.isReset === true;
-  const actual = isReset ? null : heldIn(stats, shape);
+  const actual = look.keptSinceReset ?? heldIn(stats, shape);
   const base = baseIn(stats, shape);
-  const silence = shape.balloon === null ? NO_BALLOON : isReset ? RESET : NO_WORD;
+  const silence = shape.balloon === null ? NO_BALLOON : NO_WORD;
   const current: Signal<Pages> = actual === null ? silence : knownAt(actual, at);
   const maximum: Signal<Pages> =
     base === null ? unknown('not-reported', 'libvirt does not say how much memory it has') : knownAt(base, at);

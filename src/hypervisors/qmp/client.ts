@@ -141,12 +141,12 @@ class QmpHost implements Hypervisor {
     machine.noteLook(began);
     const { actual, stats, inside, plugged } = await machine.look();
     const { base, balloon, plugs } = machine;
-    const kept = machine.sinceReset.see(actual === null ? null : bytesToPagesDown(actual), began);
+    const [said, all] = [actual, base].map((size) => (size === null ? null : bytesToPagesDown(size)));
+    const kept = machine.sinceReset.see(said ?? null, all ?? null, began);
     const whole = kept === null ? null : addPages(kept, plugged?.plugged ?? NO_PAGES);
     const more = whole === null ? NO_PAGES : machine.noteHeld(whole, began);
     const seen: MachineLook = {
-      actual: kept === null ? null : actual,
-      isReset: machine.sinceReset.isAwaited,
+      actual: kept === null ? null : pagesToBytes(kept),
       stats,
       inside,
       base,

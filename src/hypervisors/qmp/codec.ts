@@ -25,8 +25,6 @@ import { bytesToPagesDown, pages, pagesToBytes, type Bytes, type GuestSize, type
 export interface MachineLook {
   /** What the guest keeps, by QEMU; null: it has no balloon, or does not say. */
   readonly actual: Bytes | null;
-  /** Its machine was reset, and its balloon driver has not said anything since. */
-  readonly isReset?: boolean;
   /** What it was started with. */
   readonly base: Bytes | null;
   readonly stats: GuestStats | null;
@@ -41,16 +39,13 @@ export interface MachineLook {
   readonly plugged?: PlugSizes | null;
 }
 
-const NO_WORD = unknown('not-reported', 'it has no balloon, or QEMU does not say what it holds');
-const RESET = unknown('unreadable', 'its machine was reset, and its balloon driver has not said anything since');
-
 /** Makes the reading. Never throws, whatever the guest says. */
 export function readingOf(look: MachineLook, times: LookTimes): Reading {
   const { at } = times;
   const { asked, stats } = look;
   const [actual, base] = [inPages(look.actual), inPages(look.base)];
-  const silence = look.isReset === true ? RESET : NO_WORD;
-  const current: Signal<Pages> = actual === null ? silence : knownAt(actual, at);
+  const noBalloon = unknown('not-reported', 'it has no balloon, or QEMU does not say what it holds');
+  const current: Signal<Pages> = actual === null ? noBalloon : knownAt(actual, at);
   const maximum: Signal<Pages> =
     base === null
       ? unknown('not-reported', 'this QEMU does not say how much memory the machine has')

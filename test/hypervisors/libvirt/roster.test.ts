@@ -81,6 +81,23 @@ describe('the domains of libvirt', () => {
     assert.ok(notice?.kind === 'guest-alarm' && notice.alarm.cause === 'restarted');
   });
 
+  it('hold all that they have when their guests begin anew, whatever libvirt still says of the kernel before', async (test) => {
+    const rig = await openRig(test, 'one');
+    const one = domainOf(rig, 'one');
+    one.current = 300 * 1_024;
+    const held = async (): Promise<number | null> => {
+      const { current } = await rig.reading('libvirt/one');
+      return current.known ? current.value / 256 : null;
+    };
+    assert.equal(await held(), 300);
+    rig.libvirt.emitPlain('reboot', 'one');
+    await rig.untilLog('came libvirt/one', 'alarm libvirt/one');
+    assert.equal(await held(), 1_024);
+    await rig.pass(2_000);
+    one.current = 500 * 1_024;
+    assert.equal(await held(), 500);
+  });
+
   it('are told of as changed when the balloon is unplugged', async (test) => {
     const rig = await openRig(test, 'one');
     domainOf(rig, 'one').hasBalloon = false;

@@ -9,7 +9,7 @@ import { assertReplays, lastRun, ofGuest, readingsIn, targetsIn, valueOf } from 
 import type { Event } from '../../../src/control/events.js';
 import type { ShownGuest } from './host.js';
 import { lies } from './lies.js';
-import { COMMIT_MIB, held, isAtFloor, NEAR_PAGES, otherGoesOn, PLAIN, REPORTING, type Pair } from './pair.js';
+import { COMMIT_MIB, held, isAtFloor, otherGoesOn, PLAIN, REPORTING, type Pair } from './pair.js';
 
 const PAGES_PER_MIB = 256;
 const WAIT_MS = 120_000;
@@ -97,10 +97,10 @@ export function faults(pair: Pair, others: () => void = () => undefined): void {
         .tryRun('echo b >/proc/sysrq-trigger')
         .catch(() => undefined);
       await host().untilLogged(new RegExp(`${pair.id(PLAIN)}: begins anew`));
-      // What it holds is not known before its new balloon driver says so.
-      const isWhole = ({ currentPages, maximumPages }: ShownGuest): boolean =>
-        currentPages !== null && currentPages >= (maximumPages ?? Infinity) - NEAR_PAGES;
-      const { maximumPages } = await host().until(PLAIN, 'a whole guest', isWhole);
+      // It was asked for a page less, so that its new balloon driver has something to say.
+      const hasSpoken = ({ currentPages, maximumPages }: ShownGuest): boolean =>
+        currentPages !== null && currentPages === (maximumPages ?? NaN) - 1;
+      const { maximumPages } = await host().until(PLAIN, 'the word of its new balloon driver', hasSpoken);
       const { steps } = ofGuest(lastRun(host().journal), pair.id(PLAIN));
       const reset = steps.findLastIndex(({ events }) => events.some(isRestart));
       const targets = steps.slice(reset).flatMap(targetsIn);
