@@ -137,8 +137,8 @@ export class Roster {
     const keeper = new ConnectionKeeper<Qmp>({
       to: `the QEMU at ${path}`,
       clock,
-      connect: (signal) => this.#connect(place, path, signal),
-      onConnected: (qmp) => this.#meet(path, qmp),
+      connect: (signal) => this.#notingWhyNot(place, this.#options.connect(path, this.#listenerOf(path), signal)),
+      onConnected: (qmp) => this.#notingWhyNot(place, this.#meet(path, qmp)),
       tell: (message) => {
         if (this.#places.get(path)?.isShuttingDown !== true) tell(message);
       },
@@ -156,9 +156,9 @@ export class Roster {
     this.#places.set(path, place);
   }
 
-  async #connect(place: Place, path: string, signal: AbortSignal): Promise<Qmp> {
+  async #notingWhyNot<T>(place: Place, beginning: Promise<T>): Promise<T> {
     try {
-      return await this.#options.connect(path, this.#listenerOf(path), signal);
+      return await beginning;
     } catch (error) {
       const isDeserted = systemErrorCode(error instanceof Error ? error.cause : null) === 'ECONNREFUSED';
       place.whyNot = isDeserted ? null : errorText(error);

@@ -182,13 +182,19 @@ describe('a socket behind which nobody is known', () => {
     const deserted = join(temporaryFolder(test), 'deserted.qmp');
     writeFileSync(deserted, '');
     rig.sockets.push(deserted, '/dev/null/closed.qmp');
+    const stopped = await rig.addQemu(test, 'four');
+    stopped.machine.commands.set('query-name', () => {
+      stopped.isHolding = true;
+      return {};
+    });
     const told = (): readonly string[] => rig.host.unreached?.() ?? [];
-    for (let seconds = 0; told().length < 2; seconds += 1) {
+    for (let seconds = 0; told().length < 3; seconds += 1) {
       assert.ok(seconds < 60, told().join());
       await rig.pass(1_000);
     }
     assert.match(told().join('\n'), new RegExp(`${silent.path} did not greet`));
     assert.match(told().join('\n'), /closed\.qmp failed/);
+    assert.match(told().join('\n'), new RegExp(stopped.path));
   });
 });
 
