@@ -12,7 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { labMode, requireReady, skipReason } from '../../lab/mode.js';
 import { QemuGuest } from '../../lab/qemu/guest.js';
 import { findQemuLab } from '../../lab/qemu/marker.js';
-import { connectQmp, decodeBalloon } from '../../src/qmp/index.js';
+import { BALLOON_ID } from '../../lab/qemu/machine.js';
+import { connectQmp, decodeBalloon, decodeGuestStats, type Qmp } from '../../src/qmp/index.js';
 import { RealClock } from '../../src/runtime/real-clock.js';
 import { Host } from './qemu/host.js';
 
@@ -24,6 +25,9 @@ const TOUCHED_MIB = 250;
 const NEED_MIB = 300;
 /** The rule leaves every guest so much (policies/used-memory.ts). */
 const LEAST_MIB = 200;
+/** Enough to be seen among what an idle guest takes and gives back by itself. */
+const MORE_MIB = 60;
+const BALLOON = `/machine/peripheral/${BALLOON_ID}`;
 const LOOK_PAUSE_MS = 250;
 const TEST_LIMIT_MS = 300_000;
 
@@ -58,6 +62,18 @@ describe('on a host of real QEMU guests', { concurrency: 1 }, () => {
     void it(name, { skip, timeout: TEST_LIMIT_MS }, body);
   };
   const oomKills = async (): Promise<number> => (await guest.load.look()).count('oom_kill');
+
+  test('a guest is asked for its statistics as soon as polling is switched on', async () => {
+    const hour = 3_600;
+    const before = await freeMibWhenPolled(hour);
+    const taken = await guest.load.anonymous(MORE_MIB);
+    await taken.until('holds');
+    assert.equal(await freeMib(), before, 'nobody has asked it since');
+    const now = await freeMibWhenPolled(hour);
+    assert.ok(before - now > MORE_MIB / 2, `${before} MiB were free, then ${now}`);
+    await taken.release();
+    await onMonitor((qmp, limit) => setPolling(qmp, 0, limit));
+  });
 
   test('an idle guest goes down to what the rule leaves it, and its host has the memory', async (t) => {
     const before = guest.memory.residentMib;
@@ -124,13 +140,39 @@ describe('on a host of real QEMU guests', { concurrency: 1 }, () => {
   }
 
   /** By QEMU's own word, while no daemon holds its monitor. */
-  async function heldMib(): Promise<number> {
+  const heldMib = (): Promise<number> =>
+    onMonitor(async (qmp, signal) => (decodeBalloon(await qmp.execute('query-balloon', {}, { signal })) ?? NaN) / MIB);
+
+  /** By the guest's newest word; NaN: it has not said. */
+  const freeMib = (): Promise<number> => onMonitor(freeMibBy);
+
+  /** Has polling begin anew, and waits for the answer, which is another than the one before. */
+  const freeMibWhenPolled = (seconds: number): Promise<number> =>
+    onMonitor(async (qmp, limit) => {
+      const before = await freeMibBy(qmp, limit);
+      await Promise.all([setPolling(qmp, 0, limit), setPolling(qmp, seconds, limit)]);
+      for (;;) {
+        const now = await freeMibBy(qmp, limit);
+        if (!Number.isNaN(now) && now !== before) return now;
+        await sleep(LOOK_PAUSE_MS);
+      }
+    });
+
+  async function onMonitor<T>(ask: (qmp: Qmp, limit: AbortSignal) => Promise<T>): Promise<T> {
     const limit = AbortSignal.timeout(30_000);
     const qmp = await connectQmp(guest.monitor, { clock: new RealClock() }, limit);
     try {
-      return (decodeBalloon(await qmp.execute('query-balloon', {}, { signal: limit })) ?? NaN) / MIB;
+      return await ask(qmp, limit);
     } finally {
       await qmp.close();
     }
   }
 });
+
+const setPolling = (qmp: Qmp, value: number, signal: AbortSignal): Promise<unknown> =>
+  qmp.execute('qom-set', { path: BALLOON, property: 'guest-stats-polling-interval', value }, { signal });
+
+async function freeMibBy(qmp: Qmp, signal: AbortSignal): Promise<number> {
+  const stats = decodeGuestStats(await qmp.execute('qom-get', { path: BALLOON, property: 'guest-stats' }, { signal }));
+  return (stats?.freeMemory ?? NaN) / MIB;
+}

@@ -138,8 +138,7 @@ class QmpHost implements Hypervisor {
   /** `more`: what it holds, has not touched, and was not known to. */
   async #lookAt(machine: Machine): Promise<{ readonly seen: MachineLook; readonly more: Pages }> {
     const began = this.#options.clock.now();
-    machine.noteLook(began);
-    const { actual, stats, inside, plugged } = await machine.look();
+    const { actual, stats, inside, plugged } = await machine.look(began);
     const { base, balloon, plugs } = machine;
     const [said, all] = [actual, base].map((size) => (size === null ? null : bytesToPagesDown(size)));
     const kept = machine.sinceReset.see(said ?? null, all ?? null, began);

@@ -20,25 +20,26 @@ import {
   decodeGuestStats,
   decodeMemorySizeSummary,
   decodeName,
-  decodePollingInterval,
   decodeUuid,
   type GuestStats,
   type Qmp,
 } from '../../qmp/index.js';
+import type { Clock } from '../../control/ports.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { GivenAgain } from '../../signals/given-again.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { KernelShare } from '../../signals/kernel-share.js';
+import { LookRhythm } from '../../signals/look-rhythm.js';
+import { isToldInside } from '../../signals/polling-phase.js';
 import { SizeSinceReset } from '../../signals/size-since-reset.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
 import { findMemoryDevices, sizesOf, type MachinePlug } from './memory-devices.js';
+import { StatsPolling } from './stats-polling.js';
 
-/** The guest is asked for its statistics this often, in seconds: the shortest that QEMU can, which counts in whole ones. */
-const POLLING_INTERVAL_S = 1;
 /** A target is waited for until QEMU answers or ends: it must not land after a newer one. */
 const FOREVER = millis(86_400_000);
 
@@ -46,8 +47,7 @@ export interface Balloon {
   readonly path: string;
   /** QEMU offers the guest to deflate it itself when it runs out of memory; Linux then goes on counting it as its own memory. */
   readonly deflatesOnOom: boolean;
-  /** The polling interval that was found, to be put back in the end. */
-  readonly intervalFound: number | null;
+  readonly polling: StatsPolling;
 }
 
 /** What one look brings. Null: QEMU did not say, or there is nothing to say. */
@@ -80,8 +80,9 @@ export class Machine {
   #plugs: readonly MachinePlug[];
   #inside: Inside | null = null;
   #emulator: EmulatorMemory | null = null;
-  #lookedAt: Millis | null = null;
-  #lookGap: Millis | null = null;
+  /** When it is looked at. */
+  readonly looks = new LookRhythm();
+  #isTold = false;
 
   private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs }: Met) {
     this.#qmp = qmp;
@@ -95,7 +96,7 @@ export class Machine {
   }
 
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
-  static async meet(qmp: Qmp, socket: string, signal: AbortSignal): Promise<Machine> {
+  static async meet({ qmp, socket, clock }: Meeting, signal: AbortSignal): Promise<Machine> {
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
     const [named, uuid, summary, devices] = await Promise.all([
       ask('query-name'),
@@ -107,7 +108,7 @@ export class Machine {
     const name = ownName ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
     const [{ plugs, dimms }, balloon, ports] = await Promise.all([
       findMemoryDevices(qmp, devices, signal),
-      meetBalloon(qmp, signal),
+      meetBalloon(qmp, clock, signal),
       findGuestPorts(qmp, signal),
     ]);
     const booted = decodeMemorySizeSummary(summary)?.base ?? null;
@@ -136,19 +137,11 @@ export class Machine {
     return this.#plugs;
   }
 
-  /** Remembers that a look begins. */
-  noteLook(at: Millis): void {
-    this.#lookGap = this.#lookedAt === null ? null : millis(at - this.#lookedAt);
-    this.#lookedAt = at;
-  }
-
-  /** How long after the look before it the last one began; null: there were no two yet. */
-  get lookGap(): Millis | null {
-    return this.#lookGap;
-  }
-
-  /** Rejects with `QmpError` when QEMU does not answer within the connection's own time limit. */
-  async look(): Promise<Look> {
+  /** `now` is when it begins. Rejects with `QmpError` when QEMU does not answer within the connection's own time limit. */
+  async look(now: Millis): Promise<Look> {
+    this.looks.note(now);
+    // Whoever is inside says what is true now, and is asked at the look itself where he must be.
+    if (!this.#isTold) this.#balloon?.polling.follow(this.looks);
     const inside = this.#inside?.look() ?? Promise.resolve(NOTHING_SAID);
     if (this.#balloon === null) return { actual: null, stats: null, plugged: null, inside: await inside };
     const property = { path: this.#balloon.path, property: 'guest-stats' };
@@ -159,6 +152,7 @@ export class Machine {
       plugs.length === 0 ? null : answerOrNull(this.#qmp.execute('query-memory-devices')),
       inside,
     ]);
+    this.#isTold = isToldInside(said.sources, now);
     const plugged = sizesOf(plugs, devices);
     return { actual: decodeBalloon(actual), stats: decodeGuestStats(stats), plugged, inside: said };
   }
@@ -189,26 +183,31 @@ export class Machine {
 
   /** A device was unplugged. */
   forget(path: string): void {
-    if (this.#balloon?.path === path) this.#balloon = null;
+    if (this.#balloon?.path === path) {
+      this.#balloon.polling.end();
+      this.#balloon = null;
+    }
     if (this.#plugs.some((plug) => plug.path === path)) this.#plugs = this.#plugs.filter((plug) => plug.path !== path);
   }
 
   /** Puts back what was changed at the beginning, as far as QEMU still answers, and ends the connection. */
   async leave(signal: AbortSignal): Promise<void> {
-    const left = this.leaveInside(signal);
-    const { path, intervalFound } = this.#balloon ?? { path: '', intervalFound: null };
-    if (intervalFound !== null && intervalFound !== POLLING_INTERVAL_S) {
-      await setPollingInterval(this.#qmp, path, intervalFound, signal).catch(() => undefined);
-    }
-    await left;
+    await Promise.all([this.leaveInside(signal), this.#balloon?.polling.putBack(signal)]);
     await this.#qmp.close();
   }
 
   /** Lets go of those inside and of the emulator's memory alone: the machine's own connection has ended. It may be called again. Never rejects. */
   async leaveInside(limit: AbortSignal): Promise<void> {
+    this.#balloon?.polling.end();
     this.#emulator?.close();
     await this.#inside?.close(limit);
   }
+}
+
+export interface Meeting {
+  readonly qmp: Qmp;
+  readonly socket: string;
+  readonly clock: Clock;
 }
 
 /** What a look at the beginning found. */
@@ -226,19 +225,12 @@ const requestedSize = (value: Bytes): { readonly property: string; readonly valu
   value,
 });
 
-async function meetBalloon(qmp: Qmp, signal: AbortSignal): Promise<Balloon | null> {
+async function meetBalloon(qmp: Qmp, clock: Clock, signal: AbortSignal): Promise<Balloon | null> {
   const path = await findBalloon(qmp, signal);
   if (path === null) return null;
-  const get = (property: string): Promise<unknown> =>
-    answerOrNull(qmp.execute('qom-get', { path, property }, { signal }));
-  const [deflates, interval] = await Promise.all([get('deflate-on-oom'), get('guest-stats-polling-interval')]);
-  const intervalFound = decodePollingInterval(interval);
-  if (intervalFound !== POLLING_INTERVAL_S)
-    await answerOrNull(setPollingInterval(qmp, path, POLLING_INTERVAL_S, signal));
-  return { path, deflatesOnOom: decodeDeflateOnOom(deflates) ?? false, intervalFound };
-}
-
-function setPollingInterval(qmp: Qmp, path: string, seconds: number, signal: AbortSignal): Promise<unknown> {
-  const property = 'guest-stats-polling-interval';
-  return qmp.execute('qom-set', { path, property, value: seconds }, { signal });
+  const [deflates, polling] = await Promise.all([
+    answerOrNull(qmp.execute('qom-get', { path, property: 'deflate-on-oom' }, { signal })),
+    StatsPolling.begin({ qmp, path, clock }, signal),
+  ]);
+  return { path, deflatesOnOom: decodeDeflateOnOom(deflates) ?? false, polling };
 }

@@ -167,7 +167,8 @@ export class Roster {
   }
 
   async #meet(path: string, qmp: Qmp): Promise<void> {
-    const machine = await Machine.meet(qmp, path, this.#options.clock.timeLimit(MEETING_LIMIT));
+    const { clock } = this.#options;
+    const machine = await Machine.meet({ qmp, socket: path, clock }, clock.timeLimit(MEETING_LIMIT));
     const place = this.#places.get(path);
     if (place === undefined) return;
     const emulator = this.#options.openEmulator(machine.pid);
@@ -286,7 +287,7 @@ export class Roster {
 }
 
 /** The next look comes soon enough by itself. On a host of many guests that is the rule, and each target leads to such an event. */
-const isLookedAtOften = ({ lookGap }: Machine): boolean => lookGap !== null && lookGap <= OFTEN;
+const isLookedAtOften = ({ looks: { gap } }: Machine): boolean => gap !== null && gap <= OFTEN;
 
 /** News of a guest that holds more or less than before. */
 const MOVES: ReadonlySet<MachineNews['kind']> = new Set(['balloon-change', 'memory-device-size-change']);

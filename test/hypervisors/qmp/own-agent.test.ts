@@ -61,6 +61,22 @@ describe('a machine with our own agent', () => {
     assert.deepEqual(alarms(), [['qmp/one', 'stalled']]);
   });
 
+  it('needs no statistics at a time of ours, as the machine without does', async (test) => {
+    const { rig, guest } = await withOwnAgent(test);
+    await untilHeard(guest);
+    guest.client.write(`${reportText(1)}\n`);
+    await untilReading(rig, ({ available }) => available.known);
+    const sets = (place: number): number =>
+      rig.qemus[place]?.requests.filter(({ execute }) => execute === 'qom-set').length ?? Number.NaN;
+    for (let look = 0; look < 4; look += 1) {
+      await rig.pass(1_000);
+      await rig.look(['qmp/one', 'qmp/two']);
+    }
+    await rig.pass(1_000);
+    await until('the machine without is asked anew', () => sets(1) === 3);
+    assert.equal(sets(0), 1);
+  });
+
   it('that says nonsense is its own trouble: it is shown, and the machine is read as ever', async (test) => {
     const { rig, guest } = await withOwnAgent(test);
     await untilHeard(guest);

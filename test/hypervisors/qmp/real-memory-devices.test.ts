@@ -39,7 +39,7 @@ describe('the memory devices of a real QEMU', () => {
       ...['-object', 'memory-backend-ram,id=d0,size=128M', '-device', 'pc-dimm,memdev=d0'],
     ]);
     qmp = await qemu.connect({ clock: new VirtualClock() });
-    machine = await Machine.meet(qmp, 'one', NEVER);
+    machine = await Machine.meet({ qmp, socket: 'one', clock: new VirtualClock() }, NEVER);
   });
   after(async () => {
     if (NEEDS_QEMU === false) await qemu.close();
@@ -62,7 +62,7 @@ describe('the memory devices of a real QEMU', () => {
     const sizes = spread(plugs, pagesOf(192)) ?? assert.fail();
     assert.deepEqual(sizes, [pagesOf(128), pagesOf(64)]);
     await machine.plug(plugs, sizes);
-    const look = await machine.look();
+    const look = await machine.look(millis(0));
     // No guest is there to plug any of it in.
     assert.deepEqual(look.plugged, { plugged: 0, asked: pagesOf(192), pluggable: pagesOf(384) });
     assert.equal(look.actual, 192 * MIB);
