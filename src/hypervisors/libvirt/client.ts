@@ -13,6 +13,7 @@ import { SharedLook, type Seen } from '../../control/shared-look.js';
 import type { HypervisorError } from '../../errors.js';
 import type { InsideChoice } from '../../inside/index.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
+import { isToldInside } from '../../signals/polling-phase.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { addPages, millis, NO_PAGES, pagesToKib, type GuestSize, type Millis, type Pages } from '../../units.js';
 import {
@@ -46,6 +47,7 @@ import {
 import { openInside } from './inside.js';
 import { plugsOf, setGrowthWords, sizesOf } from './memory-devices.js';
 import { isOutdated } from './plug-look.js';
+import { PollingRounds } from './polling-rounds.js';
 import { KIND, Roster, type Domain } from './roster.js';
 
 export interface LibvirtHostOptions {
@@ -81,6 +83,7 @@ class LibvirtHost implements Hypervisor {
   readonly #keeper: ConnectionKeeper<Virsh>;
   readonly #memory: HostMemory;
   readonly #looks: SharedLook<AllStats>;
+  readonly #polling: PollingRounds;
   readonly #targets = new Lanes(superseded);
   readonly #growths = new Lanes(growthSuperseded);
   readonly #asked = new WeakMap<Domain, { readonly target: Pages; readonly at: Millis }>();
@@ -99,6 +102,14 @@ class LibvirtHost implements Hypervisor {
       openInside: (of) => openInside({ ...of, ...inside, clock, tell, connected: () => this.#connected(of.guest) }),
       put: (notice) => {
         this.#notices.put(notice);
+      },
+    });
+    this.#polling = new PollingRounds({
+      clock,
+      pollings: () => this.#roster.pollings,
+      beginAnew: (polling, at) => {
+        const { state } = this.#keeper;
+        if (!('why' in state)) polling.beginAnew(state.connection, at);
       },
     });
     this.#looks = new SharedLook({ look: (signal) => this.#lookAtAll(signal), now, tooSlow: lookTooSlow });
@@ -155,6 +166,7 @@ class LibvirtHost implements Hypervisor {
 
   /** Twice, if need be: where one QEMU does not answer, the first look waits for it, and the second leaves it out. */
   async #lookAtAll(signal: AbortSignal): Promise<AllStats> {
+    this.#polling.noteLook(this.#options.clock.now());
     const ask = async (): Promise<AllStats> => parseDomainStats(await this.#connected().look(DOMAIN_STATS, signal));
     try {
       return await ask();
@@ -178,12 +190,14 @@ class LibvirtHost implements Hypervisor {
     }
     const stats = seen.sight.get(domain.shape.name);
     if (stats === undefined) {
+      domain.polling.isNeeded = false;
       this.#roster.refresh();
       return { kind: 'reading-failed', guest, error: notTold(guest) };
     }
     const { clock, wall } = this.#options;
     const [grown, inside] = await Promise.all([this.#growthOf(domain, stats, seen.at, signal), domain.inside.look()]);
     const { shape, sinceReset } = domain;
+    domain.polling.isNeeded = stats.lastUpdate !== null && !isToldInside(inside.sources, seen.at);
     domain.base = baseIn(stats, shape);
     const kept = sinceReset.see(grown.plugged === null ? null : heldIn(stats, shape), domain.base, clock.now());
     if (kept !== null) {
@@ -308,6 +322,7 @@ class LibvirtHost implements Hypervisor {
         closed,
       ).catch(() => undefined);
       this.#ending.abort();
+      this.#polling.end();
       await this.#keeping;
       this.#memory.close();
     }

@@ -25,9 +25,10 @@ import {
   type DomainStats,
   type Virsh,
 } from '../../virsh/index.js';
-import { residentIn, setPeriodWords } from './codec.js';
+import { residentIn } from './codec.js';
 import type { InsideOptions } from './inside.js';
 import { plugsOf } from './memory-devices.js';
+import { StatsPolling } from './stats-polling.js';
 
 export const KIND = 'libvirt';
 
@@ -46,8 +47,7 @@ export interface Domain {
   readonly id: GuestId;
   shape: DomainShape;
   told: GuestDescription;
-  /** Before we asked for statistics, to be put back in the end; null: we have not asked. */
-  periodFound: number | null;
+  readonly polling: StatsPolling;
   metAt: Millis;
   /** When its shape was last described. */
   describedAt: Millis;
@@ -64,8 +64,6 @@ export interface Domain {
   readonly sinceReset: SizeSinceReset;
 }
 
-/** The guest is asked for its statistics this often, in seconds: the shortest that there is. */
-const PERIOD_S = 1;
 /** Between the start of listening and the first event that is heard lies no more: virsh says nothing when it is ready. */
 const LISTENING_AFTER = millis(1_000);
 /** For all that is asked in one go about domains. */
@@ -75,7 +73,6 @@ const GOING_LIMIT = millis(1_000);
 const RETRY_AFTER = millis(2_000);
 /** A domain that says nothing is looked at again as often: somebody may have switched its statistics off. */
 const DOUBT_AFTER = millis(30_000);
-const NEVER = new AbortController().signal;
 
 export class Roster {
   readonly #options: RosterOptions;
@@ -102,6 +99,10 @@ export class Roster {
   /** All that are known now, as they were last told. */
   get guests(): readonly GuestDescription[] {
     return [...this.#domains.values()].map(({ told }) => told);
+  }
+
+  get pollings(): readonly StatsPolling[] {
+    return [...this.#domains.values()].map(({ polling }) => polling);
   }
 
   /** What all of them hold and their host still counts as free. */
@@ -263,19 +264,25 @@ export class Roster {
     if (before !== undefined && !isSameRun) this.#left(before);
     const domain = isSameRun ? this.#changed(before, shape) : this.#came(uuid, shape);
     domain.metAt = this.#options.clock.now();
-    this.#switchOn(virsh, domain);
+    if (shape.balloon !== null) domain.polling.switchOn(virsh, shape.balloon.statsPeriod);
   }
 
   #came(uuid: string, shape: DomainShape): Domain {
     const id = this.#freeId(shape.name, uuid);
-    const { put } = this.#options;
+    const { put, tell } = this.#options;
     const onAlarm = (alarm: Alarm): void => {
       if (this.#ids.get(id)?.uuid === uuid) put({ kind: 'guest-alarm', guest: id, alarm });
     };
     const inside = this.#options.openInside({ guest: id, shape, onAlarm });
     const told = describe(id, shape);
+    const polling = new StatsPolling({
+      uuid,
+      tell: (message) => {
+        tell(`${id}: ${message}`);
+      },
+    });
     const domain: Domain = {
-      ...{ uuid, id, shape, told, periodFound: null, metAt: millis(0), inside, base: null },
+      ...{ uuid, id, shape, told, polling, metAt: millis(0), inside, base: null },
       ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
       ...{ held: new HeldBefore(), kernelShare: new KernelShare({ isHostLate: true }), givenAgain: new GivenAgain() },
       ...{ sinceReset: new SizeSinceReset() },
@@ -305,25 +312,11 @@ export class Roster {
     this.#options.put({ kind: 'guest-left', guest: domain.id });
   }
 
-  /** A domain whose QEMU does not answer must not hold up the others, so it is not waited for. */
-  #switchOn(virsh: Virsh, domain: Domain): void {
-    const { balloon } = domain.shape;
-    if (balloon === null || balloon.statsPeriod === PERIOD_S) return;
-    domain.periodFound ??= balloon.statsPeriod;
-    void virsh.act(setPeriodWords(domain.uuid, PERIOD_S), NEVER).catch((error: unknown) => {
-      const isNews = !(error instanceof VirshError && ['EGONE', 'EUNAVAILABLE'].includes(error.virshCode));
-      if (isNews) this.#options.tell(`${domain.id}: its statistics cannot be switched on: ${errorText(error)}`);
-    });
-  }
-
   /** Puts back what was changed at the beginning, as far as libvirt still answers. Never rejects. */
   async leave(limit: AbortSignal): Promise<void> {
     const virsh = this.#virsh;
     const domains = [...this.#domains.values()];
-    const back = domains.map(async ({ uuid, periodFound }) => {
-      if (virsh === null || periodFound === null) return;
-      await virsh.act(setPeriodWords(uuid, periodFound), NEVER).catch(() => undefined);
-    });
+    const back = virsh === null ? [] : domains.map(({ polling }) => polling.putBack(virsh));
     // At the same time: somebody inside who does not answer is no reason to leave statistics on.
     await Promise.all([...back, ...domains.map(({ inside }) => inside.close(limit))]);
   }

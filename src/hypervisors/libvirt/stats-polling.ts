@@ -1,0 +1,73 @@
+/**
+ * How one domain's guest is asked for its statistics: by QEMU, once a second. What was set before is put back in the end. It does not know
+ * what the statistics say, nor when polling should begin anew.
+ */
+import { errorText } from '../../errors.js';
+import type { Millis } from '../../units.js';
+import { VirshError, type Virsh } from '../../virsh/index.js';
+import { setPeriodWords } from './codec.js';
+
+/** In seconds: the shortest that there is. */
+const PERIOD_S = 1;
+const NEVER = new AbortController().signal;
+
+export interface PollingOptions {
+  readonly uuid: string;
+  /** Told, in words for the log, what a person should know of. */
+  readonly tell: (message: string) => void;
+}
+
+export class StatsPolling {
+  readonly #options: PollingOptions;
+  /** The period when the domain was met, in seconds, 0: off; null: it has not been met. */
+  #found: number | null = null;
+  #begun: Millis | null = null;
+  #beginning: Promise<void> | null = null;
+  #isLeft = false;
+  /** The domain answers, and its statistics are all that is known of its guest. */
+  isNeeded = false;
+
+  constructor(options: PollingOptions) {
+    this.#options = options;
+  }
+
+  /** When it last began at a time of ours; null: it has its place by chance. */
+  get begun(): Millis | null {
+    return this.#begun;
+  }
+
+  /** It is on, where the domain's description has another period. A domain whose QEMU does not answer is not waited for. */
+  switchOn(virsh: Virsh, period: number): void {
+    this.#found ??= period;
+    if (period === PERIOD_S || this.#beginning !== null) return;
+    void this.#set(virsh, PERIOD_S).catch((error: unknown) => {
+      const isNews = !(error instanceof VirshError && ['EGONE', 'EUNAVAILABLE'].includes(error.virshCode));
+      if (isNews) this.#options.tell(`its statistics cannot be switched on: ${errorText(error)}`);
+    });
+  }
+
+  /** Off and on again, so that the guest is asked now. What fails is told of by the next looks, which find nothing. */
+  beginAnew(virsh: Virsh, now: Millis): void {
+    if (this.#isLeft) return;
+    this.#begun = now;
+    this.#beginning ??= this.#offAndOn(virsh).finally(() => (this.#beginning = null));
+  }
+
+  async #offAndOn(virsh: Virsh): Promise<void> {
+    // One after the other: over two sessions the second could be first.
+    await this.#set(virsh, 0).catch(() => undefined);
+    await this.#set(virsh, PERIOD_S).catch(() => undefined);
+  }
+
+  /** Puts back what was found, as far as libvirt still answers. Never rejects. */
+  async putBack(virsh: Virsh): Promise<void> {
+    this.#isLeft = true;
+    await this.#beginning;
+    const found = this.#found;
+    if (found !== null && found !== PERIOD_S) await this.#set(virsh, found).catch(() => undefined);
+  }
+
+  #set(virsh: Virsh, seconds: number): Promise<unknown> {
+    return virsh.act(setPeriodWords(this.#options.uuid, seconds), NEVER);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Protects that the looks at all domains find statistics that their guests have just given: a few domains' polling begins anew before each
+ * look, everybody has a turn, and nothing is left otherwise than it was.
+ */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { until } from '../../qmp/support/opened.js';
+import { domainOf, openRig, type Rig } from './support/rig.js';
+
+const SECOND = 1_000;
+
+interface Setting {
+  readonly domain: string;
+  readonly period: number;
+  readonly at: number;
+}
+
+/** A host of `count` domains whose statistics are on, and all periods that are set from now on. */
+async function opened(test: TestContext, count: number): Promise<{ readonly rig: Rig; readonly settings: Setting[] }> {
+  const names = Array.from({ length: count }, (_, n) => `d${n}`);
+  const rig = await openRig(test, ...names);
+  await until('all are on', () => rig.libvirt.domains.every(({ period }) => period === 1));
+  const settings: Setting[] = [];
+  rig.libvirt.tamper = (line) => {
+    const [, uuid, period] = /^dommemstat (\S+) --period (\d+) --live$/.exec(line) ?? [];
+    const domain = rig.libvirt.domains.find((one) => one.uuid === uuid)?.name;
+    if (domain !== undefined) settings.push({ domain, period: Number(period), at: rig.clock.now() });
+    return undefined;
+  };
+  return { rig, settings };
+}
+
+/** Looks at all, once a second. Ends a second after the last look. */
+async function lookEachSecond(rig: Rig, count: number): Promise<void> {
+  const ids = rig.libvirt.domains.map(({ name }) => `libvirt/${name}`);
+  for (let look = 0; look < count; look += 1) {
+    await rig.look(ids);
+    await rig.pass(SECOND);
+  }
+}
+
+const periodsOf = (settings: readonly Setting[], name: string): readonly number[] =>
+  settings.flatMap(({ domain, period }) => (domain === name ? [period] : []));
+
+describe('the statistics of a domain of which nobody else tells', () => {
+  it('are polled anew 50 ms before a look, off and on again, every 10 s', async (test) => {
+    const { rig, settings } = await opened(test, 1);
+    const began = rig.clock.now();
+    await lookEachSecond(rig, 14);
+    assert.deepEqual(periodsOf(settings, 'd0'), [0, 1, 0, 1]);
+    assert.deepEqual(
+      settings.map(({ at }) => at - began),
+      [2_950, 2_950, 12_950, 12_950],
+    );
+  });
+
+  it('are polled anew for eight domains before each look, so that each has its turn', async (test) => {
+    const { rig, settings } = await opened(test, 20);
+    await lookEachSecond(rig, 5);
+    const turns = [2_950, 3_950, 4_950].map(
+      (at) => new Set(settings.flatMap((one) => (one.at % 10_000 === at ? [one.domain] : []))).size,
+    );
+    assert.deepEqual(turns, [8, 8, 4]);
+    for (const { name, period } of rig.libvirt.domains) {
+      assert.deepEqual(periodsOf(settings, name), [0, 1]);
+      assert.equal(period, 1);
+    }
+  });
+
+  it('are switched on again though libvirt refuses to switch them off', async (test) => {
+    const { rig } = await opened(test, 1);
+    const lines: string[] = [];
+    rig.libvirt.tamper = (line) => {
+      if (line.startsWith('dommemstat')) lines.push(line);
+      return line.includes('--period 0') ? '\nerror: internal error: it is busy\n' : undefined;
+    };
+    await lookEachSecond(rig, 4);
+    assert.match(lines.join('\n'), /--period 0 --live\n.*--period 1 --live$/);
+    assert.equal(domainOf(rig, 'd0').period, 1);
+  });
+
+  it('are left alone while libvirt cannot ask its QEMU at once', async (test) => {
+    const { rig, settings } = await opened(test, 2);
+    domainOf(rig, 'd0').lastUpdate = null;
+    await lookEachSecond(rig, 4);
+    assert.deepEqual(periodsOf(settings, 'd0'), []);
+    assert.deepEqual(periodsOf(settings, 'd1'), [0, 1]);
+  });
+
+  it('are put back after what is under way, and not polled anew after that', async (test) => {
+    const { rig } = await opened(test, 1);
+    const domain = domainOf(rig, 'd0');
+    await lookEachSecond(rig, 2);
+    let release: () => void = () => undefined;
+    domain.held = new Promise((resolve) => (release = resolve));
+    await lookEachSecond(rig, 1);
+    const closing = rig.host.close();
+    release();
+    await closing;
+    assert.equal(domain.period, 0);
+    await rig.pass(2 * SECOND);
+    assert.equal(domain.period, 0);
+  });
+});
