@@ -60,8 +60,8 @@ export function rowsOf({ words, goals, hasAgent }: Setting, bursts: readonly Bur
   const middle = (of: (burst: Burst) => number | null): number =>
     quantile(sorted(bursts.map(of).filter((value) => value !== null)), 0.5);
   return [
-    row('stall to command, median', 'ms', quantile(latencies, 0.5), goals?.p50),
-    row('stall to command, p99', 'ms', quantile(latencies, 0.99), goals?.p99),
+    row('stall to command, median', 'ms', quantile(latencies, 0.5), goals.p50),
+    row('stall to command, p99', 'ms', quantile(latencies, 0.99), goals.p99),
     row('stall to command, longest', 'ms', quantile(latencies, 1)),
     row('bursts', '', bursts.length),
     row('of these, command before the stall', '', bursts.filter(isForeseen).length),
