@@ -27,7 +27,12 @@ export interface Beat {
 export function beatOf({ id, pool, isSeenWithAll = false }: GuestDescription, interval: Millis): Beat | null {
   if (pool === undefined) return null;
   if (isSeenWithAll) return { length: commonLength(interval), phase: millis(0) };
-  return { length: SECOND, phase: millis((spread(id) * SECOND) / PARTS) };
+  return beatInSecond({ id });
+}
+
+/** Where in each second a guest's beats are, whatever its interval. */
+export function beatInSecond(guest: Pick<GuestDescription, 'id' | 'isSeenWithAll'>): Beat {
+  return { length: SECOND, phase: guest.isSeenWithAll === true ? millis(0) : phaseOf(guest.id) };
 }
 
 /** The longest that fits into the interval, so that the interval is kept. */
@@ -37,6 +42,8 @@ function commonLength(interval: Millis): Millis {
   while (seconds % length !== 0) length -= 1;
   return millis(length * SECOND);
 }
+
+const phaseOf = (id: string): Millis => millis((spread(id) * SECOND) / PARTS);
 
 /** A part of a second by the name alone: the same after a restart. Names that differ in a number only are spread evenly. */
 function spread(id: string): number {

@@ -3,19 +3,19 @@
  *
  * QEMU asks the guest in whole seconds from the moment at which polling is switched on: what a look finds is then as old as chance has it,
  * up to a second, and every look of one guest finds it as old. Switched off and on again, polling begins with a question at once
- * (`balloon_stats_set_poll_interval` in QEMU's hw/virtio/virtio-balloon.c), and keeps its place between two looks from then on: seen to
- * move by less than a millisecond in 25 s. It decides nothing about how polling is switched.
+ * (`balloon_stats_set_poll_interval` in QEMU's hw/virtio/virtio-balloon.c), and keeps its place in the second from then on, where a guest's
+ * looks have theirs: seen to move by less than a millisecond in 25 s. It decides nothing about how polling is switched.
  */
+import { beatFrom, type Beat } from '../control/beat.js';
 import type { Signals } from '../control/reading.js';
-import { millis, type Millis } from '../units.js';
-import type { LookRhythm } from './look-rhythm.js';
+import { addMillis, millis, type Millis } from '../units.js';
 import { RANK_WORTH } from './merge.js';
 
 /**
  * So long before a look the guest is asked. An emulated guest on a busy processor answered within 1.3 to 9.7 ms of the command; one that
  * is short of memory takes longer, and what comes too late is found by the next look only.
  */
-export const ASKED_BEFORE = millis(50);
+const ASKED_BEFORE = millis(50);
 /** Polling keeps its place, but for a guest that was paused or slow to answer: so it begins anew this often. */
 const ANEW_AFTER = millis(10_000);
 
@@ -23,11 +23,9 @@ const ANEW_AFTER = millis(10_000);
 export const isToldInside = (sources: readonly Partial<Signals>[], now: Millis): boolean =>
   sources.some(({ available }) => available?.known === true && now - available.at <= RANK_WORTH);
 
-/** When the guest should be asked before the next look; null: when that is cannot be told, or it is too late. */
-export function askBefore({ next }: LookRhythm, now: Millis): Millis | null {
-  const at = next === null ? null : millis(next - ASKED_BEFORE);
-  return at === null || at < now ? null : at;
-}
+/** The next time, from now on, at which a guest that is looked at on that beat should be asked. */
+export const askAt = (beat: Beat, now: Millis): Millis =>
+  millis(beatFrom(addMillis(now, ASKED_BEFORE), beat) - ASKED_BEFORE);
 
 /** Whether polling that began at `begun` should begin anew at `at`. Null: it has its place by chance. */
 export const isDueAnew = (begun: Millis | null, at: Millis): boolean =>

@@ -2,22 +2,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { knownAt, unknown } from '../../src/control/signal.js';
-import { LookRhythm } from '../../src/signals/look-rhythm.js';
-import { askBefore, isDueAnew, isToldInside } from '../../src/signals/polling-phase.js';
+import { askAt, isDueAnew, isToldInside } from '../../src/signals/polling-phase.js';
 import { millis, pages } from '../../src/units.js';
 
-const everySecond = new LookRhythm();
-for (const at of [1_000, 2_000, 3_000]) everySecond.note(millis(at));
+const beat = { length: millis(1_000), phase: millis(200) };
 
 describe('the time at which a guest is asked', () => {
-  it('is 50 ms before the next look', () => {
-    assert.equal(askBefore(everySecond, millis(3_002)), 3_950);
-    assert.equal(askBefore(everySecond, millis(3_950)), 3_950);
-  });
-
-  it('is none when it has passed, or when the next look cannot be told', () => {
-    assert.equal(askBefore(everySecond, millis(3_951)), null);
-    assert.equal(askBefore(new LookRhythm(), millis(0)), null);
+  it('is 50 ms before the next beat of its looks, as soon as that is no more than now', () => {
+    assert.equal(askAt(beat, millis(3_202)), 4_150);
+    assert.equal(askAt(beat, millis(4_150)), 4_150);
+    assert.equal(askAt(beat, millis(4_151)), 5_150);
+    assert.equal(askAt(beat, millis(4_199)), 5_150);
   });
 });
 

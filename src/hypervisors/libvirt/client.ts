@@ -4,6 +4,7 @@
  */
 import { ConnectionKeeper } from '../../connection/keeper.js';
 import { unlessAborted } from '../../control/abort.js';
+import { beatInSecond } from '../../control/beat.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
@@ -106,6 +107,7 @@ class LibvirtHost implements Hypervisor {
     });
     this.#polling = new PollingRounds({
       clock,
+      beat: beatInSecond({ id: KIND, isSeenWithAll: true }),
       pollings: () => this.#roster.pollings,
       beginAnew: (polling, at) => {
         const { state } = this.#keeper;
@@ -166,7 +168,7 @@ class LibvirtHost implements Hypervisor {
 
   /** Twice, if need be: where one QEMU does not answer, the first look waits for it, and the second leaves it out. */
   async #lookAtAll(signal: AbortSignal): Promise<AllStats> {
-    this.#polling.noteLook(this.#options.clock.now());
+    this.#polling.follow();
     const ask = async (): Promise<AllStats> => parseDomainStats(await this.#connected().look(DOMAIN_STATS, signal));
     try {
       return await ask();

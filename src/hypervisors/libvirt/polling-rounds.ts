@@ -2,9 +2,9 @@
  * Which domains' polling begins anew before a look: a few before each, those first whose turn was longest ago, for libvirt takes one command
  * after the other. It does not know how that is done.
  */
+import type { Beat } from '../../control/beat.js';
 import type { Clock, Timer } from '../../control/ports.js';
-import { LookRhythm } from '../../signals/look-rhythm.js';
-import { askBefore, isDueAnew } from '../../signals/polling-phase.js';
+import { askAt, isDueAnew } from '../../signals/polling-phase.js';
 import { millis, type Millis } from '../../units.js';
 import type { StatsPolling } from './stats-polling.js';
 
@@ -16,13 +16,14 @@ const AT_ONCE_MAX = 8;
 
 export interface PollingRoundsOptions {
   readonly clock: Clock;
+  /** Of all domains. */
+  readonly beat: Beat;
   readonly pollings: () => readonly StatsPolling[];
   readonly beginAnew: (polling: StatsPolling, now: Millis) => void;
 }
 
 export class PollingRounds {
   readonly #options: PollingRoundsOptions;
-  readonly #looks = new LookRhythm();
   readonly #timer: Timer;
 
   constructor(options: PollingRoundsOptions) {
@@ -32,11 +33,10 @@ export class PollingRounds {
     });
   }
 
-  /** A look at all domains begins. */
-  noteLook(now: Millis): void {
-    this.#looks.note(now);
-    const at = askBefore(this.#looks, now);
-    if (at !== null) this.#timer.set(millis(at - now));
+  /** All domains are looked at, now and on their beat. */
+  follow(): void {
+    const now = this.#options.clock.now();
+    this.#timer.set(millis(askAt(this.#options.beat, now) - now));
   }
 
   /** Nothing begins anew any more. */

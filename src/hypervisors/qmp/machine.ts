@@ -24,13 +24,13 @@ import {
   type GuestStats,
   type Qmp,
 } from '../../qmp/index.js';
+import type { Beat } from '../../control/beat.js';
 import type { Clock } from '../../control/ports.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { GivenAgain } from '../../signals/given-again.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { KernelShare } from '../../signals/kernel-share.js';
-import { LookRhythm } from '../../signals/look-rhythm.js';
 import { isToldInside } from '../../signals/polling-phase.js';
 import { SizeSinceReset } from '../../signals/size-since-reset.js';
 import type { PlugSizes } from '../../signals/plugged.js';
@@ -80,9 +80,10 @@ export class Machine {
   #plugs: readonly MachinePlug[];
   #inside: Inside | null = null;
   #emulator: EmulatorMemory | null = null;
-  /** When it is looked at. */
-  readonly looks = new LookRhythm();
+  #beat: Beat | null = null;
   #isTold = false;
+  #lookedAt: Millis | null = null;
+  #lookGap: Millis | null = null;
 
   private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs }: Met) {
     this.#qmp = qmp;
@@ -116,8 +117,12 @@ export class Machine {
     return new Machine(qmp, { name, ownName, base, ports, balloon, plugs });
   }
 
-  /** From now on a look is also one at what is said inside, and at its emulator; both are left with the machine. */
-  enter(inside: Inside, emulator: EmulatorMemory): void {
+  /**
+   * It is looked at on that beat from now on. A look is also one at what is said inside, and at its emulator; both are left with the
+   * machine.
+   */
+  enter(beat: Beat, inside: Inside, emulator: EmulatorMemory): void {
+    this.#beat = beat;
     this.#inside = inside;
     this.#emulator = emulator;
   }
@@ -137,14 +142,25 @@ export class Machine {
     return this.#plugs;
   }
 
+  /** How long after the look before it the last one began; null: there were no two yet. */
+  get lookGap(): Millis | null {
+    return this.#lookGap;
+  }
+
+  #noteLook(now: Millis): void {
+    this.#lookGap = this.#lookedAt === null ? null : millis(now - this.#lookedAt);
+    this.#lookedAt = now;
+    // Whoever is inside says what is true now, and is asked at the look itself where he must be.
+    if (!this.#isTold && this.#beat !== null) this.#balloon?.polling.follow(this.#beat);
+  }
+
   /** `now` is when it begins. Rejects with `QmpError` when QEMU does not answer within the connection's own time limit. */
   async look(now: Millis): Promise<Look> {
-    this.looks.note(now);
-    // Whoever is inside says what is true now, and is asked at the look itself where he must be.
-    if (!this.#isTold) this.#balloon?.polling.follow(this.looks);
+    this.#noteLook(now);
     const inside = this.#inside?.look() ?? Promise.resolve(NOTHING_SAID);
-    if (this.#balloon === null) return { actual: null, stats: null, plugged: null, inside: await inside };
-    const property = { path: this.#balloon.path, property: 'guest-stats' };
+    const balloon = this.#balloon;
+    if (balloon === null) return { actual: null, stats: null, plugged: null, inside: await inside };
+    const property = { path: balloon.path, property: 'guest-stats' };
     const plugs = this.#plugs;
     const [actual, stats, devices, said] = await Promise.all([
       answerOrNull(this.#qmp.execute('query-balloon')),
@@ -153,6 +169,7 @@ export class Machine {
       inside,
     ]);
     this.#isTold = isToldInside(said.sources, now);
+    if (this.#isTold) balloon.polling.rest();
     const plugged = sizesOf(plugs, devices);
     return { actual: decodeBalloon(actual), stats: decodeGuestStats(stats), plugged, inside: said };
   }
@@ -184,7 +201,7 @@ export class Machine {
   /** A device was unplugged. */
   forget(path: string): void {
     if (this.#balloon?.path === path) {
-      this.#balloon.polling.end();
+      this.#balloon.polling.rest();
       this.#balloon = null;
     }
     if (this.#plugs.some((plug) => plug.path === path)) this.#plugs = this.#plugs.filter((plug) => plug.path !== path);
@@ -198,7 +215,7 @@ export class Machine {
 
   /** Lets go of those inside and of the emulator's memory alone: the machine's own connection has ended. It may be called again. Never rejects. */
   async leaveInside(limit: AbortSignal): Promise<void> {
-    this.#balloon?.polling.end();
+    this.#balloon?.polling.rest();
     this.#emulator?.close();
     await this.#inside?.close(limit);
   }

@@ -4,6 +4,7 @@
  */
 import { ConnectionKeeper } from '../../connection/keeper.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
+import { beatInSecond } from '../../control/beat.js';
 import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../control/plug-devices.js';
@@ -184,7 +185,7 @@ export class Roster {
     }
     const id = this.#freeId(machine.name, path);
     const told = describe(id, machine);
-    machine.enter(this.#openInside(id, machine, place), emulator);
+    machine.enter(beatInSecond(told), this.#openInside(id, machine, place), emulator);
     place.present = { machine, told };
     place.whyNot = null;
     place.isShuttingDown = false;
@@ -287,7 +288,7 @@ export class Roster {
 }
 
 /** The next look comes soon enough by itself. On a host of many guests that is the rule, and each target leads to such an event. */
-const isLookedAtOften = ({ looks: { gap } }: Machine): boolean => gap !== null && gap <= OFTEN;
+const isLookedAtOften = ({ lookGap }: Machine): boolean => lookGap !== null && lookGap <= OFTEN;
 
 /** News of a guest that holds more or less than before. */
 const MOVES: ReadonlySet<MachineNews['kind']> = new Set(['balloon-change', 'memory-device-size-change']);

@@ -4,8 +4,8 @@
  */
 import type { Clock, Timer } from '../../control/ports.js';
 import { decodePollingInterval, type Qmp } from '../../qmp/index.js';
-import type { LookRhythm } from '../../signals/look-rhythm.js';
-import { askBefore, isDueAnew } from '../../signals/polling-phase.js';
+import type { Beat } from '../../control/beat.js';
+import { askAt, isDueAnew } from '../../signals/polling-phase.js';
 import { millis, type Millis } from '../../units.js';
 import { answerOrNull } from './answer-or-null.js';
 
@@ -44,12 +44,11 @@ export class StatsPolling {
     return new StatsPolling(asks, found);
   }
 
-  /** A look at the machine has just begun: before the next one the guest shall be asked. */
-  follow(looks: LookRhythm): void {
-    const { clock } = this.#asks;
-    const now = clock.now();
-    const at = askBefore(looks, now);
-    if (at !== null && isDueAnew(this.#begun, at)) this.#timer.set(millis(at - now));
+  /** The machine is looked at on that beat: before the next look the guest shall be asked. To be called now and then. */
+  follow(beat: Beat): void {
+    const now = this.#asks.clock.now();
+    const at = askAt(beat, now);
+    if (isDueAnew(this.#begun, at)) this.#timer.set(millis(at - now));
   }
 
   /** In one go, so that it cannot be left switched off. A QEMU that does not answer is told of by the next look. */
@@ -58,14 +57,14 @@ export class StatsPolling {
     for (const seconds of [0, INTERVAL_S]) setInterval(this.#asks, seconds).catch(() => undefined);
   }
 
-  /** The guest is asked at no time of ours any more. */
-  end(): void {
+  /** The guest is asked at no time of ours any more, until the machine is followed again. */
+  rest(): void {
     this.#timer.clear();
   }
 
-  /** Ends it and puts back what was found, as far as QEMU still answers. Never rejects. */
+  /** Rests, and puts back what was found, as far as QEMU still answers. Never rejects. */
   async putBack(signal: AbortSignal): Promise<void> {
-    this.end();
+    this.rest();
     const found = this.#intervalFound;
     if (found !== null && found !== INTERVAL_S) await setInterval(this.#asks, found, signal).catch(() => undefined);
   }

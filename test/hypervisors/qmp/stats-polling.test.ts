@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 
+import { beatFrom, beatInSecond } from '../../../src/control/beat.js';
+import { millis } from '../../../src/units.js';
 import type { FakeQemu } from '../../qmp/support/fake-qemu.js';
 import { openRig, type Rig } from './support/rig.js';
 
@@ -26,13 +28,15 @@ const settings = ({ requests }: FakeQemu): readonly unknown[] =>
 class PolledMachine {
   readonly rig: Rig;
   readonly qemu: FakeQemu;
-  #begun = 0;
+  /** QEMU began to ask at a moment that has nothing to do with our looks. */
+  #begun: number;
 
   constructor(rig: Rig) {
     const [qemu] = rig.qemus;
     assert.ok(qemu !== undefined);
     this.rig = rig;
     this.qemu = qemu;
+    this.#begun = rig.clock.now() - 370;
     const set = qemu.machine.commands.get('qom-set');
     qemu.machine.commands.set('qom-set', (args) => {
       if (qemu.machine.pollingInterval === 0 && args['value'] === 1) this.#begun = rig.clock.now();
@@ -63,23 +67,25 @@ class PolledMachine {
   }
 }
 
+/** Now is a beat of its looks, and QEMU last asked it 370 ms ago. */
 async function openMachine(test: TestContext): Promise<PolledMachine> {
-  const machine = new PolledMachine(await openRig(test, 'one'));
-  // QEMU began to ask at a moment that has nothing to do with our looks.
-  await machine.rig.pass(370);
+  const rig = await openRig(test, 'one');
+  const { clock } = rig;
+  await clock.advanceTo(beatFrom(millis(clock.now() + 1), beatInSecond({ id: 'qmp/one' })));
+  const machine = new PolledMachine(rig);
+  await machine.pass(SECOND);
   return machine;
 }
 
 describe('the statistics of a machine of which nobody else tells', () => {
-  it('are given 50 ms before each look, from the fourth look on', async (test) => {
+  it('are given 50 ms before each look, from the second on', async (test) => {
     const machine = await openMachine(test);
     const ages: number[] = [];
     for (let look = 0; look < 16; look += 1) {
       ages.push(await machine.ageAtLook());
       await machine.pass(SECOND);
     }
-    assert.deepEqual(ages.slice(0, 3), [370, 370, 370]);
-    assert.deepEqual(ages.slice(3), Array<number>(13).fill(50));
+    assert.deepEqual(ages, [370, ...Array<number>(15).fill(50)]);
   });
 
   it('are polled anew every 10 s and no more often, and never left switched off', async (test) => {
@@ -92,21 +98,31 @@ describe('the statistics of a machine of which nobody else tells', () => {
     assert.deepEqual(settings(machine.qemu), [1, ...[0, 1], ...[0, 1], ...[0, 1]]);
   });
 
-  it('keep their place while looks come unevenly', async (test) => {
+  it('are given 50 ms before each look on its beat also where others come between', async (test) => {
     const machine = await openMachine(test);
-    for (const length of [1_000, 400, 600, 1_000, 400, 600]) {
+    await machine.ageAtLook();
+    for (const between of [400, 731, 20, 967, 50, 600, 600, 600, 600, 600, 600]) {
+      await machine.pass(between);
       await machine.ageAtLook();
-      await machine.pass(length);
+      await machine.pass(SECOND - between);
+      assert.equal(await machine.ageAtLook(), 50);
     }
-    assert.deepEqual(settings(machine.qemu), [1]);
+    assert.deepEqual(settings(machine.qemu), [1, ...[0, 1], ...[0, 1]]);
+  });
+
+  it('are given 50 ms before each look at an interval of several seconds too', async (test) => {
+    const machine = await openMachine(test);
+    await machine.ageAtLook();
+    for (let look = 0; look < 3; look += 1) {
+      await machine.pass(5 * SECOND);
+      assert.equal(await machine.ageAtLook(), 50);
+    }
   });
 
   it('are put back at the end, and not switched on again after that', async (test) => {
     const machine = await openMachine(test);
-    for (let look = 0; look < 3; look += 1) {
-      await machine.ageAtLook();
-      await machine.pass(look < 2 ? SECOND : SECOND / 2);
-    }
+    await machine.ageAtLook();
+    await machine.pass(SECOND / 2);
     await machine.rig.host.close();
     await machine.pass(SECOND);
     assert.deepEqual(settings(machine.qemu), [1, 0]);
@@ -114,10 +130,8 @@ describe('the statistics of a machine of which nobody else tells', () => {
 
   it('are not polled anew when the balloon is gone', async (test) => {
     const machine = await openMachine(test);
-    for (let look = 0; look < 3; look += 1) {
-      await machine.ageAtLook();
-      await machine.pass(look < 2 ? SECOND : SECOND / 2);
-    }
+    await machine.ageAtLook();
+    await machine.pass(SECOND / 2);
     machine.qemu.emit('DEVICE_DELETED', { device: 'balloon0', path: '/machine/peripheral/balloon0' });
     await machine.rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
     await machine.pass(2 * SECOND);
