@@ -3,7 +3,7 @@
  * touched it. Read no more often than is of use. It does not know what the guest holds.
  */
 import { join } from 'node:path';
-import { addMillis, kib, kibToPagesDown, millis, type Millis, type Pages } from '../units.js';
+import { addMillis, kib, kibToPagesDown, millis, minPages, type Millis, type Pages } from '../units.js';
 import { openProcFile, type ProcFile } from './proc-file.js';
 
 export interface EmulatorMemoryOptions {
@@ -16,44 +16,61 @@ export interface EmulatorMemoryOptions {
 
 /** Memory that is touched meanwhile counts twice, as taken and as still to be taken: too little is promised for so long, and not too much. */
 const READ_AGAIN_AFTER = millis(2_000);
-/** A line of `/proc/PID/status`, which everybody may read. */
+/** A line of `/proc/PID/status`, which everybody may read, unless `/proc` is mounted with `hidepid`. */
 const RESIDENT = /^VmRSS:\s+(\d+) kB$/m;
 /** It is the 23rd line or so, some 700 bytes down, or more where the process is in many groups. */
 const HEAD_BYTES = 2_048;
 /**
  * Somebody else's memory says nothing: a program may pass a monitor's words on, or have opened the socket for QEMU. The names are those of
- * QEMU's own binaries, and of Proxmox VE's.
+ * QEMU's own binaries, those that a wrapper starts (`.qemu-system-…`), and Proxmox VE's; `-name …,process=` gives it any other.
  */
-const IS_EMULATOR = /^Name:\t(?:qemu|kvm)/;
+const IS_EMULATOR = /^Name:\t(?:\.?qemu|kvm)/;
 
 export class EmulatorMemory {
   readonly #options: EmulatorMemoryOptions;
   #file: ProcFile | null = null;
   #resident: Pages | null = null;
   #readAt: Millis | null = null;
+  #isClosed = false;
 
   constructor(options: EmulatorMemoryOptions) {
     this.#options = options;
   }
 
-  /** As it was at most 2 s ago; null where nobody can tell. Never throws. */
-  resident(): Pages | null {
-    const now = this.#options.now();
-    if (this.#readAt !== null && now < addMillis(this.#readAt, READ_AGAIN_AFTER)) return this.#resident;
-    this.#readAt = now;
-    this.#resident = this.#read();
+  /** Whether it would be read again. */
+  get isOld(): boolean {
+    return this.#readAt === null || this.#options.now() >= addMillis(this.#readAt, READ_AGAIN_AFTER);
+  }
+
+  /** Whether the process is there and is an emulator. */
+  isSeen(): boolean {
+    return this.#read() !== null;
+  }
+
+  /**
+   * As it was at most 2 s ago, or as little as its guest has held since: what a guest gives up is there no more. `held`: what it holds now.
+   * Null where nobody can tell. Never throws.
+   */
+  resident(held: Pages): Pages | null {
+    if (this.isOld) {
+      this.#readAt = this.#options.now();
+      this.#resident = this.#read();
+    } else if (this.#resident !== null) {
+      this.#resident = minPages(this.#resident, held);
+    }
     return this.#resident;
   }
 
-  /** Gives the descriptor back. */
+  /** Gives the descriptor back. From now on nobody can tell. */
   close(): void {
+    this.#isClosed = true;
     this.#file?.close();
     this.#file = null;
   }
 
   #read(): Pages | null {
     const { root, pid } = this.#options;
-    if (pid === null) return null;
+    if (pid === null || this.#isClosed) return null;
     this.#file ??= openProcFile(join(root, 'proc', String(pid), 'status'), { headBytes: HEAD_BYTES });
     const text = this.#file.read();
     if (!text.known || !IS_EMULATOR.test(text.value)) return null;

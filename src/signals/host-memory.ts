@@ -1,6 +1,6 @@
 /** What the host has, by its own kernel, for guests that are processes on it. It does not know what a guest is. */
 import type { HostReading, PoolId } from '../control/pool.js';
-import { knownAt, mapField, stamp } from '../control/signal.js';
+import { mapField, stamp } from '../control/signal.js';
 import { subtractToZero, type Millis, type Pages } from '../units.js';
 import { openMemoryGlancer } from './memory-glance.js';
 
@@ -16,15 +16,12 @@ export interface HostMemoryOptions {
 export interface HostMemory {
   /** `untouched`: what guests hold of it and its kernel still counts as free. Never throws; what cannot be read is unknown. */
   read(untouched: Pages): HostReading;
-  /** What was read last, with so much less of it free: a guest holds it by now. Null: nothing was read yet. */
-  without(more: Pages): HostReading | null;
   /** Gives the descriptor back. A read after that knows nothing. */
   close(): void;
 }
 
 export function openHostMemory({ root, pool, reserve, now }: HostMemoryOptions): HostMemory {
   const glancer = openMemoryGlancer(root);
-  let last: HostReading | null = null;
   return {
     read(untouched) {
       const at = now();
@@ -32,14 +29,7 @@ export function openHostMemory({ root, pool, reserve, now }: HostMemoryOptions):
       const total = mapField(seen, (glance) => glance.total);
       // What the host's kernel could hand out without swapping: page cache is not lost to guests.
       const free = mapField(seen, ({ available }) => subtractToZero(available, untouched));
-      last = { pool, at, total: stamp(total, at), free: stamp(free, at), reserve };
-      return last;
-    },
-    without(more) {
-      if (last === null) return null;
-      const { free } = last;
-      last = { ...last, free: free.known ? knownAt(subtractToZero(free.value, more), free.at) : free };
-      return last;
+      return { pool, at, total: stamp(total, at), free: stamp(free, at), reserve };
     },
     close() {
       glancer.close();

@@ -1,6 +1,9 @@
 /**
- * What a guest keeps, where its machine was reset: all that it has, for the new kernel begins without a balloon. The hypervisor goes on
- * saying what the kernel before kept, until the balloon driver of the new one says something. It does not know who says what.
+ * What a guest keeps, where its machine was reset: the new kernel begins without a balloon and may touch all that the machine has, until its
+ * balloon driver speaks; the hypervisor goes on saying meanwhile what the kernel before kept. It does not know who says what.
+ *
+ * It counts as keeping what it was last told that it may, for that is what its driver will make true. What it may touch beyond that is not free
+ * for others.
  *
  * Source: QEMU's `hw/virtio/virtio-balloon.c`, whose reset leaves both numbers as they are, and Linux's `virtio_balloon`, which writes what
  * it keeps only when it has moved.
@@ -9,7 +12,10 @@ import { REACHED_WITHIN } from '../control/pursuit.js';
 import {
   addMillis,
   guestSize,
+  maxPages,
   millis,
+  minPages,
+  NO_PAGES,
   pages,
   subtractToZero,
   type GuestSize,
@@ -19,6 +25,18 @@ import {
 
 /** Word of what the kernel before did may come late: QEMU tells of a balloon once a second at most. */
 const OLD_WORD_UNTIL = millis(1_500);
+
+/** What a guest was told, and what it keeps under an empty balloon. Null: not known. */
+export interface Told {
+  readonly base: Pages | null;
+  readonly asked: Pages | null;
+}
+
+export interface SizeNow {
+  readonly keeps: Pages;
+  /** `keeps`, and what the kernel may take besides before its balloon driver speaks. */
+  readonly mayTouch: Pages;
+}
 
 export class SizeSinceReset {
   #last: Pages | null = null;
@@ -42,14 +60,27 @@ export class SizeSinceReset {
     return this.isAwaited && base !== null && base > 1 && target >= base ? guestSize(pages(base - 1)) : target;
   }
 
-  /** `kept`: as the hypervisor says; null: it does not. Returns the same, or `base` where that is another kernel's. */
-  see(kept: Pages | null, base: Pages | null, now: Millis): Pages | null {
+  /** The hypervisor said, unasked, that the balloon has moved. */
+  hear(now: Millis): void {
+    if (!this.#isOldWord(now)) this.#before = null;
+  }
+
+  /** `kept`: as the hypervisor said at `at`; null: it did not. `asked`: what it was last told to keep; null: nobody has. */
+  see(kept: Pages | null, { base, asked }: Told, at: Millis): SizeNow | null {
     if (kept === null) return null;
     this.#last = kept;
-    if (this.#before === null) return kept;
-    if (this.#oldWordUntil !== null && now < this.#oldWordUntil) this.#before = kept;
-    if (kept === this.#before) return base;
-    this.#before = null;
-    return kept;
+    if (this.#before !== null && this.#isOldWord(at)) this.#before = kept;
+    if (kept !== this.#before) {
+      this.#before = null;
+      return { keeps: kept, mayTouch: kept };
+    }
+    const told = maxPages(kept, asked ?? NO_PAGES);
+    return base === null
+      ? { keeps: told, mayTouch: told }
+      : { keeps: minPages(told, base), mayTouch: maxPages(kept, base) };
+  }
+
+  #isOldWord(at: Millis): boolean {
+    return this.#oldWordUntil !== null && at < this.#oldWordUntil;
   }
 }

@@ -4,9 +4,10 @@
  * - `lifecycle`: it was started, stopped, paused, moved here …
  * - `devices`: it has other devices, or a memory device has another size
  * - `restarted`: its guest begins anew, in the same QEMU
+ * - `moved`: its balloon has
  */
 export interface DomainEvent {
-  readonly kind: 'lifecycle' | 'devices' | 'restarted';
+  readonly kind: 'lifecycle' | 'devices' | 'restarted' | 'moved';
   /** Its name. A name that has `':` in it may be cut. */
   readonly domain: string;
   /** In libvirt's words, `Stopped Shutdown`, or the device's alias; empty where there is none. */
@@ -19,6 +20,7 @@ const KINDS: Readonly<Record<string, DomainEvent['kind']>> = {
   'device-removed': 'devices',
   'memory-device-size-change': 'devices',
   reboot: 'restarted',
+  'balloon-change': 'moved',
 };
 
 /** Null for events of other kinds, of which there are many, and for lines that are none. */

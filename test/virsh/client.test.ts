@@ -52,7 +52,7 @@ describe('a connection through virsh', () => {
   it('hands on events, and says where some may have been missed', async (test) => {
     const rig = await open(test);
     assert.equal(rig.gaps, 1);
-    rig.fake.libvirt.emit('balloon-change', 'web', '400000KiB');
+    rig.fake.libvirt.emit('rtc-change', 'web', '400000');
     rig.fake.libvirt.emit('lifecycle', 'web', 'Started Booted');
     await until('one has come', () => rig.events.length > 0);
     assert.deepEqual(rig.events, [{ kind: 'lifecycle', domain: 'web', detail: 'Started Booted' }]);

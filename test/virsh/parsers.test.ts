@@ -109,13 +109,14 @@ describe('an event', () => {
     assert.equal(parseEvent(line("'device-removed' for domain 'it's': balloon0"))?.domain, "it's");
     assert.equal(parseEvent("event 'lifecycle' for domain old: Started Booted")?.domain, 'old');
     assert.equal(parseEvent(line("'memory-device-size-change' for domain 'one':"))?.kind, 'devices');
+    assert.equal(parseEvent(line("'balloon-change' for domain 'one': 400000KiB"))?.kind, 'moved');
     const restarted = { kind: 'restarted', domain: 'one', detail: '' };
     assert.deepEqual(parseEvent(line("'reboot' for domain 'one'")), restarted);
     assert.deepEqual(parseEvent("event 'reboot' for domain one"), restarted);
   });
 
   it('of any other kind is none, nor is any other line', () => {
-    const others = ["'balloon-change' for domain 'one': 400000KiB", "'constructor' for domain 'x': y", 'x', ''];
+    const others = ["'rtc-change' for domain 'one': 400000", "'constructor' for domain 'x': y", 'x', ''];
     for (const other of others) assert.equal(parseEvent(line(other)), null);
     assert.equal(parseEvent('event loop timed out'), null);
   });

@@ -201,16 +201,17 @@ class LibvirtHost implements Hypervisor {
     const { shape, sinceReset } = domain;
     domain.polling.isNeeded = stats.lastUpdate !== null && !isToldInside(inside.sources, seen.at);
     domain.base = baseIn(stats, shape);
-    const kept = sinceReset.see(grown.plugged === null ? null : heldIn(stats, shape), domain.base, clock.now());
-    if (kept !== null) {
-      const whole = addPages(kept, grown.plugged?.plugged ?? NO_PAGES);
-      domain.held.note(whole, grown.at);
-      // A description is newer than the statistics. Before the guest's own reading, which ends what it was promised.
-      const more = domain.givenAgain.note(whole, residentIn(stats));
-      const host = more > 0 ? this.#memory.without(more) : null;
-      if (host !== null) report({ kind: 'host-reading', host });
-    }
     const asked = this.#asked.get(domain)?.target ?? null;
+    const said = grown.plugged === null ? null : heldIn(stats, shape);
+    const size = sinceReset.see(said, { base: domain.base, asked }, grown.at);
+    const kept = size?.keeps ?? null;
+    if (size !== null) {
+      const plugged = grown.plugged?.plugged ?? NO_PAGES;
+      domain.held.note(addPages(size.keeps, plugged), grown.at);
+      // A description is newer than the statistics. Before the guest's own reading, which ends what it was promised.
+      const more = domain.givenAgain.note(addPages(size.mayTouch, plugged), residentIn(stats));
+      if (more > 0) report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
+    }
     const onItsWayTo = kept === null ? null : this.#onItsWayTo(domain, kept, clock.now());
     const plugged = grown.plugged === undefined ? {} : { plugged: grown.plugged };
     const look = {

@@ -14,11 +14,21 @@ import { GivenAgain } from '../../signals/given-again.js';
 import { HeldBefore } from '../../signals/held-before.js';
 import { KernelShare } from '../../signals/kernel-share.js';
 import { SizeSinceReset } from '../../signals/size-since-reset.js';
-import { addMillis, addPages, kibToPagesDown, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
+import {
+  addMillis,
+  addPages,
+  kibToPagesDown,
+  maxPages,
+  millis,
+  NO_PAGES,
+  type Millis,
+  type Pages,
+} from '../../units.js';
 import {
   LIST_DOMAINS,
   parseDomainList,
   parseDomainXml,
+  virtioMem,
   VirshError,
   type DomainEvent,
   type DomainShape,
@@ -114,9 +124,10 @@ export class Roster {
 
   /** By the statistics of all. */
   noteGiven(stats: ReadonlyMap<string, DomainStats>): void {
-    for (const { shape, givenAgain } of this.#domains.values()) {
-      const said = stats.get(shape.name);
-      if (said !== undefined && said.current !== null) givenAgain.note(kibToPagesDown(said.current), residentIn(said));
+    for (const domain of this.#domains.values()) {
+      const said = stats.get(domain.shape.name);
+      if (said === undefined || said.current === null) continue;
+      domain.givenAgain.note(maxPages(kibToPagesDown(said.current), sizeAnew(domain)), residentIn(said));
     }
   }
 
@@ -142,8 +153,11 @@ export class Roster {
 
   /** An event came. */
   hear({ kind, domain }: DomainEvent): void {
-    if (kind === 'restarted') {
-      this.#beginAnew(domain);
+    if (kind === 'restarted' || kind === 'moved') {
+      const known = [...this.#domains.values()].find(({ shape }) => shape.name === domain);
+      if (known === undefined) return;
+      if (kind === 'restarted') this.#beginAnew(known);
+      else known.sinceReset.hear(this.#options.clock.now());
       return;
     }
     this.#doubted.add(domain);
@@ -151,9 +165,7 @@ export class Roster {
   }
 
   /** The same domain, with a kernel that knows nothing of what the one before needed, in the memory that was left to that. */
-  #beginAnew(name: string): void {
-    const domain = [...this.#domains.values()].find(({ shape }) => shape.name === name);
-    if (domain === undefined) return;
+  #beginAnew(domain: Domain): void {
     const now = this.#options.clock.now();
     domain.held = new HeldBefore();
     domain.kernelShare = new KernelShare({ isHostLate: true });
@@ -327,6 +339,10 @@ export class Roster {
     return this.#ids.has(id) ? guestIdOf(KIND, cleanGuestName(KIND, `${name.slice(0, NAME_MAX)}:${uuid}`)) : id;
   }
 }
+
+/** What one that was reset may touch, before its balloon driver speaks. */
+const sizeAnew = ({ base, shape, sinceReset }: Domain): Pages =>
+  sinceReset.isAwaited && base !== null ? addPages(base, kibToPagesDown(virtioMem(shape).current)) : NO_PAGES;
 
 const describeWords = (uuid: string): readonly string[] => ['dumpxml', uuid];
 const isRunOf = (domain: Domain, { id, name }: DomainShape): boolean =>

@@ -105,6 +105,7 @@ class QmpHost implements Hypervisor {
 
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
     if (this.#ending.signal.aborted) throw closed();
+    this.#roster.renewUntouched();
     report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
     const open = new Set(guests);
     const tell = (outcome: Outcome): void => {
@@ -125,8 +126,7 @@ class QmpHost implements Hypervisor {
     try {
       const { seen, more } = await this.#lookAt(machine);
       // Before the guest's own reading, which ends what it was promised.
-      const host = more > 0 ? this.#memory.without(more) : null;
-      if (host !== null) report({ kind: 'host-reading', host });
+      if (more > 0) report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
       const reading = machine.kernelShare.settle(readingOf(seen, { at: clock.now(), wall: wall() }));
       if (reading.used.known) seen.before.used = reading.used.value;
       return { kind: 'reading', guest, reading };
@@ -141,16 +141,18 @@ class QmpHost implements Hypervisor {
     const { actual, stats, inside, plugged } = await machine.look(began);
     const { base, balloon, plugs } = machine;
     const [said, all] = [actual, base].map((size) => (size === null ? null : bytesToPagesDown(size)));
-    const kept = machine.sinceReset.see(said ?? null, all ?? null, began);
-    const whole = kept === null ? null : addPages(kept, plugged?.plugged ?? NO_PAGES);
-    const more = whole === null ? NO_PAGES : machine.noteHeld(whole, began);
+    const asked = this.#asked.get(machine) ?? null;
+    const size = machine.sinceReset.see(said ?? null, { base: all ?? null, asked }, began);
+    const grown = plugged?.plugged ?? NO_PAGES;
+    if (size !== null) machine.held.note(addPages(size.keeps, grown), began);
+    const more = size === null ? NO_PAGES : machine.noteMayTouch(addPages(size.mayTouch, grown));
     const seen: MachineLook = {
-      actual: kept === null ? null : pagesToBytes(kept),
+      actual: size === null ? null : pagesToBytes(size.keeps),
       stats,
       inside,
       base,
       deflatesOnOom: balloon?.deflatesOnOom ?? false,
-      asked: this.#asked.get(machine) ?? null,
+      asked,
       before: machine.held,
     };
     return { seen: plugs.length === 0 ? seen : { ...seen, plugged }, more };

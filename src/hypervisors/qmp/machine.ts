@@ -6,6 +6,7 @@ import { basename, extname } from 'node:path';
 import {
   bytes,
   bytesToPagesDown,
+  maxPages,
   millis,
   NO_PAGES,
   pagesToBytes,
@@ -82,6 +83,7 @@ export class Machine {
   #emulator: EmulatorMemory | null = null;
   #beat: Beat | null = null;
   #isTold = false;
+  #mayTouch: Pages | null = null;
   #lookedAt: Millis | null = null;
   #lookGap: Millis | null = null;
 
@@ -127,10 +129,16 @@ export class Machine {
     this.#emulator = emulator;
   }
 
-  /** It was seen to hold so much in all, by a look that began then. Returns by how much more of it is untouched than before. */
-  noteHeld(held: Pages, at: Millis): Pages {
-    this.held.note(held, at);
-    return this.givenAgain.note(held, this.givenAgain.hasMore(held) ? (this.#emulator?.resident() ?? null) : null);
+  /** It may touch so much in all. Returns by how much more of it is untouched than before. */
+  noteMayTouch(size: Pages): Pages {
+    this.#mayTouch = size;
+    const resident = this.givenAgain.hasMore(size) ? (this.#emulator?.resident(size) ?? null) : null;
+    return this.givenAgain.note(size, resident);
+  }
+
+  /** Looks again what of the host's memory its emulator has. */
+  renewUntouched(): void {
+    if (this.#mayTouch !== null && this.#emulator?.isOld === true) this.noteMayTouch(this.#mayTouch);
   }
 
   get balloon(): Balloon | null {
@@ -195,7 +203,10 @@ export class Machine {
   beginAnew(now: Millis): void {
     this.held = new HeldBefore();
     this.kernelShare = new KernelShare({ isHostLate: false });
-    this.sinceReset.reset(this.base === null ? null : bytesToPagesDown(this.base), now);
+    const base = this.base === null ? null : bytesToPagesDown(this.base);
+    this.sinceReset.reset(base, now);
+    // At once: the next look may be a while from now.
+    if (this.sinceReset.isAwaited && base !== null) this.noteMayTouch(maxPages(base, this.#mayTouch ?? NO_PAGES));
   }
 
   /** A device was unplugged. */

@@ -101,6 +101,11 @@ export class Roster {
     return sum;
   }
 
+  /** Looks again what of that is in the host's memory. */
+  renewUntouched(): void {
+    for (const { present } of this.#places.values()) present?.machine.renewUntouched();
+  }
+
   /** Looks for machines until `signal` is aborted, and then lets go of all of them. Never rejects. */
   async keep(signal: AbortSignal): Promise<void> {
     const { clock, findSockets } = this.#options;
@@ -173,7 +178,7 @@ export class Roster {
     const place = this.#places.get(path);
     if (place === undefined) return;
     const emulator = this.#options.openEmulator(machine.pid);
-    const twin = emulator.resident() === null ? null : this.#twinOf(machine);
+    const twin = emulator.isSeen() ? this.#twinOf(machine) : null;
     if (twin !== null) {
       emulator.close();
       this.#spare(
@@ -257,6 +262,7 @@ export class Roster {
     const news = decodeEvent(event);
     if (place === undefined || news === null) return;
     if (news.kind === 'shutdown') place.isShuttingDown = true;
+    if (news.kind === 'balloon-change') place.present?.machine.sinceReset.hear(this.#options.clock.now());
     if (MOVES.has(news.kind)) this.#tellMove(place);
     if (news.kind === 'reset' && place.present !== null) {
       const { machine, told } = place.present;

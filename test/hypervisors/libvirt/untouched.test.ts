@@ -47,4 +47,21 @@ describe('memory that a domain was given again', () => {
     await rig.pass(31_000);
     assert.deepEqual(freeIn(await rig.look(['libvirt/one'])), [free, free - 64]);
   });
+
+  it('is not free for others while a guest that begins anew may touch all of it', async (test) => {
+    const rig = await openRig(test, 'one', 'two');
+    const one = domainOf(rig, 'one');
+    Object.assign(one, { current: 900 * MIB, resident: 60 * MIB });
+    const lookAt = async (guest: string): Promise<number | undefined> => freeIn(await rig.look([guest]))[0];
+    const free = (await lookAt('libvirt/one')) ?? NaN;
+    rig.libvirt.emitPlain('reboot', 'one');
+    await rig.untilLog('came libvirt/one', 'came libvirt/two', 'alarm libvirt/one');
+    assert.equal(await lookAt('libvirt/two'), free - 124);
+    assert.equal(await lookAt('libvirt/one'), free - 124);
+    assert.equal(await lookAt('libvirt/two'), free - 124);
+    await rig.pass(2_000);
+    rig.libvirt.emit('balloon-change', 'one', '921600KiB');
+    await lookAt('libvirt/one');
+    assert.equal(await lookAt('libvirt/two'), free);
+  });
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { ReadOutcome } from '../../../src/control/ports.js';
 import { fixture } from '../../support/paths.js';
-import { hostFolder } from './support/host-folder.js';
+import { hostFolder, setResident } from './support/host-folder.js';
 import { MIB, Rig } from './support/rig.js';
 
 const GUEST = 'qmp/one';
@@ -37,6 +37,50 @@ describe('memory that a machine was given again', () => {
     assert.deepEqual(await lookAt(200), [free - 100, 'read']);
     assert.deepEqual(await lookAt(100), [free - 100, 'read']);
     assert.deepEqual(await lookAt(100), [free, 'read']);
+  });
+
+  it('is not free for others from the moment on at which its guest begins anew, without a balloon', async (test) => {
+    const rig = new Rig({ root: hostFolder(test, 60) });
+    test.after(() => rig.host.close());
+    const qemu = await rig.addQemu(test, 'one');
+    await rig.addQemu(test, 'two');
+    rig.watch();
+    await rig.untilCame(2);
+    qemu.machine.actual = 900 * MIB;
+    const lookAt = async (guest: string): Promise<string | number | undefined> =>
+      (await rig.look([guest])).map(told)[0];
+    const free = Number(await lookAt('qmp/one'));
+    qemu.emit('RESET', { guest: true, reason: 'guest-reset' });
+    await rig.untilNotice('it begins anew', ({ kind }) => kind === 'guest-alarm');
+    assert.equal(await lookAt('qmp/two'), free - 124, 'nobody has looked at it yet');
+    assert.equal(await lookAt('qmp/one'), free - 124);
+    assert.equal(await lookAt('qmp/two'), free - 124);
+    await rig.pass(2_000);
+    qemu.machine.resize(900 * MIB);
+    // Its event comes before the answers to a look.
+    await lookAt('qmp/one');
+    assert.equal(await lookAt('qmp/two'), free);
+  });
+
+  it('counts as untouched again when its guest gives it up, also where another one is looked at', async (test) => {
+    const root = hostFolder(test, 200);
+    const rig = new Rig({ root });
+    test.after(() => rig.host.close());
+    const { machine } = await rig.addQemu(test, 'one');
+    await rig.addQemu(test, 'two');
+    rig.watch();
+    await rig.untilCame(2);
+    const lookAt = async (guest: string): Promise<string | number | undefined> =>
+      (await rig.look([guest])).map(told)[0];
+    machine.actual = 100 * MIB;
+    const free = Number(await lookAt('qmp/one'));
+    machine.actual = 200 * MIB;
+    await rig.pass(2_000);
+    assert.equal(await lookAt('qmp/one'), free);
+    // It frees what it had, and reports that to its host.
+    setResident(root, 120);
+    await rig.pass(2_000);
+    assert.equal(await lookAt('qmp/two'), free - 80);
   });
 
   it('is free by its kernel’s word where nobody can tell what its QEMU has', async (test) => {

@@ -10,6 +10,12 @@ export function hostFolder(test: TestContext, residentMib: number): string {
   const own = join(root, 'proc', String(process.pid));
   mkdirSync(own, { recursive: true });
   copyFileSync(join(fixture('xen-guest'), 'proc', 'meminfo'), join(root, 'proc', 'meminfo'));
-  writeFileSync(join(own, 'status'), `Name:\tqemu-system-x86\nVmRSS:\t${residentMib * 1_024} kB\n`);
+  setResident(root, residentMib);
   return root;
+}
+
+/** The QEMU has so much from now on. */
+export function setResident(root: string, residentMib: number): void {
+  const status = `Name:\tqemu-system-x86\nVmRSS:\t${residentMib * 1_024} kB\n`;
+  writeFileSync(join(root, 'proc', String(process.pid), 'status'), status);
 }
