@@ -92,6 +92,11 @@ export interface Hypervisor {
    */
   unreached?(): readonly string[];
   /**
+   * Whether somebody is being met for the first time, so that it is not known yet whether he is there or cannot be asked: some seconds. Left
+   * out: never.
+   */
+  readonly isMeeting?: boolean;
+  /**
    * Lets go of every handle. What was asked of guests stays as it is. Waits, but not for ever, for requests that are on their way
    * and could still take effect, and rejects where one of them does not end.
    */

@@ -27,6 +27,9 @@ export const isToldInside = (sources: readonly Partial<Signals>[], now: Millis):
 export const askAt = (beat: Beat, now: Millis): Millis =>
   millis(beatFrom(addMillis(now, ASKED_BEFORE), beat) - ASKED_BEFORE);
 
+/** Whether it is still worth while at `now` to ask a guest that was to be asked at `at`: it has to answer before the look. */
+export const isInTime = (at: Millis, now: Millis): boolean => now - at <= ASKED_BEFORE / 2;
+
 /** Whether polling that began at `begun` should begin anew at `at`. Null: it has its place by chance. */
 export const isDueAnew = (begun: Millis | null, at: Millis): boolean =>
   begun === null || at - begun > ANEW_AFTER - ASKED_BEFORE;

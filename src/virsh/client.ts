@@ -44,6 +44,10 @@ export interface Virsh {
    */
   act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   /**
+   * As `act`, over sessions of its own: for what can wait, so that a domain which does not answer it holds up nobody who needs memory.
+   */
+  actAside(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
+  /**
    * Asks the QEMU agent in a guest, and returns what it returned: the guest's own word, not to be believed. What the guest does then
    * can hurt nothing but this call. Not begun when `signal` is aborted before; ended after 10 s. Rejects with `VirshError`.
    */
@@ -61,6 +65,7 @@ const ACT_PATIENCE = millis(1_000);
  */
 const ACT_LIMIT = millis(45_000);
 const ACT_SESSIONS_MAX = 8;
+const ASIDE_SESSIONS_MAX = 2;
 /** libvirt waits for the agent 3 s. */
 const AGENT_LIMIT = millis(10_000);
 const AGENT_SESSIONS_MAX = 4;
@@ -87,6 +92,7 @@ class Client implements Virsh {
   readonly #options: VirshOptions;
   readonly #looks: Sessions;
   readonly #acts: Sessions;
+  readonly #aside: Sessions;
   /** Apart from the others: what a guest's agent says passes through them. */
   readonly #agents: Sessions;
   #listener: Session | null = null;
@@ -108,6 +114,10 @@ class Client implements Virsh {
       ...{ clock, onEnd, sessionsMax: ACT_SESSIONS_MAX, patience: ACT_PATIENCE, limit: ACT_LIMIT },
       open: () => this.#open(false),
     });
+    this.#aside = new Sessions({
+      ...{ clock, onEnd, sessionsMax: ASIDE_SESSIONS_MAX, patience: ACT_PATIENCE, limit: ACT_LIMIT },
+      open: () => this.#open(false),
+    });
     this.#agents = new Sessions({
       ...{ clock, onEnd: () => undefined, sessionsMax: AGENT_SESSIONS_MAX, patience: ACT_PATIENCE, limit: AGENT_LIMIT },
       open: () => this.#open(false),
@@ -116,7 +126,7 @@ class Client implements Virsh {
 
   get pids(): readonly number[] {
     const listener = this.#isEnded ? undefined : this.#listener?.pid;
-    const groups = [this.#looks, this.#acts, this.#agents];
+    const groups = [this.#looks, this.#acts, this.#aside, this.#agents];
     return [...groups.flatMap(({ pids }) => pids), ...(listener === undefined ? [] : [listener])];
   }
 
@@ -126,6 +136,10 @@ class Client implements Virsh {
 
   act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
     return this.#run(this.#acts, words, signal);
+  }
+
+  actAside(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#run(this.#aside, words, signal);
   }
 
   async askAgent(uuid: string, command: AgentCommand, signal: AbortSignal): Promise<unknown> {
@@ -184,6 +198,7 @@ class Client implements Virsh {
     this.#tellEnd(end);
     this.#looks.close();
     this.#acts.close();
+    this.#aside.close();
     this.#agents.close();
     this.#listener?.close();
   }

@@ -21,7 +21,12 @@ class FakeHost implements Hypervisor {
   readonly description = 'a host with guests that cannot all be seen';
   readonly targets: string[] = [];
   hidden: readonly string[] = [];
-  unreached = (): readonly string[] => this.hidden;
+  /** Until then somebody has neither answered nor failed to, and only then those that are hidden are told of. */
+  meetsUntil = 0;
+  get isMeeting(): boolean {
+    return this.clock.now() < this.meetsUntil;
+  }
+  unreached = (): readonly string[] => (this.isMeeting ? [] : this.hidden);
   constructor(
     readonly clock: VirtualClock,
     readonly guests: readonly (keyof typeof GUESTS)[],
@@ -74,9 +79,10 @@ describe('giving back where no daemon runs', () => {
     test: { readonly after: (end: () => void) => void },
     guests: readonly (keyof typeof GUESTS)[],
     hidden: readonly string[] = [],
+    meetsUntil = 0,
   ) => {
     const clock = new VirtualClock();
-    const host = Object.assign(new FakeHost(clock, guests), { hidden });
+    const host = Object.assign(new FakeHost(clock, guests), { hidden, meetsUntil });
     const { config } = await loadText(test as never, '');
     const place: Place = {
       clock,
@@ -108,6 +114,13 @@ describe('giving back where no daemon runs', () => {
     assert.ok(result instanceof SelfballoonError && result.code === 'EUNAVAILABLE');
     assert.match(result.message, /could not be reached.*web\.qmp did not greet; .*1 guest was told/);
     assert.deepEqual(host.targets, ['test/answers 4000']);
+  });
+
+  it('waits for one who has neither answered nor failed to, whoever has answered', async (test) => {
+    const { host, result, endedAt } = await releaseOf(test, ['test/answers'], ['/run/web.qmp did not greet'], 5_500);
+    assert.ok(result instanceof SelfballoonError && result.code === 'EUNAVAILABLE', String(result));
+    assert.deepEqual(host.targets, ['test/answers 4000']);
+    assert.ok(endedAt >= 5_500 && endedAt < 30_000, String(endedAt));
   });
 
   it('does not wait for one without a balloon, which has nothing of ours', async (test) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { knownAt, unknown } from '../../src/control/signal.js';
-import { askAt, isDueAnew, isToldInside } from '../../src/signals/polling-phase.js';
+import { askAt, isDueAnew, isInTime, isToldInside } from '../../src/signals/polling-phase.js';
 import { millis, pages } from '../../src/units.js';
 
 const beat = { length: millis(1_000), phase: millis(200) };
@@ -13,6 +13,13 @@ describe('the time at which a guest is asked', () => {
     assert.equal(askAt(beat, millis(4_150)), 4_150);
     assert.equal(askAt(beat, millis(4_151)), 5_150);
     assert.equal(askAt(beat, millis(4_199)), 5_150);
+  });
+});
+
+describe('a question that comes late', () => {
+  it('is asked as long as an answer to it can come before the look', () => {
+    assert.ok(isInTime(millis(4_150), millis(4_175)));
+    assert.ok(!isInTime(millis(4_150), millis(4_176)));
   });
 });
 

@@ -75,6 +75,19 @@ describe('a connection through virsh', () => {
     await until('what was added is gone', () => fake.running.length === 3);
   });
 
+  it('sets others at once while a domain does not answer what can wait', async (test) => {
+    const { fake, virsh } = await open(test);
+    const [one, two] = [fake.libvirt.add('one'), fake.libvirt.add('two')];
+    let release = (): void => undefined;
+    one.held = new Promise((resolve) => (release = resolve));
+    const slow = virsh.actAside(['dommemstat', one.uuid, '--period', '0', '--live'], NEVER);
+    await until('the first was asked', () => fake.libvirt.asked.some((line) => line.includes(one.uuid)));
+    await virsh.act(setmem(two, 2_000), NEVER);
+    assert.equal(two.target, 2_000);
+    release();
+    await slow;
+  });
+
   it('gives up on a domain that does not answer for 45 s, and says that it may happen', async (test) => {
     const { fake, virsh, pass } = await open(test);
     const one = fake.libvirt.add('one', { held: new Promise(() => undefined) });

@@ -58,7 +58,9 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock, hypervisor
     await clock.sleepUntil(addMillis(clock.now(), QUIET), ending.signal);
     const { all, unseen } = drivenIn(loop);
     const isSomebody = all > 0 || clock.now() >= nobodyFrom;
-    if (isSomebody && unseen.length === 0 && all === before) break;
+    // One who answers is no sign that all have: a QEMU that is stopped says nothing for some seconds.
+    const isMeeting = hypervisors.some((hypervisor) => hypervisor.isMeeting === true);
+    if (isSomebody && !isMeeting && unseen.length === 0 && all === before) break;
     before = all;
   }
   const unreached = hypervisors.flatMap((hypervisor) => hypervisor.unreached?.() ?? []);

@@ -109,9 +109,9 @@ class LibvirtHost implements Hypervisor {
       clock,
       beat: beatInSecond({ id: KIND, isSeenWithAll: true }),
       pollings: () => this.#roster.pollings,
-      beginAnew: (polling, at) => {
+      beginAnew: async (polling) => {
         const { state } = this.#keeper;
-        if (!('why' in state)) polling.beginAnew(state.connection, at);
+        if (!('why' in state)) await polling.beginAnew(state.connection);
       },
     });
     this.#looks = new SharedLook({ look: (signal) => this.#lookAtAll(signal), now, tooSlow: lookTooSlow });

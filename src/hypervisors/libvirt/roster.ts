@@ -289,6 +289,7 @@ export class Roster {
     const told = describe(id, shape);
     const polling = new StatsPolling({
       uuid,
+      clock: this.#options.clock,
       tell: (message) => {
         tell(`${id}: ${message}`);
       },

@@ -2,6 +2,7 @@
  * How one domain's guest is asked for its statistics: by QEMU, once a second. What was set before is put back in the end. It does not know
  * what the statistics say, nor when polling should begin anew.
  */
+import type { Clock } from '../../control/ports.js';
 import { errorText } from '../../errors.js';
 import type { Millis } from '../../units.js';
 import { VirshError, type Virsh } from '../../virsh/index.js';
@@ -13,6 +14,7 @@ const NEVER = new AbortController().signal;
 
 export interface PollingOptions {
   readonly uuid: string;
+  readonly clock: Clock;
   /** Told, in words for the log, what a person should know of. */
   readonly tell: (message: string) => void;
 }
@@ -24,6 +26,8 @@ export class StatsPolling {
   #begun: Millis | null = null;
   #beginning: Promise<void> | null = null;
   #isLeft = false;
+  /** It was switched off, and nobody knows whether it is on again. */
+  #isUncertain = false;
   /** The domain answers, and its statistics are all that is known of its guest. */
   isNeeded = false;
 
@@ -31,7 +35,7 @@ export class StatsPolling {
     this.#options = options;
   }
 
-  /** When it last began at a time of ours; null: it has its place by chance. */
+  /** When it was last switched on again; null: it has its place by chance. */
   get begun(): Millis | null {
     return this.#begun;
   }
@@ -46,17 +50,30 @@ export class StatsPolling {
     });
   }
 
-  /** Off and on again, so that the guest is asked now. What fails is told of by the next looks, which find nothing. */
-  beginAnew(virsh: Virsh, now: Millis): void {
-    if (this.#isLeft) return;
-    this.#begun = now;
-    this.#beginning ??= this.#offAndOn(virsh).finally(() => (this.#beginning = null));
+  /** Whether it is being switched off and on. */
+  get isBeginning(): boolean {
+    return this.#beginning !== null;
   }
 
+  /** Off and on again, so that the guest is asked when it is on. Resolves when that is over, well or not. */
+  async beginAnew(virsh: Virsh): Promise<void> {
+    if (this.#isLeft) return;
+    this.#beginning ??= this.#offAndOn(virsh).finally(() => (this.#beginning = null));
+    await this.#beginning;
+  }
+
+  /** One after the other: over two sessions the second could be first. */
   async #offAndOn(virsh: Virsh): Promise<void> {
-    // One after the other: over two sessions the second could be first.
-    await this.#set(virsh, 0).catch(() => undefined);
-    await this.#set(virsh, PERIOD_S).catch(() => undefined);
+    this.#isUncertain = true;
+    try {
+      await this.#set(virsh, 0).catch(() => undefined);
+      await this.#set(virsh, PERIOD_S);
+      this.#isUncertain = false;
+      this.#begun = this.#options.clock.now();
+    } catch {
+      // The next turn tries again, and a domain that says nothing for half a minute is met anew.
+      this.#begun = null;
+    }
   }
 
   /** Puts back what was found, as far as libvirt still answers. Never rejects. */
@@ -64,10 +81,11 @@ export class StatsPolling {
     this.#isLeft = true;
     await this.#beginning;
     const found = this.#found;
-    if (found !== null && found !== PERIOD_S) await this.#set(virsh, found).catch(() => undefined);
+    if (found === null || (found === PERIOD_S && !this.#isUncertain)) return;
+    await this.#set(virsh, found).catch(() => undefined);
   }
 
   #set(virsh: Virsh, seconds: number): Promise<unknown> {
-    return virsh.act(setPeriodWords(this.#options.uuid, seconds), NEVER);
+    return virsh.actAside(setPeriodWords(this.#options.uuid, seconds), NEVER);
   }
 }

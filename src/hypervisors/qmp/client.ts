@@ -202,6 +202,10 @@ class QmpHost implements Hypervisor {
     return this.#roster.unreached;
   }
 
+  get isMeeting(): boolean {
+    return this.#roster.isMeeting;
+  }
+
   shrinkOverflow(guest: GuestId): Promise<string> {
     return Promise.reject(noOverflow(guest));
   }

@@ -158,6 +158,7 @@ export class Machine {
   #noteLook(now: Millis): void {
     this.#lookGap = this.#lookedAt === null ? null : millis(now - this.#lookedAt);
     this.#lookedAt = now;
+    this.#balloon?.polling.mend();
     // Whoever is inside says what is true now, and is asked at the look itself where he must be.
     if (!this.#isTold && this.#beat !== null) this.#balloon?.polling.follow(this.#beat);
   }

@@ -47,6 +47,8 @@ interface Place {
   present: Present | null;
   /** The machine behind it is present at another place: a second monitor, which is kept and not used. */
   spare: Qmp | null;
+  /** Somebody listens there, as far as is known, and has neither answered nor failed to. */
+  isMeeting: boolean;
   /** Why there is nobody present; null: that is not known yet, or nobody listens there any more. */
   whyNot: string | null;
   /** QEMU has said that it ends: that its connection ends too is no news. */
@@ -70,6 +72,7 @@ export class Roster {
   readonly #options: RosterOptions;
   readonly #places = new Map<string, Place>();
   readonly #ids = new Map<GuestId, Place>();
+  #hasScanned = false;
 
   constructor(options: RosterOptions) {
     this.#options = options;
@@ -92,6 +95,11 @@ export class Roster {
     );
   }
 
+  /** Whether there is a socket of which it is not known yet who is behind it. */
+  get isMeeting(): boolean {
+    return !this.#hasScanned || [...this.#places.values()].some(({ isMeeting }) => isMeeting);
+  }
+
   /** What all of them hold and their host still counts as free. */
   get untouched(): Pages {
     let sum = NO_PAGES;
@@ -111,6 +119,7 @@ export class Roster {
     const { clock, findSockets } = this.#options;
     while (!signal.aborted) {
       this.#compare(await findSockets());
+      this.#hasScanned = true;
       await clock.sleepUntil(addMillis(clock.now(), SCAN_PAUSE), signal);
     }
     await Promise.all([...this.#places.keys()].map((path) => this.#drop(path)));
@@ -155,6 +164,7 @@ export class Roster {
       work: Promise.resolve().then(() => keeper.keep(ending.signal)),
       present: null,
       spare: null,
+      isMeeting: true,
       whyNot: null,
       isShuttingDown: false,
       movedAt: null,
@@ -166,7 +176,9 @@ export class Roster {
     try {
       return await beginning;
     } catch (error) {
-      const isDeserted = systemErrorCode(error instanceof Error ? error.cause : null) === 'ECONNREFUSED';
+      const code = systemErrorCode(error instanceof Error ? error.cause : null);
+      const isDeserted = code === 'ECONNREFUSED' || code === 'ENOENT';
+      place.isMeeting = false;
       place.whyNot = isDeserted ? null : errorText(error);
       throw error;
     }
@@ -192,6 +204,7 @@ export class Roster {
     const told = describe(id, machine);
     machine.enter(beatInSecond(told), this.#openInside(id, machine, place), emulator);
     place.present = { machine, told };
+    place.isMeeting = false;
     place.whyNot = null;
     place.isShuttingDown = false;
     this.#ids.set(id, place);
@@ -210,7 +223,9 @@ export class Roster {
   #spare(place: Place, qmp: Qmp, why: string): void {
     this.#options.tell(why);
     place.spare = qmp;
+    place.isMeeting = false;
     place.whyNot = null;
+    place.isShuttingDown = false;
     void qmp.closed.then(() => (place.spare = null));
   }
 

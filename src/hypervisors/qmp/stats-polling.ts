@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '../../control/ports.js';
 import { decodePollingInterval, type Qmp } from '../../qmp/index.js';
 import type { Beat } from '../../control/beat.js';
-import { askAt, isDueAnew } from '../../signals/polling-phase.js';
+import { askAt, isDueAnew, isInTime } from '../../signals/polling-phase.js';
 import { millis, type Millis } from '../../units.js';
 import { answerOrNull } from './answer-or-null.js';
 
@@ -22,13 +22,16 @@ interface Asks {
 export class StatsPolling {
   readonly #asks: Asks;
   /** In seconds; null: QEMU did not say. */
-  readonly #intervalFound: number | null;
+  readonly #found: number | null;
   readonly #timer: Timer;
   #begun: Millis | null = null;
+  #dueAt = millis(0);
+  /** It was switched off, and nobody knows whether it is on again. */
+  #isUncertain = false;
 
-  private constructor(asks: Asks, intervalFound: number | null) {
+  private constructor(asks: Asks, found: number | null) {
     this.#asks = asks;
-    this.#intervalFound = intervalFound;
+    this.#found = found;
     this.#timer = asks.clock.timer(() => {
       this.#beginAnew();
     });
@@ -37,10 +40,9 @@ export class StatsPolling {
   /** Switches it on. Rejects with `QmpError` when QEMU does not answer. */
   static async begin(asks: Asks, signal: AbortSignal): Promise<StatsPolling> {
     const { qmp, path } = asks;
-    const found = decodePollingInterval(
-      await answerOrNull(qmp.execute('qom-get', { path, property: INTERVAL }, { signal })),
-    );
-    if (found !== INTERVAL_S) await answerOrNull(setInterval(asks, INTERVAL_S, signal));
+    const answer = await answerOrNull(qmp.execute('qom-get', { path, property: INTERVAL }, { signal }));
+    const found = decodePollingInterval(answer);
+    if (found !== INTERVAL_S) await answerOrNull(poll(asks, INTERVAL_S, signal));
     return new StatsPolling(asks, found);
   }
 
@@ -48,13 +50,31 @@ export class StatsPolling {
   follow(beat: Beat): void {
     const now = this.#asks.clock.now();
     const at = askAt(beat, now);
-    if (isDueAnew(this.#begun, at)) this.#timer.set(millis(at - now));
+    if (!isDueAnew(this.#begun, at)) return;
+    this.#dueAt = at;
+    this.#timer.set(millis(at - now));
   }
 
-  /** In one go, so that it cannot be left switched off. A QEMU that does not answer is told of by the next look. */
+  /** A QEMU that hung may have carried out the first of two commands and not the second. To be called at each look. */
+  mend(): void {
+    if (this.#isUncertain) this.#switchOn();
+  }
+
+  /** In one go. A QEMU that does not answer is told of by the next look. */
   #beginAnew(): void {
-    this.#begun = this.#asks.clock.now();
-    for (const seconds of [0, INTERVAL_S]) setInterval(this.#asks, seconds).catch(() => undefined);
+    const now = this.#asks.clock.now();
+    if (!isInTime(this.#dueAt, now)) return;
+    this.#begun = now;
+    poll(this.#asks, 0).catch(() => undefined);
+    this.#switchOn();
+  }
+
+  #switchOn(): void {
+    this.#isUncertain = true;
+    poll(this.#asks, INTERVAL_S).then(
+      () => (this.#isUncertain = false),
+      () => (this.#begun = null),
+    );
   }
 
   /** The guest is asked at no time of ours any more, until the machine is followed again. */
@@ -65,12 +85,13 @@ export class StatsPolling {
   /** Rests, and puts back what was found, as far as QEMU still answers. Never rejects. */
   async putBack(signal: AbortSignal): Promise<void> {
     this.rest();
-    const found = this.#intervalFound;
-    if (found !== null && found !== INTERVAL_S) await setInterval(this.#asks, found, signal).catch(() => undefined);
+    const found = this.#found;
+    if (found === null || (found === INTERVAL_S && !this.#isUncertain)) return;
+    await poll(this.#asks, found, signal).catch(() => undefined);
   }
 }
 
 const INTERVAL = 'guest-stats-polling-interval';
 
-const setInterval = ({ qmp, path }: Asks, seconds: number, signal?: AbortSignal): Promise<unknown> =>
+const poll = ({ qmp, path }: Asks, seconds: number, signal?: AbortSignal): Promise<unknown> =>
   qmp.execute('qom-set', { path, property: INTERVAL, value: seconds }, { signal });

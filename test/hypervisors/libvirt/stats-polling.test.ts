@@ -78,6 +78,41 @@ describe('the statistics of a domain of which nobody else tells', () => {
     assert.equal(domainOf(rig, 'd0').period, 1);
   });
 
+  it('are polled anew for as many domains as libvirt manages before the look, and for the others before the next', async (test) => {
+    const { rig } = await opened(test, 5);
+    const turns: [number, string][] = [];
+    rig.libvirt.tamper = (line) => {
+      const [, n, period] = /^dommemstat \S+(\d) --period (\d) --live$/.exec(line) ?? [];
+      if (n === undefined) return undefined;
+      turns.push([rig.clock.now(), `${n}:${period ?? ''}`]);
+      return rig.after(12, '\n');
+    };
+    await lookEachSecond(rig, 4);
+    // Each takes 24 ms of the 35 that there are.
+    assert.deepEqual(
+      turns.filter(([, turn]) => turn.endsWith(':0')).map(([at]) => at),
+      [950, 974, 1_950, 1_974, 2_950],
+    );
+    assert.equal(new Set(turns.map(([, turn]) => turn)).size, 10, 'each domain has had both commands');
+    rig.libvirt.tamper = () => undefined;
+  });
+
+  it('of one that hangs in its turn keep nobody else’s from theirs', async (test) => {
+    const { rig, settings } = await opened(test, 3);
+    let release: () => void = () => undefined;
+    domainOf(rig, 'd0').held = new Promise((resolve) => (release = resolve));
+    await lookEachSecond(rig, 4);
+    assert.deepEqual(
+      ['d1', 'd2'].map((name) => periodsOf(settings, name)),
+      [
+        [0, 1],
+        [0, 1],
+      ],
+    );
+    assert.deepEqual(periodsOf(settings, 'd0'), [0]);
+    release();
+  });
+
   it('are left alone while libvirt cannot ask its QEMU at once', async (test) => {
     const { rig, settings } = await opened(test, 2);
     domainOf(rig, 'd0').lastUpdate = null;

@@ -187,6 +187,7 @@ describe('a socket behind which nobody is known', () => {
       stopped.isHolding = true;
       return {};
     });
+    rig.sockets.push(join(temporaryFolder(test), 'gone.qmp'));
     const told = (): readonly string[] => rig.host.unreached?.() ?? [];
     for (let seconds = 0; told().length < 3; seconds += 1) {
       assert.ok(seconds < 60, told().join());
@@ -195,6 +196,24 @@ describe('a socket behind which nobody is known', () => {
     assert.match(told().join('\n'), new RegExp(`${silent.path} did not greet`));
     assert.match(told().join('\n'), /closed\.qmp failed/);
     assert.match(told().join('\n'), new RegExp(stopped.path));
+    assert.equal(told().length, 3);
+  });
+
+  it('is being met until that is told, so that whoever waits for all does not go by those that answered', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const silent = await rig.addQemu(test, 'silent');
+    silent.greeting = [];
+    await rig.addQemu(test, 'quick');
+    assert.equal(rig.host.isMeeting, true, 'nobody has looked for sockets yet');
+    rig.watch();
+    await rig.untilCame(1);
+    await rig.pass(4_000);
+    assert.equal(rig.host.isMeeting, true);
+    assert.deepEqual(rig.host.unreached?.(), []);
+    await rig.pass(1_500);
+    await until('the silent one is told of', () => rig.host.unreached?.().length === 1);
+    assert.equal(rig.host.isMeeting, false);
   });
 });
 

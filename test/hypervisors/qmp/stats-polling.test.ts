@@ -8,7 +8,9 @@ import { describe, it, type TestContext } from 'node:test';
 import { beatFrom, beatInSecond } from '../../../src/control/beat.js';
 import { millis } from '../../../src/units.js';
 import type { FakeQemu } from '../../qmp/support/fake-qemu.js';
-import { openRig, type Rig } from './support/rig.js';
+import { Refusal } from '../../qmp/support/fake-machine.js';
+import { until } from '../../qmp/support/opened.js';
+import { openRig, Rig } from './support/rig.js';
 
 const PAGE = 4_096;
 const SECOND = 1_000;
@@ -126,6 +128,44 @@ describe('the statistics of a machine of which nobody else tells', () => {
     await machine.rig.host.close();
     await machine.pass(SECOND);
     assert.deepEqual(settings(machine.qemu), [1, 0]);
+  });
+
+  it('are switched on again at the next look where that failed, whoever tells of the guest then', async (test) => {
+    const machine = await openMachine(test);
+    const { commands } = machine.qemu.machine;
+    const set = commands.get('qom-set');
+    await machine.ageAtLook();
+    commands.set('qom-set', (args) => {
+      if (args['value'] === 1) throw new Refusal('GenericError', 'it hung');
+      return set?.(args);
+    });
+    await machine.pass(SECOND);
+    assert.equal(machine.qemu.machine.pollingInterval, 0);
+    commands.set('qom-set', (args) => set?.(args));
+    await machine.rig.look(['qmp/one']);
+    await until('it is on again', () => machine.qemu.machine.pollingInterval === 1);
+  });
+
+  it('that were on before us are on at the end, also where switching them on again has just failed', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const { machine } = await rig.addQemu(test, 'one');
+    machine.pollingInterval = 1;
+    const set = machine.commands.get('qom-set');
+    rig.watch();
+    await rig.untilCame(1);
+    await rig.look(['qmp/one']);
+    let refusals = 0;
+    machine.commands.set('qom-set', (args) => {
+      if (args['value'] !== 1 || refusals > 0) return set?.(args);
+      refusals += 1;
+      throw new Refusal('GenericError', 'it hung');
+    });
+    await rig.pass(SECOND);
+    await until('it was refused', () => refusals === 1);
+    assert.equal(machine.pollingInterval, 0);
+    await rig.host.close();
+    assert.equal(machine.pollingInterval, 1);
   });
 
   it('are not polled anew when the balloon is gone', async (test) => {

@@ -36,6 +36,10 @@ export class FakeConnection implements Virsh {
     return this.#run(commandLine(words), signal);
   }
 
+  actAside(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.act(words, signal);
+  }
+
   async askAgent(uuid: string, command: AgentCommand, signal: AbortSignal): Promise<unknown> {
     return parseAgentAnswer(await this.#run(commandLine(agentWords(uuid, command)), signal));
   }
