@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -113,10 +113,16 @@ describe('the daemon on a host of QEMU machines', () => {
     const held = await selfballoon('doctor', '--config', config);
     assert.match(held.out, /ok +the monitor at .* is held, as by the daemon that runs/);
     assert.equal(held.code, 0, held.out);
+    const mute = await FakeQemu.start(test);
+    mute.greeting = [];
+    const both = `${config}.both.toml`;
+    writeFileSync(both, readFileSync(config, 'utf8').replace(/^sockets = \[/m, `$&${JSON.stringify(mute.path)}, `));
+    const another = await selfballoon('doctor', '--config', both);
+    assert.match(another.out, /fail .* does not greet, and the daemon that runs knows 1 of their 2 machines/);
     daemon.kill('SIGKILL');
     await once(daemon, 'exit');
     const silent = await selfballoon('doctor', '--config', config);
-    assert.match(silent.out, /fail +QEMU on .* did not greet in time.*\n.*Nobody else may hold the monitor/);
+    assert.match(silent.out, /fail +the QEMU at .* does not greet\n.*serves one client/);
     qemu.greeting = ['QEMU 7.2.0 monitor - type help\r\n'];
     const other = await selfballoon('doctor', '--config', config);
     assert.match(other.out, /fail .*\n.*must be a QMP monitor that this user may connect to/);

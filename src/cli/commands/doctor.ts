@@ -8,7 +8,7 @@ import { RealClock } from '../../runtime/real-clock.js';
 import { defaultSocketPath } from '../../server/index.js';
 import { openGuestReader } from '../../signals/guest-reader.js';
 import { addPages } from '../../units.js';
-import { answersAt, checkSocket } from '../doctor/control.js';
+import { checkSocket, knownAt } from '../doctor/control.js';
 import { checkBalloon, checkDomain } from '../doctor/domain.js';
 import { fail, ok, type Finding } from '../doctor/finding.js';
 import { checkReadings, checkSwap, checkTier, plannedSwap } from '../doctor/memory.js';
@@ -50,8 +50,8 @@ async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
     const { checkMonitors } = await import('../doctor/monitors.js');
     const socket = flags.socket ?? config.socketPath;
     const control = await checkControl(socket);
-    const isDriven = control.level === 'ok' && (await answersAt(socket ?? defaultSocketPath(process.env)));
-    return [...common, ...(await checkMonitors(config, isDriven)), control];
+    const driven = control.level === 'ok' ? await knownAt(socket ?? defaultSocketPath(process.env), 'qmp') : 0;
+    return [...common, ...(await checkMonitors(config, driven)), control];
   }
   if (config.hypervisor === 'libvirt') {
     const { checkLibvirt } = await import('../doctor/libvirt.js');

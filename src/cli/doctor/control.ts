@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorText, SelfballoonError } from '../../errors.js';
-import { request } from '../../server/index.js';
+import { decodeStatus, request } from '../../server/index.js';
 import { fail, ok, warn, type Finding } from './finding.js';
 
 export async function checkSocket(socketPath: string): Promise<Finding> {
@@ -17,13 +17,13 @@ export async function checkSocket(socketPath: string): Promise<Finding> {
   }
 }
 
-/** Whether a daemon answers there. */
-export async function answersAt(socketPath: string): Promise<boolean> {
+/** How many guests of that kind, the first part of their ids, the daemon knows that answers there; 0 also where none does. */
+export async function knownAt(socketPath: string, kind: string): Promise<number> {
   try {
-    await request(socketPath, 'GET', '/v1/health');
-    return true;
+    const { guests } = decodeStatus((await request(socketPath, 'GET', '/v1/status')).body);
+    return guests.filter(({ id }) => id.startsWith(`${kind}/`)).length;
   } catch (error) {
-    if (error instanceof SelfballoonError) return false;
+    if (error instanceof SelfballoonError) return 0;
     throw error;
   }
 }

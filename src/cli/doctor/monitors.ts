@@ -19,8 +19,8 @@ type Heard = Pick<Config['qmp'], 'asksAgent' | 'hearsOwn'>;
 /** For all that is asked of one machine. */
 const LIMIT = millis(3_000);
 
-/** `isDriven`: a daemon runs, which holds the monitors; of machines behind those it is the daemon that knows. */
-export async function checkMonitors({ qmp }: Config, isDriven: boolean): Promise<readonly Finding[]> {
+/** `driven`: so many machines are known to the daemon that runs, which holds their monitors; which ones these are nobody here can tell. */
+export async function checkMonitors({ qmp }: Config, driven: number): Promise<readonly Finding[]> {
   if (qmp.sockets.length === 0) {
     return [fail('qmp.sockets names no monitors of QEMU', 'Set it, for example to ["/run/qemu/*.qmp"]')];
   }
@@ -36,23 +36,37 @@ export async function checkMonitors({ qmp }: Config, isDriven: boolean): Promise
       warn(`no socket is there at ${where}`, 'Start QEMU with -qmp unix:PATH,server=on,wait=off, or look at the paths'),
     ];
   }
-  return (await Promise.all(found.map((path) => checkMonitor(path, qmp, isDriven)))).flat();
+  const checks = await Promise.all(found.map(async (path) => ({ path, findings: await checkMonitor(path, qmp) })));
+  const held = checks.flatMap(({ path, findings }) => (findings === null ? [path] : []));
+  return [...checks.flatMap(({ findings }) => findings ?? []), ...heldFindings(held, driven)];
 }
 
-async function checkMonitor(path: string, heard: Heard, isDriven: boolean): Promise<readonly Finding[]> {
+/** Of those that nobody greets at: somebody else holds them, or their QEMUs hang. */
+function heldFindings(held: readonly string[], driven: number): readonly Finding[] {
+  if (held.length <= driven) {
+    return held.map((path) =>
+      ok(`the monitor at ${path} is held, as by the daemon that runs: selfballoon status shows its machine`),
+    );
+  }
+  const by = driven === 0 ? '' : `, and the daemon that runs knows ${driven} of their ${held.length} machines`;
+  return held.map((path) =>
+    fail(
+      `the QEMU at ${path} does not greet${by}`,
+      'A monitor serves one client: give QEMU one for selfballoon alone. Or its process is stopped',
+    ),
+  );
+}
+
+/** Null: nobody greets. */
+async function checkMonitor(path: string, heard: Heard): Promise<readonly Finding[] | null> {
   const clock = new RealClock();
   const limit = clock.timeLimit(LIMIT);
   let machine: Qmp;
   try {
     machine = await connectQmp(path, { clock, greetingLimit: LIMIT }, limit);
   } catch (error) {
-    const isHeld = error instanceof QmpError && error.qmpCode === 'ETIMEDOUT';
-    if (isHeld && isDriven) {
-      return [ok(`the monitor at ${path} is held, as by the daemon that runs: selfballoon status shows its machine`)];
-    }
-    const advice = isHeld
-      ? `Nobody else may hold the monitor at ${path}: give QEMU one of its own for selfballoon`
-      : `What listens at ${path} must be a QMP monitor that this user may connect to: -qmp unix:PATH,server=on,wait=off`;
+    if (error instanceof QmpError && error.qmpCode === 'ETIMEDOUT') return null;
+    const advice = `What listens at ${path} must be a QMP monitor that this user may connect to: -qmp unix:PATH,server=on,wait=off`;
     return [fail(errorText(error), advice)];
   }
   try {
