@@ -31,11 +31,13 @@ export function relieve<Memory>(
   const before = state.relief;
   const relief = safeguards.relieve(before, now);
   const most = mostFor(state);
-  if (relief === null || most === null) return;
+  if (relief === null) return;
   state.relief = relief;
-  if (hasOrGets(state, most)) return;
+  // What it could have is not known yet: nothing is taken from it meanwhile, and it is asked for as soon as it is.
+  if (most === null || hasOrGets(state, most)) return;
   if (!isRelieved(before, now)) tell(context, state, 'info', 'under-pressure', describePressure(alarm));
-  giveBack(safeguards, state, { reason: underPressure(most, alarm), bound: boundFor(state) }, context);
+  const live = liveTarget(state);
+  giveBack(safeguards, state, { reason: underPressure(most, alarm), bound: boundFor(state), live }, context);
 }
 
 /** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
@@ -70,7 +72,7 @@ const underPressure = (ceiling: Pages, alarm: Alarm | null): Reason => ({
 export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
   const most = mostFor(state);
   if (decided.wish.kind === 'hold' && decided.wish.reason.code === 'switched-off') return decided;
-  if (most === null) return { ...decided, shrinkOverflowTo: null };
+  if (most === null) return { ...decided, wish: neverDown(state, decided.wish), shrinkOverflowTo: null };
   // What it came with does not bound a guest that can be given more.
   const isBeyond = state.growth !== null && decided.wish.kind === 'resize' && decided.wish.target > most;
   if (isBeyond) return { ...decided, shrinkOverflowTo: null };
@@ -82,6 +84,13 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
       ? { kind: 'resize', goal: most, target: maxPages(most, held), floor: held, reason }
       : { kind: 'hold', reason };
   return { ...decided, wish, shrinkOverflowTo: null };
+}
+
+/** While the most that it may have is not known. */
+function neverDown<Memory>(state: GuestState<Memory>, wish: Wish): Wish {
+  const held = heldBy(state);
+  if (wish.kind === 'hold' || (held !== null && wish.target >= held)) return wish;
+  return { kind: 'hold', reason: underPressure(held ?? NO_PAGES, null) };
 }
 
 /**
@@ -99,9 +108,10 @@ export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, co
   if (isFirst && state.guest.pool !== undefined) state.lookDueAt = minMillis(state.lookDueAt, context.now);
   if (!isOurs(state)) return;
   const bound = boundFor(state);
+  const live = liveTarget(state);
   // A request of its own: a guest that was stuck must answer this one too before it counts as released.
   if (isFirst) state.pursuit = null;
-  giveBack(safeguards, state, { reason: { code: 'released', numbers: { ceiling } }, bound }, context);
+  giveBack(safeguards, state, { reason: { code: 'released', numbers: { ceiling } }, bound, live }, context);
 }
 
 /** Whether we, or one of us before, may have taken something from it: a guest of shared memory that never reported has its own. */
@@ -118,17 +128,19 @@ interface Return {
   readonly reason: Reason;
   /** Where it was on its way to before. */
   readonly bound: Pages | null;
+  /** What it was told last that it may take; 0: nothing, or it was refused. */
+  readonly live: Pages;
 }
 
 function giveBack<Memory>(
   safeguards: Safeguards,
   state: Draft<Memory>,
-  { reason, bound }: Return,
+  { reason, bound, live }: Return,
   context: StepContext,
 ): void {
   const most = mostFor(state);
   if (most === null) return;
-  const target = granted(safeguards, state, { most, bound }, context);
+  const target = granted(safeguards, state, { most, bound, live }, context);
   state.decision = { guest: state.guest.id, goal: most, wished: most, target, shrinkOverflowTo: null, reason };
   context.note(state.decision);
   if (state.isDriven && target !== null) askForSize(safeguards, state, target, context);
@@ -141,14 +153,16 @@ function giveBack<Memory>(
 function granted<Memory>(
   safeguards: Safeguards,
   state: GuestState<Memory>,
-  { most, bound }: { readonly most: Pages; readonly bound: Pages | null },
+  { most, bound, live }: { readonly most: Pages } & Omit<Return, 'reason'>,
   { poolFor, now }: StepContext,
 ): Pages | null {
   const held = heldBy(state);
   const view = poolFor(state.guest);
   if (view === null) return maxPages(most, held ?? NO_PAGES);
   if (held === null || isLeftOut(state.pursuit, now)) return null;
-  const live = bound !== null && bound < held ? bound : maxPages(held, liveTarget(state));
+  const mayHave = bound !== null && bound < held ? bound : maxPages(held, live);
   const target = safeguards.grant(most, held, view);
-  return target > live ? target : null;
+  if (target > mayHave) return target;
+  // Where the request that told it so is forgotten, it is told again.
+  return live > held && state.pursuit === null ? live : null;
 }

@@ -212,7 +212,9 @@ class StepRun<Memory> implements StepContext {
   }
 
   #changeAll(change: Change): void {
-    this.#putAll(this.#states.map((guest) => this.#safely(guest, change)));
+    this.#states.forEach((guest, place) => {
+      this.#put(place, this.#safely(guest, change));
+    });
   }
 
   #handleHost(event: HostEvent): void {
@@ -264,7 +266,10 @@ class StepRun<Memory> implements StepContext {
     const isOf = (state: GuestState<Memory>): boolean => state.guest.pool === pool && isOwed(state);
     if (!this.#states.some(isOf)) return;
     this.#shareOut(isOf);
-    this.#putAll(this.#states.map((state) => (isOf(state) ? this.#safely(state, { kind: 'released' }) : state)));
+    // One after the other: what the first was told is not free for the second.
+    this.#states.forEach((state, place) => {
+      if (isOf(state)) this.#put(place, this.#safely(state, { kind: 'released' }));
+    });
     this.#shares.clear();
   }
 

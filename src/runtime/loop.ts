@@ -125,9 +125,10 @@ export class Loop<Memory> implements Commands {
     const result = step(before, events, at);
     this.#state = result.state;
     const { actions, decisions, wakeAt } = result;
+    // First of all: a guest that is short of memory must not wait for a disk that the journal is on.
+    this.#carryOut(actions);
     journal?.record({ kind: 'step', at, events, actions, decisions, wakeAt }, () => this.#startRecord(before, at));
     this.#published.publish(result.state, at);
-    this.#carryOut(actions);
     this.#parts.afterStep?.(result);
     return wakeAt;
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isOwed } from '../../src/control/guest-give-back.js';
+import { pages } from '../../src/units.js';
 import { sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
 
 describe('giving everything back on a host', () => {
@@ -15,6 +16,41 @@ describe('giving everything back on a host', () => {
     host.liveUntil(205);
     assert.ok(Math.abs(guests.first.held - guests.second.held) < 10 && guests.first.held > 120_000);
     for (const state of host.state.guests.list) assert.ok(isOwed(state), 'what is still missing is not known');
+  });
+
+  it('takes back nothing that a guest was told it may have, though its share is less', () => {
+    const guests = {
+      late: sharedGuest({ held: 50_000, target: 50_000, committed: 150_000, behaviour: 'late' }),
+      idle: sharedGuest({ limits: { floor: pages(100_000), ceiling: null } }),
+    };
+    const host = new SharedHost({ total: 255_000, guests });
+    host.liveUntil(8);
+    const told = guests.late.target;
+    assert.ok(told > 140_000);
+    host.tell({ kind: 'release', id: 1 });
+    host.checkPromises();
+    assert.equal(guests.late.target, told);
+  });
+
+  it('promises no more than is free where many get a share and one has been promised more', () => {
+    const limits = { floor: pages(90_000), ceiling: null };
+    const nine = Array.from({ length: 9 }, (_, n) => [
+      `g${n}`,
+      sharedGuest({ held: 90_000, maximum: 100_000, committed: 1_000, limits }),
+    ]);
+    const large = sharedGuest({ maximum: 1_000_000, committed: 900_000, behaviour: 'late' });
+    const other = sharedGuest({ held: 10_000, isSilent: true });
+    const guests = { ...(Object.fromEntries(nine) as Record<string, SharedGuest>), large, other };
+    const host = new SharedHost({ total: 100_000 + 9 * 90_000 + 10_000 + 90_000, guests });
+    host.liveUntil(8);
+    assert.equal(large.target, 190_000);
+    Object.assign(other, { held: 5_000, target: 5_000 });
+    host.tell({ kind: 'release', id: 1 });
+    host.liveUntil(12);
+    assert.ok(
+      Object.values(guests).some(({ held }) => held > 90_000 && held < 100_000),
+      'somebody was given some',
+    );
   });
 
   it('leaves alone whoever never reported and was never asked', () => {

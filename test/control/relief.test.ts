@@ -6,7 +6,9 @@ import type { Alarm } from '../../src/control/alarm.js';
 import { lowLevel } from '../../src/control/alarm.js';
 import type { Event } from '../../src/control/events.js';
 import type { GuestLimits } from '../../src/control/limits.js';
+import type { Reading } from '../../src/control/reading.js';
 import { SAFEGUARDS } from '../../src/control/safeguards.js';
+import { unknown } from '../../src/control/signal.js';
 import { beginRelief, isRelieved } from '../../src/control/relief.js';
 import { createStep, initialState, type ControlState } from '../../src/control/step.js';
 import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
@@ -96,6 +98,23 @@ describe('an alarm', () => {
     core.now += 3_600_000;
     core.tell({ kind: 'reading-failed', guest: ID, code: 'EIO', message: 'gone' });
     assert.deepEqual(targetsIn(core.alarm()), [MAXIMUM]);
+  });
+
+  it('takes nothing while nobody knows what the guest could have, and asks for that as soon as it is known', () => {
+    const core = new Core();
+    const withoutMaximum = { maximum: unknown('not-reported', 'the balloon moves') };
+    const look = (more: Partial<Reading>): readonly number[] => {
+      core.now += 5_000;
+      const current = pages(core.current);
+      const reading = readingOf({ at: millis(core.now), current, total: pages(core.current - 3_000), overflowUsed: 0 });
+      return targetsIn(core.tell({ kind: 'reading', guest: ID, reading: { ...reading, ...more } }));
+    };
+    core.current = 100_000;
+    const [first = NaN] = look(withoutMaximum);
+    assert.ok(first < 100_000, 'it goes down, with its maximum or without');
+    assert.deepEqual(targetsIn(core.alarm()), []);
+    assert.deepEqual(look(withoutMaximum), []);
+    assert.deepEqual(look({}), [MAXIMUM]);
   });
 
   it('keeps to the ceiling of the administrator, and takes nothing from a guest that holds more', () => {

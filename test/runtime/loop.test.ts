@@ -179,6 +179,28 @@ describe('the end', () => {
 });
 
 describe('the journal', () => {
+  it('is written when guests have been told: one that is short of memory does not wait for a disk', async () => {
+    await withRig({ idle: fakeGuest() }, async ({ clock, hypervisor, records }) => {
+      const toldBefore: boolean[] = [];
+      const asked: number[] = [];
+      const setTarget = hypervisor.setTarget.bind(hypervisor);
+      hypervisor.setTarget = (guest, target, signal) => {
+        asked.push(target);
+        return setTarget(guest, target, signal);
+      };
+      const push = records.push.bind(records);
+      records.push = (...steps) => {
+        const targets = steps
+          .flatMap((step) => ('actions' in step ? step.actions : []))
+          .flatMap((action) => (action.kind === 'set-target' ? [action.target] : []));
+        for (const target of targets) toldBefore.push(asked.at(-1) === target);
+        return push(...steps);
+      };
+      await clock.advanceTo(millis(20_000));
+      assert.ok(toldBefore.length > 2 && toldBefore.every((isTold) => isTold), String(toldBefore));
+    });
+  });
+
   it('replays to identical decisions, and finds the first difference in a changed one', async () => {
     const guests = {
       idle: fakeGuest(),
