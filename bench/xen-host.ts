@@ -34,7 +34,7 @@ export async function benchXenHost(): Promise<readonly BenchRow[]> {
     sight,
     limits: null,
     reserve: NO_PAGES,
-    dom0: { isDriven: false, floor: NO_PAGES, root: '/' },
+    dom0: { isDriven: false, floor: NO_PAGES, root: '/', alarms: null },
     tell: (message) => {
       throw new Error(message);
     },

@@ -31,7 +31,12 @@ export async function openXenHostPlace({ config, warn }: PlaceOptions, xen: XenS
     sight: await openSight(config, warn),
     limits: await openLimits(warn),
     reserve,
-    dom0: { isDriven: isDom0Driven, floor: dom0Min, root: config.xenGuest.root },
+    dom0: {
+      isDriven: isDom0Driven,
+      floor: dom0Min,
+      root: config.xenGuest.root,
+      alarms: config.pressure.isWatched ? { trigger: config.pressure.trigger, warn } : null,
+    },
     tell: warn,
   });
   return hostPlace(config, clock, host);

@@ -29,7 +29,7 @@ import {
 } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { formatTarget, homeOf, NODES } from './codec.js';
-import { createDom0Reader, type Dom0Options, type Dom0Reader } from './dom0.js';
+import { createDom0Reader, watchDom0, type Dom0Options, type Dom0Reader } from './dom0.js';
 import { readingOf, type DomainRecord } from './domain-record.js';
 import {
   asHypervisorError,
@@ -118,8 +118,19 @@ class XenHost implements Hypervisor {
   /** Ends when `signal` is aborted or the port is closed. May be called once at a time. */
   async *watchGuests(signal: AbortSignal): AsyncGenerator<GuestNotice> {
     const ends = [signal, this.#ending.signal];
-    if (!ends.some(({ aborted }) => aborted)) this.#keeping ??= this.#keeper.keep(this.#ending.signal);
+    if (!ends.some(({ aborted }) => aborted)) this.#keeping ??= this.#keep();
     yield* this.#notices.watch(this.#roster.guests, ends);
+  }
+
+  /** Until this is closed. */
+  async #keep(): Promise<void> {
+    const { clock, dom0 } = this.#options;
+    const sensor = watchDom0(dom0, clock, (alarm) => {
+      const found = this.#roster.guests.find(({ id }) => this.#roster.find(id)?.domid === DOM0);
+      if (found !== undefined) this.#notices.put({ kind: 'guest-alarm', guest: found.id, alarm });
+    });
+    await this.#keeper.keep(this.#ending.signal);
+    await sensor?.close();
   }
 
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,11 @@
  * dom0 as one of the domains: what it needs it can read from its own kernel. It is only watched unless somebody asks for more, for
  * every guest's disks and networks go through it.
  */
+import type { Alarm } from '../../control/alarm.js';
+import type { Clock } from '../../control/ports.js';
 import type { Reading } from '../../control/reading.js';
+import { openAlarmSensor, type AlarmSensor } from '../../signals/alarm-sensor.js';
+import type { TriggerSettings } from '../../signals/trigger-file.js';
 import { stamp, type Signal } from '../../control/signal.js';
 import { openGuestReader } from '../../signals/guest-reader.js';
 import { kibToPagesDown, maxPages, type Millis, type Pages } from '../../units.js';
@@ -16,11 +20,28 @@ export interface Dom0Options {
   readonly floor: Pages;
   /** The folder that has its `proc` in it. `/`. */
   readonly root: string;
+  /** It is watched between two rounds too, where it is driven; null: it is not. */
+  readonly alarms: Dom0Alarms | null;
+}
+
+export interface Dom0Alarms {
+  readonly trigger: TriggerSettings;
+  /** Told, in words for the log, when it cannot be watched as was asked for. */
+  readonly warn: (message: string) => void;
 }
 
 export interface Dom0Reader {
   read(record: DomainRecord, sight: DomainSight, at: Millis): Reading;
   close(): void;
+}
+
+/** Begins to feel when memory gets tight in dom0, as the daemon in a guest does there; null where nothing is taken from it. */
+export function watchDom0(
+  { isDriven, root, alarms }: Dom0Options,
+  clock: Clock,
+  onAlarm: (alarm: Alarm) => void,
+): AlarmSensor | null {
+  return isDriven && alarms !== null ? openAlarmSensor({ root, clock, ...alarms, onAlarm }) : null;
 }
 
 export function createDom0Reader(options: Dom0Options, now: () => Millis): Dom0Reader {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { HypervisorError } from '../../../src/errors.js';
-import { mib, mibToPages } from '../../../src/units.js';
+import { mib, mibToPages, millis } from '../../../src/units.js';
+import { fakeMemory } from '../../signals/alarm-roots.js';
 import { fixture } from '../../support/paths.js';
 import { until } from '../../xenstore/support/opened.js';
 import { NEVER, RESERVE } from './support/rig.js';
@@ -17,7 +18,7 @@ describe('dom0', () => {
   });
 
   it('that is driven gets its target, in a node that is not there before, and no limit of Xen’s', async (test) => {
-    const dom0 = { isDriven: true, floor: mibToPages(mib(700)), root: fixture('xen-guest') };
+    const dom0 = { isDriven: true, floor: mibToPages(mib(700)), root: fixture('xen-guest'), alarms: null };
     const rig = await openTwo(test, { host: { dom0 } });
     await rig.set(DOM0, 190_000);
     assert.equal(rig.xen.text('/local/domain/0/memory/target'), '760000');
@@ -25,6 +26,34 @@ describe('dom0', () => {
     const [came] = rig.notices;
     assert.ok(came?.kind === 'guest-came' && came.guest.capabilities.canSetTarget);
     assert.deepEqual(came.guest.limits, { floor: 179_200, ceiling: null });
+  });
+
+  it('that is driven is watched between two rounds, by its own kernel', async (test) => {
+    const memory = fakeMemory(test, 800, 300);
+    const alarms = { trigger: { stall: millis(100), window: millis(1_000) }, warn: () => undefined };
+    const dom0 = { isDriven: true, floor: mibToPages(mib(700)), root: memory.root, alarms };
+    const rig = await openTwo(test, { host: { dom0 } });
+    const alarmed = (): readonly unknown[] =>
+      rig.notices.flatMap((notice) => (notice.kind === 'guest-alarm' ? [notice.guest, notice.alarm.cause] : []));
+    await rig.to(2_000);
+    assert.deepEqual(alarmed(), []);
+    memory.set(20);
+    await rig.to(4_000);
+    assert.deepEqual(alarmed().slice(0, 2), [DOM0, 'low']);
+    await rig.host.close();
+    const before = rig.notices.length;
+    await rig.to(10_000);
+    assert.equal(rig.notices.length, before);
+  });
+
+  it('that is only watched raises no alarm: nothing was taken from it', async (test) => {
+    const memory = fakeMemory(test, 800, 20);
+    const alarms = { trigger: { stall: millis(100), window: millis(1_000) }, warn: () => undefined };
+    const rig = await openTwo(test, {
+      host: { dom0: { isDriven: false, floor: mibToPages(mib(700)), root: memory.root, alarms } },
+    });
+    await rig.to(3_000);
+    assert.ok(!rig.notices.some(({ kind }) => kind === 'guest-alarm'));
   });
 
   it('is read from its own kernel, and holds what Xen says', async (test) => {

@@ -8,7 +8,7 @@ import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/dae
 import { waitFor } from '../../../lab/xen/shell.js';
 import type { GuestDecision } from '../../../src/control/actions.js';
 import { lastRun, targetsIn } from './journal.js';
-import { tunablesSection } from './stripes.js';
+import { pressureSection, tunablesSection } from './stripes.js';
 import type { XenWorld } from './world.js';
 
 const DOM0 = 0;
@@ -24,7 +24,7 @@ const TRIALS = [
 type Trial = (typeof TRIALS)[number];
 
 const configOf = ({ minimumMib, sight }: Trial): string =>
-  `${tunablesSection({ selfballoon_interval: 1, selfballoon_downhysteresis: 1 })}[xen_host]\nsight = "${sight}"\ndrive_dom0 = true\ndom0_min_mib = ${minimumMib}\n`;
+  `${tunablesSection({ selfballoon_interval: 1, selfballoon_downhysteresis: 1 })}[xen_host]\nsight = "${sight}"\ndrive_dom0 = true\ndom0_min_mib = ${minimumMib}\n${pressureSection(false)}`;
 
 /** To be called where no other daemon drives dom0's host; guests that do not report are left alone. */
 export function dom0Minimum(world: XenWorld): void {

@@ -55,7 +55,7 @@ export class Rig {
       sight: this.xen,
       limits: this.xen.limits,
       reserve: RESERVE,
-      dom0: { isDriven: false, floor: mibToPages(mib(512)), root: fixture('xen-guest') },
+      dom0: { isDriven: false, floor: mibToPages(mib(512)), root: fixture('xen-guest'), alarms: null },
       tell: (message) => void this.told.push(message),
       ...host,
     });
