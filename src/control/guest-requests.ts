@@ -3,7 +3,7 @@
  * ask for.
  */
 import type { ErrorCode } from '../errors.js';
-import { guestSize, NO_PAGES, type Millis, type Pages } from '../units.js';
+import { guestSize, NO_PAGES, pagesToMibDown, type Millis, type Pages } from '../units.js';
 import type { Action, FailedPart, GuestDecision, Tell } from './actions.js';
 import type { ActionId, GuestEvent } from './events.js';
 import type { GuestDescription } from './ports.js';
@@ -102,12 +102,14 @@ export function tellProgress<Memory>(state: GuestState<Memory>, before: Pursuit 
   }
 }
 
+const mibOf = (size: Pages): string => `${pagesToMibDown(size)} MiB`;
+
 /** The two directions have different causes, and so different remedies. */
 function describeStuck<Memory>(state: GuestState<Memory>, { target }: Pursuit): string {
   const held = bootHeldBy(state);
   return held !== null && held < target
-    ? `does not get the memory it asks for (${target} pages); its host may have none left`
-    : `does not give memory up (down to ${target} pages); is its balloon driver loaded?`;
+    ? `does not get the memory it asks for (${mibOf(target)}); its host may have none left, or nobody answers`
+    : `does not give memory up (down to ${mibOf(target)}); is its balloon driver loaded?`;
 }
 
 /** Each failure is told, however often: who shows it to people says it less often. */

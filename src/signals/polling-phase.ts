@@ -4,7 +4,8 @@
  * QEMU asks the guest in whole seconds from the moment at which polling is switched on: what a look finds is then as old as chance has it,
  * up to a second, and every look of one guest finds it as old. Switched off and on again, polling begins with a question at once
  * (`balloon_stats_set_poll_interval` in QEMU's hw/virtio/virtio-balloon.c), and keeps its place in the second from then on, where a guest's
- * looks have theirs: seen to move by less than a millisecond in 25 s. It decides nothing about how polling is switched.
+ * looks have theirs, but for what the guest takes to answer each time: 0 to 25 ms in ten seconds were seen of idle guests. It decides nothing
+ * about how polling is switched.
  */
 import { beatFrom, type Beat } from '../control/beat.js';
 import type { Signals } from '../control/reading.js';
@@ -16,7 +17,7 @@ import { RANK_WORTH } from './merge.js';
  * is short of memory takes longer, and what comes too late is found by the next look only.
  */
 const ASKED_BEFORE = millis(50);
-/** Polling keeps its place, but for a guest that was paused or slow to answer: so it begins anew this often. */
+/** What a guest takes to answer adds up: so polling begins anew this often, and sooner where a look found nothing new (`renewal.ts`). */
 const ANEW_AFTER = millis(10_000);
 
 /** Whether somebody in the guest says himself what is left in it, so that its statistics are not needed at `now`. */

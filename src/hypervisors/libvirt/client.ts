@@ -199,6 +199,7 @@ class LibvirtHost implements Hypervisor {
     const { clock, wall } = this.#options;
     const [grown, inside] = await Promise.all([this.#growthOf(domain, stats, seen.at, signal), domain.inside.look()]);
     const { shape, sinceReset } = domain;
+    domain.polling.noteSeen(stats.lastUpdate, seen.at);
     domain.polling.isNeeded = stats.lastUpdate !== null && !isToldInside(inside.sources, seen.at);
     domain.base = baseIn(stats, shape);
     const asked = this.#asked.get(domain)?.target ?? null;

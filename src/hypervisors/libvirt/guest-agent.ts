@@ -35,6 +35,8 @@ export class DomainAgent implements InsideSource {
   readonly #options: DomainAgentOptions;
   readonly #reader: AgentReader;
   #pause: Millis | null = null;
+  /** Since it was last told that it does not. */
+  #hasAnswered = false;
   #askAgainAt: Millis | null = null;
 
   readonly #ask: AgentChannel['ask'] = async (command, args, signal) => {
@@ -45,6 +47,7 @@ export class DomainAgent implements InsideSource {
       // One that waits for its turn behind others is given up when the look is over.
       const value = await unlessAborted(answer, signal, () => tooSlow(command, signal.reason));
       this.#pause = null;
+      this.#hasAnswered = true;
       return value;
     } catch (error) {
       const [now, failure] = [clock.now(), asAgentError(command, error)];
@@ -64,6 +67,11 @@ export class DomainAgent implements InsideSource {
   #leaveAlone(now: Millis): void {
     this.#pause = this.#pause === null ? PAUSE_FIRST : minMillis(millis(this.#pause * 2), PAUSE_MAX);
     this.#askAgainAt = addMillis(now, this.#pause);
+    if (!this.#hasAnswered) return;
+    this.#hasAnswered = false;
+    this.#options.tell(
+      'its guest agent does not answer any more; it is asked again after pauses that grow from 5 s to a minute',
+    );
   }
 
   get signals(): AgentSignals {

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../control/ports.js';
 import { errorText } from '../../errors.js';
+import { Renewal } from '../../signals/renewal.js';
 import type { Millis } from '../../units.js';
 import { VirshError, type Virsh } from '../../virsh/index.js';
 import { setPeriodWords } from './codec.js';
@@ -25,6 +26,7 @@ export class StatsPolling {
   #found: number | null = null;
   #begun: Millis | null = null;
   #beginning: Promise<void> | null = null;
+  readonly #renewal = new Renewal();
   #isLeft = false;
   /** It was switched off, and nobody knows whether it is on again. */
   #isUncertain = false;
@@ -48,6 +50,11 @@ export class StatsPolling {
       const isNews = !(error instanceof VirshError && ['EGONE', 'EUNAVAILABLE'].includes(error.virshCode));
       if (isNews) this.#options.tell(`its statistics cannot be switched on: ${errorText(error)}`);
     });
+  }
+
+  /** What a look that began at `at` has found. */
+  noteSeen(lastUpdate: number | null, at: Millis): void {
+    if (this.#renewal.isLate(lastUpdate, at)) this.#begun = null;
   }
 
   /** Whether it is being switched off and on. */

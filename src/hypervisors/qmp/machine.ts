@@ -71,7 +71,7 @@ export class Machine {
   /** What it kept at its last looks. */
   held = new HeldBefore();
   kernelShare = new KernelShare({ isHostLate: false });
-  readonly givenAgain = new GivenAgain();
+  readonly givenAgain: GivenAgain;
   readonly sinceReset = new SizeSinceReset();
   /** The process behind the monitor; null: not known. */
   readonly pid: number | null;
@@ -87,9 +87,10 @@ export class Machine {
   #lookedAt: Millis | null = null;
   #lookGap: Millis | null = null;
 
-  private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs }: Met) {
+  private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs, before }: Met) {
     this.#qmp = qmp;
     this.pid = qmp.peerPid();
+    this.givenAgain = before?.givenAgain ?? new GivenAgain();
     this.name = name;
     this.ownName = ownName;
     this.base = base;
@@ -99,7 +100,9 @@ export class Machine {
   }
 
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
-  static async meet({ qmp, socket, clock }: Meeting, signal: AbortSignal): Promise<Machine> {
+  static async meet({ qmp, socket, clock, last }: Meeting, signal: AbortSignal): Promise<Machine> {
+    // The same process: only the connection to it was lost.
+    const before = last !== null && last.pid !== null && last.pid === qmp.peerPid() ? last : null;
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
     const [named, uuid, summary, devices] = await Promise.all([
       ask('query-name'),
@@ -111,12 +114,12 @@ export class Machine {
     const name = ownName ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
     const [{ plugs, dimms }, balloon, ports] = await Promise.all([
       findMemoryDevices(qmp, devices, signal),
-      meetBalloon(qmp, clock, signal),
+      meetBalloon({ qmp, clock, foundBefore: before?.balloon?.polling.found ?? null }, signal),
       findGuestPorts(qmp, signal),
     ]);
     const booted = decodeMemorySizeSummary(summary)?.base ?? null;
     const base = booted === null ? null : bytes(booted + dimms);
-    return new Machine(qmp, { name, ownName, base, ports, balloon, plugs });
+    return new Machine(qmp, { name, ownName, base, ports, balloon, plugs, before });
   }
 
   /**
@@ -159,8 +162,12 @@ export class Machine {
     this.#lookGap = this.#lookedAt === null ? null : millis(now - this.#lookedAt);
     this.#lookedAt = now;
     this.#balloon?.polling.mend();
-    // Whoever is inside says what is true now, and is asked at the look itself where he must be.
-    if (!this.#isTold && this.#beat !== null) this.#balloon?.polling.follow(this.#beat);
+  }
+
+  /** Whoever is inside says what is true now, and is asked at the look itself where he must be. */
+  #followPolling(polling: StatsPolling): void {
+    if (this.#isTold || this.#balloon?.polling !== polling) polling.rest();
+    else if (this.#beat !== null) polling.follow(this.#beat);
   }
 
   /** `now` is when it begins. Rejects with `QmpError` when QEMU does not answer within the connection's own time limit. */
@@ -177,10 +184,11 @@ export class Machine {
       plugs.length === 0 ? null : answerOrNull(this.#qmp.execute('query-memory-devices')),
       inside,
     ]);
+    const seen = decodeGuestStats(stats);
+    balloon.polling.noteSeen(seen?.lastUpdate ?? null, now);
     this.#isTold = isToldInside(said.sources, now);
-    if (this.#isTold) balloon.polling.rest();
-    const plugged = sizesOf(plugs, devices);
-    return { actual: decodeBalloon(actual), stats: decodeGuestStats(stats), plugged, inside: said };
+    this.#followPolling(balloon.polling);
+    return { actual: decodeBalloon(actual), stats: seen, plugged: sizesOf(plugs, devices), inside: said };
   }
 
   /** Asks the guest to keep `size`. Settles only when it can have no more effect. Rejects with `QmpError`. */
@@ -237,6 +245,8 @@ export interface Meeting {
   readonly qmp: Qmp;
   readonly socket: string;
   readonly clock: Clock;
+  /** Who was met there before; null: nobody. */
+  readonly last: Machine | null;
 }
 
 /** What a look at the beginning found. */
@@ -247,6 +257,8 @@ interface Met {
   readonly ports: GuestPorts;
   readonly balloon: Balloon | null;
   readonly plugs: readonly MachinePlug[];
+  /** The same machine over a connection before. */
+  readonly before: Machine | null;
 }
 
 const requestedSize = (value: Bytes): { readonly property: string; readonly value: number } => ({
@@ -254,12 +266,15 @@ const requestedSize = (value: Bytes): { readonly property: string; readonly valu
   value,
 });
 
-async function meetBalloon(qmp: Qmp, clock: Clock, signal: AbortSignal): Promise<Balloon | null> {
+type Asks = Pick<Parameters<typeof StatsPolling.begin>[0], 'qmp' | 'clock' | 'foundBefore'>;
+
+async function meetBalloon(asks: Asks, signal: AbortSignal): Promise<Balloon | null> {
+  const { qmp } = asks;
   const path = await findBalloon(qmp, signal);
   if (path === null) return null;
   const [deflates, polling] = await Promise.all([
     answerOrNull(qmp.execute('qom-get', { path, property: 'deflate-on-oom' }, { signal })),
-    StatsPolling.begin({ qmp, path, clock }, signal),
+    StatsPolling.begin({ ...asks, path }, signal),
   ]);
   return { path, deflatesOnOom: decodeDeflateOnOom(deflates) ?? false, polling };
 }

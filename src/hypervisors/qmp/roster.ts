@@ -45,6 +45,8 @@ interface Place {
   readonly ending: AbortController;
   readonly work: Promise<void>;
   present: Present | null;
+  /** Who was present last. */
+  last: Machine | null;
   /** The machine behind it is present at another place: a second monitor, which is kept and not used. */
   spare: Qmp | null;
   /** Somebody listens there, as far as is known, and has neither answered nor failed to. */
@@ -163,6 +165,7 @@ export class Roster {
       ending,
       work: Promise.resolve().then(() => keeper.keep(ending.signal)),
       present: null,
+      last: null,
       spare: null,
       isMeeting: true,
       whyNot: null,
@@ -186,7 +189,8 @@ export class Roster {
 
   async #meet(path: string, qmp: Qmp): Promise<void> {
     const { clock } = this.#options;
-    const machine = await Machine.meet({ qmp, socket: path, clock }, clock.timeLimit(MEETING_LIMIT));
+    const last = this.#places.get(path)?.last ?? null;
+    const machine = await Machine.meet({ qmp, socket: path, clock, last }, clock.timeLimit(MEETING_LIMIT));
     const place = this.#places.get(path);
     if (place === undefined) return;
     const emulator = this.#options.openEmulator(machine.pid);
@@ -204,6 +208,7 @@ export class Roster {
     const told = describe(id, machine);
     machine.enter(beatInSecond(told), this.#openInside(id, machine, place), emulator);
     place.present = { machine, told };
+    place.last = machine;
     place.isMeeting = false;
     place.whyNot = null;
     place.isShuttingDown = false;

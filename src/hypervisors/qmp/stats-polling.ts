@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../../control/ports.js';
 import { decodePollingInterval, type Qmp } from '../../qmp/index.js';
 import type { Beat } from '../../control/beat.js';
 import { askAt, isDueAnew, isInTime } from '../../signals/polling-phase.js';
+import { Renewal } from '../../signals/renewal.js';
 import { millis, type Millis } from '../../units.js';
 import { answerOrNull } from './answer-or-null.js';
 
@@ -17,21 +18,24 @@ interface Asks {
   /** The balloon's path in QEMU's tree of objects. */
   readonly path: string;
   readonly clock: Clock;
+  /** The interval that was found over a connection before, in seconds; null: this is the first, or QEMU did not say. */
+  readonly foundBefore: number | null;
 }
 
 export class StatsPolling {
   readonly #asks: Asks;
-  /** In seconds; null: QEMU did not say. */
-  readonly #found: number | null;
+  /** The interval before us, in seconds; null: QEMU did not say. */
+  readonly found: number | null;
   readonly #timer: Timer;
   #begun: Millis | null = null;
   #dueAt = millis(0);
+  readonly #renewal = new Renewal();
   /** It was switched off, and nobody knows whether it is on again. */
   #isUncertain = false;
 
   private constructor(asks: Asks, found: number | null) {
     this.#asks = asks;
-    this.#found = found;
+    this.found = found;
     this.#timer = asks.clock.timer(() => {
       this.#beginAnew();
     });
@@ -43,7 +47,7 @@ export class StatsPolling {
     const answer = await answerOrNull(qmp.execute('qom-get', { path, property: INTERVAL }, { signal }));
     const found = decodePollingInterval(answer);
     if (found !== INTERVAL_S) await answerOrNull(poll(asks, INTERVAL_S, signal));
-    return new StatsPolling(asks, found);
+    return new StatsPolling(asks, asks.foundBefore ?? found);
   }
 
   /** The machine is looked at on that beat: before the next look the guest shall be asked. To be called now and then. */
@@ -53,6 +57,11 @@ export class StatsPolling {
     if (!isDueAnew(this.#begun, at)) return;
     this.#dueAt = at;
     this.#timer.set(millis(at - now));
+  }
+
+  /** What a look that began at `at` has found. */
+  noteSeen(lastUpdate: number | null, at: Millis): void {
+    if (this.#renewal.isLate(lastUpdate, at)) this.#begun = null;
   }
 
   /** A QEMU that hung may have carried out the first of two commands and not the second. To be called at each look. */
@@ -85,7 +94,7 @@ export class StatsPolling {
   /** Rests, and puts back what was found, as far as QEMU still answers. Never rejects. */
   async putBack(signal: AbortSignal): Promise<void> {
     this.rest();
-    const found = this.#found;
+    const { found } = this;
     if (found === null || (found === INTERVAL_S && !this.#isUncertain)) return;
     await poll(this.#asks, found, signal).catch(() => undefined);
   }

@@ -55,13 +55,18 @@ class PolledMachine {
     }
   }
 
+  /** The guest answers so much later than it did, and is asked as much later from then on. */
+  delay(length: number): void {
+    this.#begun += length;
+  }
+
   /** A look at it. Returns how old was what it found, in ms. */
   async ageAtLook(): Promise<number> {
     const { machine } = this.qemu;
     const now = this.rig.clock.now();
     const polls = Math.floor((now - this.#begun) / SECOND);
     const said = this.#begun + polls * SECOND;
-    machine.lastUpdate = this.rig.seconds;
+    machine.lastUpdate = this.rig.seconds - Math.floor(now / SECOND) + Math.floor(said / SECOND);
     machine.stats = { 'stat-free-memory': said * PAGE, 'stat-total-memory': 2 ** 29, 'stat-available-memory': 2 ** 28 };
     const { free } = await this.rig.reading('qmp/one');
     assert.ok(free.known);
@@ -121,6 +126,19 @@ describe('the statistics of a machine of which nobody else tells', () => {
     }
   });
 
+  it('are polled anew at once when the guest has answered too late for a look', async (test) => {
+    const machine = await openMachine(test);
+    const ages: number[] = [];
+    for (let look = 0; look < 8; look += 1) {
+      ages.push(await machine.ageAtLook());
+      await machine.pass(SECOND);
+      // It was busy, and all its later answers are later by as much.
+      if (look === 3) machine.delay(80);
+    }
+    assert.deepEqual(ages, [370, 50, 50, 50, 970, 50, 50, 50]);
+    assert.deepEqual(settings(machine.qemu), [1, ...[0, 1], ...[0, 1]]);
+  });
+
   it('are put back at the end, and not switched on again after that', async (test) => {
     const machine = await openMachine(test);
     await machine.ageAtLook();
@@ -166,6 +184,22 @@ describe('the statistics of a machine of which nobody else tells', () => {
     assert.equal(machine.pollingInterval, 0);
     await rig.host.close();
     assert.equal(machine.pollingInterval, 1);
+  });
+
+  it('are put back as they were before us also where the connection was lost meanwhile', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const qemu = await rig.addQemu(test, 'one');
+    qemu.machine.pollingInterval = 5;
+    rig.watch();
+    await rig.untilCame(1);
+    assert.equal(qemu.machine.pollingInterval, 1);
+    qemu.last.socket.destroy();
+    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
+    for (let waited = 0; waited < 20 && rig.notices.length < 3; waited += 1) await rig.pass(500);
+    await rig.untilCame(2);
+    await rig.host.close();
+    assert.equal(qemu.machine.pollingInterval, 5);
   });
 
   it('are not polled anew when the balloon is gone', async (test) => {

@@ -83,6 +83,24 @@ describe('memory that a machine was given again', () => {
     assert.equal(await lookAt('qmp/two'), free - 80);
   });
 
+  it('is still known when the connection was lost and is there again', async (test) => {
+    const rig = new Rig({ root: hostFolder(test, 60) });
+    test.after(() => rig.host.close());
+    const qemu = await rig.addQemu(test, 'one');
+    rig.watch();
+    await rig.untilCame(1);
+    const look = async (): Promise<string | number | undefined> => (await rig.look([GUEST])).map(told).at(-2);
+    qemu.machine.actual = 100 * MIB;
+    const free = Number(await look());
+    qemu.machine.actual = 200 * MIB;
+    assert.equal(await look(), free - 100);
+    qemu.last.socket.destroy();
+    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
+    for (let waited = 0; waited < 20 && rig.notices.length < 3; waited += 1) await rig.pass(500);
+    await rig.untilCame(2);
+    assert.equal(await look(), free - 100);
+  });
+
   it('is free by its kernel’s word where nobody can tell what its QEMU has', async (test) => {
     const lookAt = await opened(test, fixture('xen-guest'));
     const [free = NaN] = (await lookAt(512)).map(Number);
