@@ -1,8 +1,12 @@
 /**
- * swapon(2) and swapoff(2), off the event loop. This file knows how to call the C library and what its error numbers mean
- * for a person; it decides nothing. The library that makes the calls is loaded at the first one, so that a daemon without
- * swap stripes does not pay for it.
+ * swapon(2) and swapoff(2), off the event loop. This file knows how they are made and what their errors mean for a person; it decides
+ * nothing. The library that makes calls in this process is loaded at the first one, so that a daemon without swap stripes does not pay for it.
+ *
+ * Whoever calls swapoff is the first that the kernel kills when memory runs out meanwhile, whatever its `oom_score_adj` (`oom_task_origin` in
+ * Linux's mm/oom_kill.c): the pages must come home into memory that is not there. That must not be the daemon, so the tool `swapoff` is
+ * started for it, as long as there is one.
  */
+import { execFile, type ExecFileException } from 'node:child_process';
 import type { KoffiFunc } from 'koffi';
 import { errorText, SelfballoonError } from '../errors.js';
 import { describeSwapError, type SwapCall } from './swap-errors.js';
@@ -43,8 +47,8 @@ export function swapOnFlags(priority: number): number {
   return SWAP_FLAG_PREFER + priority;
 }
 
-/** The real calls, through the C library of this process. Needs the administrator's right (`CAP_SYS_ADMIN`). */
-export function realSwapCalls(): SwapCalls {
+/** The real calls, of the tool `swapoff` where there is one, and through the C library of this process. Needs the administrator's right (`CAP_SYS_ADMIN`). */
+export function realSwapCalls(tool = TOOL): SwapCalls {
   let loading: Promise<Libc> | null = null;
   const libc = (): Promise<Libc> => (loading ??= loadLibc());
   return {
@@ -56,12 +60,41 @@ export function realSwapCalls(): SwapCalls {
       });
     },
     swapOff: async (device) => {
+      if ((await runTool(tool, device)) === 'done') return;
       const c = await libc();
       await finished(c, { call: 'swapoff', device }, (done) => {
         c.swapOff.async(device, done);
       });
     },
   };
+}
+
+/** Of util-linux or BusyBox. */
+const TOOL = 'swapoff';
+/** What the C library says in the C locale, and its names; also what util-linux says itself. */
+const SAID: readonly (readonly [RegExp, string])[] = [
+  [/Operation not permitted|Not superuser/, 'EPERM'],
+  [/No such file or directory|No such device/, 'ENOENT'],
+  [/Invalid argument/, 'EINVAL'],
+  [/Cannot allocate memory|Out of memory/, 'ENOMEM'],
+];
+
+/** `missing`: there is no such tool. Rejects with `SelfballoonError` where it failed. */
+function runTool(tool: string, device: string): Promise<'done' | 'missing'> {
+  return new Promise((resolve, reject) => {
+    // `C`: what it says is looked at.
+    execFile(tool, [device], { env: { ...process.env, LC_ALL: 'C' } }, (error, _, said) => {
+      if (error === null) resolve('done');
+      else if (error.code === 'ENOENT' || error.code === 'EACCES') resolve('missing');
+      else reject(describeSwapError('swapoff', device, failureOf(error, said)));
+    });
+  });
+}
+
+/** Killed by the kernel for want of memory it has failed as the call does where it notices that in time. */
+function failureOf({ signal }: ExecFileException, said: string): string {
+  if (signal === 'SIGKILL') return 'ENOMEM';
+  return SAID.find(([words]) => words.test(said))?.[1] ?? (said.trim().split('\n')[0] || `it was ended by ${signal}`);
 }
 
 async function loadLibc(): Promise<Libc> {

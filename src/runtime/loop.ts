@@ -215,10 +215,10 @@ export class Loop<Memory> implements Commands {
   }
 
   #notReleased(): readonly GuestId[] {
-    return this.#guestsWhere(
-      ({ isDriven, isReleased, pursuit, growth }) =>
-        isDriven && (!isReleased || [pursuit, growth?.pursuit].some(isUnsettled)),
-    ).concat(this.#guestsWhere(isOwed));
+    return this.#guestsWhere((state) => {
+      const { isDriven, isReleased, pursuit, growth } = state;
+      return isOwed(state) || (isDriven && (!isReleased || [pursuit, growth?.pursuit].some(isUnsettled)));
+    });
   }
 
   #guestsWhere(test: (state: GuestState<Memory>) => boolean): GuestId[] {

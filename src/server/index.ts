@@ -3,5 +3,5 @@ export { startAttributeFiles, type AttributeFiles, type AttributeFilesOptions } 
 export { request, type ClientAnswer, type ClientOptions } from './client.js';
 export { peerOf, type Peer } from '../posix/peer.js';
 export { startServer, type RunningServer, type ServerOptions } from './server.js';
-export { defaultSocketPath } from './socket-path.js';
+export { attributeFolderOf, defaultSocketPath } from './socket-path.js';
 export { decodeStatus, statusOf, type Status, type StatusGuest, type StatusReading } from './status.js';

@@ -22,6 +22,10 @@ export function defaultSocketPath(env: Readonly<Record<string, string | undefine
   });
 }
 
+/** The folder of a daemon's attribute files: beside its socket, and named as it is, so that two daemons in one folder do not share them. */
+export const attributeFolderOf = (socketPath: string): string =>
+  socketPath.endsWith('.sock') ? socketPath.slice(0, -'.sock'.length) : `${socketPath}.d`;
+
 /**
  * Makes sure that a socket can be bound at `path`: the folder is there and safe, and nothing lies in the way. A socket that
  * nobody answers on is removed. Throws `SelfballoonError`: `EUNAVAILABLE` where a daemon answers, `EPERM` where something

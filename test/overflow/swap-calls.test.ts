@@ -1,8 +1,11 @@
+/** Protects how stripes are switched on and off: by whom, with which priority, and what is said where that fails. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
 import { SelfballoonError } from '../../src/errors.js';
-import { realSwapCalls, swapOnFlags } from '../../src/overflow/swap-calls.js';
+import { realSwapCalls, swapOnFlags, type SwapCalls } from '../../src/overflow/swap-calls.js';
+import { temporaryFolder } from '../server/fakes.js';
 import { describeSwapError } from '../../src/overflow/swap-errors.js';
 
 const CAP_SYS_ADMIN = 2n ** 21n;
@@ -23,9 +26,46 @@ async function codeOf(call: Promise<void>): Promise<string> {
   return 'no error';
 }
 
+/** A tool that is this shell script. */
+function toolOf(test: TestContext, script: string): string {
+  const tool = join(temporaryFolder(test), 'swapoff');
+  writeFileSync(tool, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return tool;
+}
+
+describe('swapoff', () => {
+  it('is called by another process, which the kernel would kill for it, and not by this one', async (test) => {
+    const said = join(temporaryFolder(test), 'said');
+    await realSwapCalls(toolOf(test, `echo "$PPID $LC_ALL $*" > ${said}`)).swapOff('/dev/a stripe');
+    assert.equal(readFileSync(said, 'utf8'), `${process.pid} C /dev/a stripe\n`);
+  });
+
+  it('that is killed has failed for want of memory', async (test) => {
+    assert.equal(await codeOf(realSwapCalls(toolOf(test, 'kill -9 $$')).swapOff('/dev/a')), 'ENOMEM');
+  });
+
+  for (const [words, code] of [
+    ['swapoff: /dev/a: swapoff failed: Cannot allocate memory', 'ENOMEM'],
+    ['swapoff: /dev/a: swapoff failed: Invalid argument', 'EINVAL'],
+    ['swapoff: /dev/a: swapoff failed: No such file or directory', 'ENOENT'],
+    ['swapoff: Not superuser.', 'EPERM'],
+    ["swapoff: can't open '/dev/a': Input/output error", 'EIO'],
+  ] as const) {
+    it(`that says “${words}” has failed with ${code}`, async (test) => {
+      const tool = toolOf(test, `echo "${words}" >&2; exit 1`);
+      assert.equal(await codeOf(realSwapCalls(tool).swapOff('/dev/a')), code);
+    });
+  }
+});
+
 describe('swapon(2) and swapoff(2), really called', () => {
-  it('each call gives its own error number, however many run at once', async () => {
-    const swap = realSwapCalls();
+  for (const tool of [undefined, '/nonexistent/swapoff']) {
+    it(`give each its own error, however many run at once (${tool ?? 'with the tool'})`, async () => {
+      await giveTheirErrors(realSwapCalls(tool));
+    });
+  }
+
+  async function giveTheirErrors(swap: SwapCalls): Promise<void> {
     const missing = '/nonexistent/selfballoon-stripe';
     const noSwap = '/proc/self/status';
     const calls = Array.from({ length: 8 }, () => [
@@ -37,7 +77,7 @@ describe('swapon(2) and swapoff(2), really called', () => {
     const codes = await Promise.all(calls.map(codeOf));
     const each = mayManageSwap() ? ['ENOENT', 'ENOENT', 'EINVAL', 'EINVAL'] : ['EPERM', 'EPERM', 'EPERM', 'EPERM'];
     assert.deepEqual(codes, Array.from({ length: 8 }, () => each).flat());
-  });
+  }
 
   it('refuses a priority that swapon would cut to 15 bits', async () => {
     assert.equal(await codeOf(realSwapCalls().swapOn('/nonexistent', 32_768)), 'EINVAL');

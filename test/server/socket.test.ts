@@ -17,7 +17,7 @@ import { promisify } from 'node:util';
 import { SelfballoonError } from '../../src/errors.js';
 import { request } from '../../src/server/client.js';
 import { startServer } from '../../src/server/server.js';
-import { defaultSocketPath } from '../../src/server/socket-path.js';
+import { attributeFolderOf, defaultSocketPath } from '../../src/server/socket-path.js';
 import { FakeLoop, temporaryFolder } from './fakes.js';
 
 const isRoot = process.geteuid?.() === 0;
@@ -53,6 +53,14 @@ describe('the socket’s default place', () => {
         isRefused('EUNAVAILABLE', /XDG_RUNTIME_DIR is not set.*Run as root/),
       );
     }
+  });
+});
+
+describe('the folder of attribute files', () => {
+  it('is another for each socket, and that of the default one is where it always was', () => {
+    assert.equal(attributeFolderOf('/run/selfballoon/selfballoon.sock'), '/run/selfballoon/selfballoon');
+    assert.equal(attributeFolderOf('/run/selfballoon/qemu.sock'), '/run/selfballoon/qemu');
+    assert.equal(attributeFolderOf('/run/selfballoon/control'), '/run/selfballoon/control.d');
   });
 });
 

@@ -1,5 +1,4 @@
 /** The daemon, put together: a place, the loop over it, the journal, and the ways in from outside. */
-import { dirname, join } from 'node:path';
 import type { Logger } from '@logtape/logtape';
 import type { Config } from '../../config/index.js';
 import type { GuestDecision } from '../../control/actions.js';
@@ -9,7 +8,13 @@ import { errorText, SelfballoonError } from '../../errors.js';
 import { selfPolicy, type SelfshrinkMemory } from '../../policies/index.js';
 import { openJournalFile } from '../../runtime/journal-file.js';
 import { Loop } from '../../runtime/loop.js';
-import { defaultSocketPath, startAttributeFiles, startServer, type AttributeFiles } from '../../server/index.js';
+import {
+  attributeFolderOf,
+  defaultSocketPath,
+  startAttributeFiles,
+  startServer,
+  type AttributeFiles,
+} from '../../server/index.js';
 import { mibToPages, pagesToBytes } from '../../units.js';
 import { FailureLog } from './failure-log.js';
 import { logLine, sayWarning } from './log.js';
@@ -169,7 +174,7 @@ class Inlets {
     const { readModel } = loop;
     const server = await startServer({ socketPath, readModel, commands: loop, warn: this.warn });
     this.#closers.push(() => server.close());
-    const folder = join(dirname(socketPath), 'selfballoon');
+    const folder = attributeFolderOf(socketPath);
     const files = await startAttributeFiles({ folder, readModel, commands: loop, warn: this.warn });
     this.#files = files;
     this.#closers.push(() => files.close());
