@@ -5,7 +5,8 @@ import type { Daemon } from '../../../lab/xen/daemon.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { readTunable, selfballoon, writeTunable } from './commands.js';
-import { decidedIn, lastRun } from './journal.js';
+import { decidedIn, inputsOf, lastRun, valueOf } from './journal.js';
+import { balloonTargetOf } from './specification.js';
 import type { XenWorld } from './world.js';
 
 /** To be called in the suite of a guest in which a daemon runs with the defaults. */
@@ -41,11 +42,13 @@ export function tunables(world: XenWorld, guest: () => XenGuest, daemon: () => D
 
     world.it('hold for the next decision', async () => {
       // One that asks for something: while the guest is under pressure, and for a while after, none does.
-      const { tunables: held } = await waitFor({ what: 'a decision', limitMs: 120_000 }, async () => {
+      const held = await waitFor({ what: 'a decision', limitMs: 120_000 }, async () => {
         const asking = decidedIn(lastRun(await daemon().journal())).filter(({ decision }) => decision.target !== null);
         return asking.find(({ tunables: then }) => then['selfballoon_min_usable_mb'] === 16) ?? null;
       });
-      assert.equal(held['selfballoon_downhysteresis'], 3);
+      assert.equal(held.tunables['selfballoon_downhysteresis'], 3);
+      // By the specification, with what was written.
+      assert.equal(held.decision.target, Math.min(balloonTargetOf(inputsOf(held)), valueOf(held.reading.maximum)));
     });
 
     async function untilFileSays(name: string, text: string): Promise<void> {
