@@ -42,6 +42,7 @@ export class SizeSinceReset {
   #last: Pages | null = null;
   #before: Pages | null = null;
   #oldWordUntil: Millis | null = null;
+  #heardAt: Millis | null = null;
 
   /** Whether the new kernel's driver has not said anything yet. */
   get isAwaited(): boolean {
@@ -53,6 +54,7 @@ export class SizeSinceReset {
     const isWhole = this.#last === null || (base !== null && subtractToZero(base, this.#last) <= REACHED_WITHIN);
     this.#before = isWhole ? null : this.#last;
     this.#oldWordUntil = addMillis(now, OLD_WORD_UNTIL);
+    this.#heardAt = null;
   }
 
   /** What to ask of the balloon, where `target` is wanted: all but a page of an empty one, so that a new driver has something to say. */
@@ -60,17 +62,19 @@ export class SizeSinceReset {
     return this.isAwaited && base !== null && base > 1 && target >= base ? guestSize(pages(base - 1)) : target;
   }
 
-  /** The hypervisor said, unasked, that the balloon has moved. */
+  /** The hypervisor said, unasked, that the balloon has moved: what it says when it is asked from now on is the new kernel's doing. */
   hear(now: Millis): void {
-    if (!this.#isOldWord(now)) this.#before = null;
+    if (!this.#isOldWord(now)) this.#heardAt ??= now;
   }
 
-  /** `kept`: as the hypervisor said at `at`; null: it did not. `asked`: what it was last told to keep; null: nobody has. */
+  /** `kept`: as the hypervisor said in a look that began at `at`; null: it did not. `asked`: what it was last told to keep; null: nobody has. */
   see(kept: Pages | null, { base, asked }: Told, at: Millis): SizeNow | null {
     if (kept === null) return null;
     this.#last = kept;
     if (this.#before !== null && this.#isOldWord(at)) this.#before = kept;
-    if (kept !== this.#before) {
+    // A look that had begun before may have been answered before, too.
+    const isHeard = this.#heardAt !== null && at >= this.#heardAt;
+    if (isHeard || kept !== this.#before) {
       this.#before = null;
       return { keeps: kept, mayTouch: kept };
     }

@@ -60,7 +60,8 @@ describe('what a guest keeps after its machine was reset', () => {
     size.hear(at(2));
     assert.deepEqual(see(size, { kept: 300, second: 2.4 }), [300, 1_000], 'that may be the kernel before');
     size.hear(at(3));
-    assert.deepEqual(see(size, { kept: 300, second: 3 }), [300, 300]);
+    assert.deepEqual(see(size, { kept: 300, second: 2.9, asked: 1_000 }), [1_000, 1_000], 'that look had begun before');
+    assert.deepEqual(see(size, { kept: 300, second: 3, asked: 1_000 }), [300, 300]);
   });
 
   it('is what is said or was told where nobody knows what it has', () => {

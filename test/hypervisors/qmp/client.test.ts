@@ -264,7 +264,10 @@ describe('a machine that is reset', () => {
     await rig.untilNotice('it begins anew', ({ kind }) => kind === 'guest-alarm');
     await rig.pass(2_000);
     qemu.machine.resize(300 * MIB);
-    await rig.untilNotice('it moved', ({ kind }) => kind === 'guest-moved');
+    // Its event comes before the answers to a look, and counts from the next one on.
+    await rig.reading('qmp/one');
+    await rig.pass(1);
+    await rig.reading('qmp/one');
     // An empty balloon is asked for as ever, and not all but a page of it.
     await rig.host.setTarget('qmp/one', guestSize(pages(qemu.machine.memory / 4_096)), NEVER);
     assert.equal(qemu.machine.target, qemu.machine.memory);
