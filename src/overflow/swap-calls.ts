@@ -82,19 +82,28 @@ const SAID: readonly (readonly [RegExp, string])[] = [
 /** `missing`: there is no such tool. Rejects with `SelfballoonError` where it failed. */
 function runTool(tool: string, device: string): Promise<'done' | 'missing'> {
   return new Promise((resolve, reject) => {
-    // `C`: what it says is looked at.
-    execFile(tool, [device], { env: { ...process.env, LC_ALL: 'C' } }, (error, _, said) => {
+    const end = (error: ExecFileException | null, said: string): void => {
       if (error === null) resolve('done');
       else if (error.code === 'ENOENT' || error.code === 'EACCES') resolve('missing');
       else reject(describeSwapError('swapoff', device, failureOf(error, said)));
-    });
+    };
+    try {
+      // `C`: what it says is looked at.
+      execFile(tool, [device], { env: { ...process.env, LC_ALL: 'C' } }, (error, _, said) => {
+        end(error, said);
+      });
+    } catch (error) {
+      // There is not even memory for another process.
+      end(error instanceof Error ? error : new Error(errorText(error)), '');
+    }
   });
 }
 
 /** Killed by the kernel for want of memory it has failed as the call does where it notices that in time. */
-function failureOf({ signal }: ExecFileException, said: string): string {
+function failureOf({ signal, code, message }: ExecFileException, said: string): string {
   if (signal === 'SIGKILL') return 'ENOMEM';
-  return SAID.find(([words]) => words.test(said))?.[1] ?? (said.trim().split('\n')[0] || `it was ended by ${signal}`);
+  if (typeof code === 'string') return code;
+  return SAID.find(([words]) => words.test(said))?.[1] ?? (said.trim().split('\n')[0] || message);
 }
 
 async function loadLibc(): Promise<Libc> {

@@ -47,16 +47,16 @@ export class EmulatorMemory {
     return this.#read() !== null;
   }
 
-  /**
-   * As it was at most 2 s ago, or as little as its guest has held since: what a guest gives up is there no more. `held`: what it holds now.
-   * Null where nobody can tell. Never throws.
-   */
-  resident(held: Pages): Pages | null {
+  /** Its guest holds so much now: what it has given up is there no more. */
+  noteHeld(held: Pages): void {
+    if (this.#resident !== null) this.#resident = minPages(this.#resident, held);
+  }
+
+  /** As it was at most 2 s ago, or as little as its guest has held since. Null where nobody can tell. Never throws. */
+  resident(): Pages | null {
     if (this.isOld) {
       this.#readAt = this.#options.now();
       this.#resident = this.#read();
-    } else if (this.#resident !== null) {
-      this.#resident = minPages(this.#resident, held);
     }
     return this.#resident;
   }

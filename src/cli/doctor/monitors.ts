@@ -48,13 +48,10 @@ function heldFindings(held: readonly string[], driven: number): readonly Finding
       ok(`the monitor at ${path} is held, as by the daemon that runs: selfballoon status shows its machine`),
     );
   }
-  const by = driven === 0 ? '' : `, and the daemon that runs knows ${driven} of their ${held.length} machines`;
-  return held.map((path) =>
-    fail(
-      `the QEMU at ${path} does not greet${by}`,
-      'A monitor serves one client: give QEMU one for selfballoon alone. Or its process is stopped',
-    ),
-  );
+  const advice = 'A monitor serves one client: give QEMU one for selfballoon alone. Or its process is stopped';
+  if (driven === 0) return held.map((path) => fail(`the QEMU at ${path} does not greet`, advice));
+  const by = `${held.length} monitors do not greet, and the daemon that runs knows ${driven} machines`;
+  return [warn(`${by}: ${held.join(', ')}`, `It may hold second monitors of some. Otherwise: ${advice}`)];
 }
 
 /** Null: nobody greets. */

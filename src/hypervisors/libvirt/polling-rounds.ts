@@ -55,7 +55,7 @@ export class PollingRounds {
     const due = pollings().filter(
       ({ isNeeded, isBeginning, begun }) => isNeeded && !isBeginning && isDueAnew(begun, until),
     );
-    due.sort((one, other) => (one.begun ?? 0) - (other.begun ?? 0));
+    due.sort((one, other) => (one.turnAt ?? 0) - (other.turnAt ?? 0));
     const isLate = new AbortController();
     void clock.sleepUntil(until, isLate.signal).then(() => {
       isLate.abort();

@@ -28,6 +28,8 @@ export class StatsPolling {
   #beginning: Promise<void> | null = null;
   readonly #renewal = new Renewal();
   #isLeft = false;
+  #isSwitching = false;
+  #turnAt: Millis | null = null;
   /** It was switched off, and nobody knows whether it is on again. */
   #isUncertain = false;
   /** The domain answers, and its statistics are all that is known of its guest. */
@@ -45,8 +47,12 @@ export class StatsPolling {
   /** It is on, where the domain's description has another period. A domain whose QEMU does not answer is not waited for. */
   switchOn(virsh: Virsh, period: number): void {
     this.#found ??= period;
-    if (period === PERIOD_S || this.#beginning !== null) return;
-    void this.#set(virsh, PERIOD_S).catch((error: unknown) => {
+    if (period === PERIOD_S || this.#beginning !== null || this.#isSwitching) return;
+    this.#isSwitching = true;
+    const on = virsh
+      .act(setPeriodWords(this.#options.uuid, PERIOD_S), NEVER)
+      .finally(() => (this.#isSwitching = false));
+    void on.catch((error: unknown) => {
       const isNews = !(error instanceof VirshError && ['EGONE', 'EUNAVAILABLE'].includes(error.virshCode));
       if (isNews) this.#options.tell(`its statistics cannot be switched on: ${errorText(error)}`);
     });
@@ -57,6 +63,11 @@ export class StatsPolling {
     if (this.#renewal.isLate(lastUpdate, at)) this.#begun = null;
   }
 
+  /** When it last had a turn, well or not; null: never yet. */
+  get turnAt(): Millis | null {
+    return this.#turnAt;
+  }
+
   /** Whether it is being switched off and on. */
   get isBeginning(): boolean {
     return this.#beginning !== null;
@@ -65,6 +76,7 @@ export class StatsPolling {
   /** Off and on again, so that the guest is asked when it is on. Resolves when that is over, well or not. */
   async beginAnew(virsh: Virsh): Promise<void> {
     if (this.#isLeft) return;
+    this.#turnAt = this.#options.clock.now();
     this.#beginning ??= this.#offAndOn(virsh).finally(() => (this.#beginning = null));
     await this.#beginning;
   }
@@ -89,7 +101,7 @@ export class StatsPolling {
     await this.#beginning;
     const found = this.#found;
     if (found === null || (found === PERIOD_S && !this.#isUncertain)) return;
-    await this.#set(virsh, found).catch(() => undefined);
+    await virsh.act(setPeriodWords(this.#options.uuid, found), NEVER).catch(() => undefined);
   }
 
   #set(virsh: Virsh, seconds: number): Promise<unknown> {

@@ -100,9 +100,7 @@ export class Machine {
   }
 
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
-  static async meet({ qmp, socket, clock, last }: Meeting, signal: AbortSignal): Promise<Machine> {
-    // The same process: only the connection to it was lost.
-    const before = last !== null && last.pid !== null && last.pid === qmp.peerPid() ? last : null;
+  static async meet({ qmp, socket, clock, known }: Meeting, signal: AbortSignal): Promise<Machine> {
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
     const [named, uuid, summary, devices] = await Promise.all([
       ask('query-name'),
@@ -111,6 +109,9 @@ export class Machine {
       ask('query-memory-devices'),
     ]);
     const ownName = decodeName(named);
+    // The same process: only the connection to it was lost.
+    const pid = qmp.peerPid();
+    const before = known.find((one) => pid !== null && one.pid === pid && one.ownName === ownName) ?? null;
     const name = ownName ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
     const [{ plugs, dimms }, balloon, ports] = await Promise.all([
       findMemoryDevices(qmp, devices, signal),
@@ -135,7 +136,8 @@ export class Machine {
   /** It may touch so much in all. Returns by how much more of it is untouched than before. */
   noteMayTouch(size: Pages): Pages {
     this.#mayTouch = size;
-    const resident = this.givenAgain.hasMore(size) ? (this.#emulator?.resident(size) ?? null) : null;
+    this.#emulator?.noteHeld(size);
+    const resident = this.givenAgain.hasMore(size) ? (this.#emulator?.resident() ?? null) : null;
     return this.givenAgain.note(size, resident);
   }
 
@@ -245,8 +247,8 @@ export interface Meeting {
   readonly qmp: Qmp;
   readonly socket: string;
   readonly clock: Clock;
-  /** Who was met there before; null: nobody. */
-  readonly last: Machine | null;
+  /** Those that were met before. */
+  readonly known: readonly Machine[];
 }
 
 /** What a look at the beginning found. */

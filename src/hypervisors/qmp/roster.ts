@@ -189,8 +189,8 @@ export class Roster {
 
   async #meet(path: string, qmp: Qmp): Promise<void> {
     const { clock } = this.#options;
-    const last = this.#places.get(path)?.last ?? null;
-    const machine = await Machine.meet({ qmp, socket: path, clock, last }, clock.timeLimit(MEETING_LIMIT));
+    const known = [...this.#places.values()].flatMap(({ last }) => last ?? []);
+    const machine = await Machine.meet({ qmp, socket: path, clock, known }, clock.timeLimit(MEETING_LIMIT));
     const place = this.#places.get(path);
     if (place === undefined) return;
     const emulator = this.#options.openEmulator(machine.pid);

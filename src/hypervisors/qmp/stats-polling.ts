@@ -32,6 +32,7 @@ export class StatsPolling {
   readonly #renewal = new Renewal();
   /** It was switched off, and nobody knows whether it is on again. */
   #isUncertain = false;
+  #isLeft = false;
 
   private constructor(asks: Asks, found: number | null) {
     this.#asks = asks;
@@ -54,7 +55,7 @@ export class StatsPolling {
   follow(beat: Beat): void {
     const now = this.#asks.clock.now();
     const at = askAt(beat, now);
-    if (!isDueAnew(this.#begun, at)) return;
+    if (this.#isLeft || !isDueAnew(this.#begun, at)) return;
     this.#dueAt = at;
     this.#timer.set(millis(at - now));
   }
@@ -66,7 +67,7 @@ export class StatsPolling {
 
   /** A QEMU that hung may have carried out the first of two commands and not the second. To be called at each look. */
   mend(): void {
-    if (this.#isUncertain) this.#switchOn();
+    if (this.#isUncertain && !this.#isLeft) this.#switchOn();
   }
 
   /** In one go. A QEMU that does not answer is told of by the next look. */
@@ -94,6 +95,7 @@ export class StatsPolling {
   /** Rests, and puts back what was found, as far as QEMU still answers. Never rejects. */
   async putBack(signal: AbortSignal): Promise<void> {
     this.rest();
+    this.#isLeft = true;
     const { found } = this;
     if (found === null || (found === INTERVAL_S && !this.#isUncertain)) return;
     await poll(this.#asks, found, signal).catch(() => undefined);

@@ -16,19 +16,15 @@ export interface XlTexts {
   readonly top: string;
 }
 
-/**
- * Puts the three together. What is claimed for domains that are being built is counted as free by Xen, and is not: nobody else gets it
- * (`XENMEM_claim_pages`). `malformed` when one lacks what it should have.
- */
+/** Puts the three together. `malformed` when one lacks what it should have. */
 export function parseSight({ info, list, top }: XlTexts): Field<HostSight> {
   const total = mibIn(info, 'total_memory');
   const free = mibIn(info, 'free_memory');
   if (total === null || free === null) return unknown('malformed', '`xl info` has no total_memory and free_memory');
   const ids = idsIn(list);
-  const claimed = mibIn(info, 'outstanding_claims') ?? 0;
   const domains = rowsOf(top, ids);
   if (domains.length === 0) return unknown('malformed', '`xentop` shows no domain that `xl list` knows');
-  return known({ total: kib(total * KIB_PER_MIB), free: kib(Math.max(0, free - claimed) * KIB_PER_MIB), domains });
+  return known({ total: kib(total * KIB_PER_MIB), free: kib(free * KIB_PER_MIB), domains });
 }
 
 function mibIn(info: string, name: string): number | null {

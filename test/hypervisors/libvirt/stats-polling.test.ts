@@ -97,6 +97,19 @@ describe('the statistics of a domain of which nobody else tells', () => {
     rig.libvirt.tamper = () => undefined;
   });
 
+  it('are polled anew in turn also where libvirt refuses that for many each time', async (test) => {
+    const { rig } = await opened(test, 9);
+    const turns: string[] = [];
+    rig.libvirt.tamper = (line) => {
+      const [, n, period] = /^dommemstat \S+(\d) --period (\d) --live$/.exec(line) ?? [];
+      if (period === '0' && n !== undefined) turns.push(n);
+      return n === undefined || n === '9' ? undefined : '\nerror: internal error: it is busy\n';
+    };
+    await lookEachSecond(rig, 3);
+    assert.equal(turns.indexOf('9'), 8, turns.join());
+    rig.libvirt.tamper = () => undefined;
+  });
+
   it('of one that hangs in its turn keep nobody else’s from theirs', async (test) => {
     const { rig, settings } = await opened(test, 3);
     let release: () => void = () => undefined;

@@ -5,6 +5,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 
+import { StatsPolling } from '../../../src/hypervisors/qmp/stats-polling.js';
+import type { Qmp } from '../../../src/qmp/index.js';
+import { VirtualClock } from '../../../src/sim/index.js';
 import { beatFrom, beatInSecond } from '../../../src/control/beat.js';
 import { millis } from '../../../src/units.js';
 import type { FakeQemu } from '../../qmp/support/fake-qemu.js';
@@ -210,5 +213,23 @@ describe('the statistics of a machine of which nobody else tells', () => {
     await machine.rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
     await machine.pass(2 * SECOND);
     assert.deepEqual(settings(machine.qemu), [1]);
+  });
+});
+
+describe('the polling of a machine that is left', () => {
+  it('is not begun anew for a look that was under way meanwhile', async () => {
+    const clock = new VirtualClock();
+    const values: unknown[] = [];
+    const execute: Qmp['execute'] = (command, args) => {
+      if (command === 'qom-set') values.push(args?.['value']);
+      return Promise.resolve(0);
+    };
+    const signal = new AbortController().signal;
+    const asks = { qmp: { execute } as Qmp, path: '/balloon', clock, foundBefore: null };
+    const polling = await StatsPolling.begin(asks, signal);
+    await polling.putBack(signal);
+    polling.follow(beatInSecond({ id: 'qmp/one' }));
+    await clock.advanceTo(millis(3_000));
+    assert.deepEqual(values, [1, 0]);
   });
 });

@@ -51,17 +51,6 @@ describe('what xl and xentop print', () => {
     });
   });
 
-  it('takes what is claimed for a domain that is being built from what is free', () => {
-    const freeWith = (claimed: string): unknown => {
-      const sight = parseSight({ ...TEXTS, info: INFO.replace(/(outstanding_claims +: )0/, `$1${claimed}`) });
-      return sight.known && sight.value.free;
-    };
-    assert.equal(freeWith('1000'), 1_996 * 1_024);
-    assert.equal(freeWith('4000'), 0);
-    const older = parseSight({ ...TEXTS, info: INFO.replace(/outstanding_claims.*\n/, '') });
-    assert.ok(older.known && older.value.free === 2_996 * 1_024);
-  });
-
   it('says of a domain without a limit that it has none', () => {
     const words = TOP.replace('819200      19.5     2 ', 'no limit       n/a     2 ');
     const huge = TOP.replace('819200      19.5     2 ', '4503599627370495      n/a     2 ');
