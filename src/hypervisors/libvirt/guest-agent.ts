@@ -29,6 +29,8 @@ const WAITED = millis(1_000);
  * before the others have to wait.
  */
 const PAUSE_FIRST = millis(5_000);
+/** One that has answered may be in a guest that is short of memory or of processors just now, of which nothing is known meanwhile. */
+const PAUSE_OF_KNOWN = millis(1_000);
 const PAUSE_MAX = millis(60_000);
 
 export class DomainAgent implements InsideSource {
@@ -65,12 +67,13 @@ export class DomainAgent implements InsideSource {
   }
 
   #leaveAlone(now: Millis): void {
-    this.#pause = this.#pause === null ? PAUSE_FIRST : minMillis(millis(this.#pause * 2), PAUSE_MAX);
+    const first = this.#hasAnswered ? PAUSE_OF_KNOWN : PAUSE_FIRST;
+    this.#pause = this.#pause === null ? first : minMillis(millis(this.#pause * 2), PAUSE_MAX);
     this.#askAgainAt = addMillis(now, this.#pause);
     if (!this.#hasAnswered) return;
     this.#hasAnswered = false;
     this.#options.tell(
-      'its guest agent does not answer any more; it is asked again after pauses that grow from 5 s to a minute',
+      'its guest agent does not answer any more; it is asked again after pauses that grow to a minute',
     );
   }
 
