@@ -1,6 +1,7 @@
 export { openVirsh, type Virsh, type VirshEnd, type VirshOptions } from './client.js';
 export { asciiJson, commandLine, isUuid } from './command.js';
 export { LIST_DOMAINS, parseDomainList, type ListedDomain } from './domain-list.js';
+export { domainMemoryWords, parseActual } from './domain-memory.js';
 export { DOMAIN_STATS, parseDomainStats, STATE_PAUSED, type DomainStats } from './domain-stats.js';
 export {
   OWN_AGENT_PORT,

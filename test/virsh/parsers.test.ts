@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { parseActual } from '../../src/virsh/domain-memory.js';
 import {
   asciiJson,
   commandLine,
@@ -37,6 +38,15 @@ const STATS = `Domain: 'one'
   balloon.hugetlb_pgfail=0
   balloon.rss=246832
 `;
+
+describe('what one domain keeps now', () => {
+  it('is what its QEMU says of the balloon, and null where it does not', () => {
+    assert.equal(parseActual(linesOf('actual 523264\nswap_in 0\nlast_update 1795656437\nrss 246832\n')), 523_264);
+    for (const text of ['', 'rss 246832\n', 'actual -1\n', 'actual 99999999999999999999\n', 'xactual 5\n']) {
+      assert.equal(parseActual(linesOf(text)), null, text);
+    }
+  });
+});
 
 describe('statistics of all domains', () => {
   it('are sizes in KiB, under the names that the balloon has for them and not libvirt', () => {

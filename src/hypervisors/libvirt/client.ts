@@ -16,7 +16,16 @@ import type { InsideChoice } from '../../inside/index.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import { isToldInside } from '../../signals/polling-phase.js';
 import type { PlugSizes } from '../../signals/plugged.js';
-import { addPages, millis, NO_PAGES, pagesToKib, type GuestSize, type Millis, type Pages } from '../../units.js';
+import {
+  addPages,
+  millis,
+  NO_PAGES,
+  pagesToKib,
+  type GuestSize,
+  type KiB,
+  type Millis,
+  type Pages,
+} from '../../units.js';
 import {
   DOMAIN_STATS,
   parseDomainStats,
@@ -25,6 +34,7 @@ import {
   type Virsh,
   type VirshOptions,
 } from '../../virsh/index.js';
+import { BalloonNow, HEARD_WITHIN, mayHaveMoved } from './balloon-now.js';
 import { baseIn, formatTarget, heldIn, readingOf, residentIn, setTargetWords } from './codec.js';
 import {
   asHypervisorError,
@@ -85,6 +95,7 @@ class LibvirtHost implements Hypervisor {
   readonly #memory: HostMemory;
   readonly #looks: SharedLook<AllStats>;
   readonly #polling: PollingRounds;
+  readonly #balloons = new BalloonNow();
   readonly #targets = new Lanes(superseded);
   readonly #growths = new Lanes(growthSuperseded);
   readonly #asked = new WeakMap<Domain, { readonly target: Pages; readonly at: Millis }>();
@@ -190,14 +201,19 @@ class LibvirtHost implements Hypervisor {
     if (seen instanceof Error) {
       return { kind: 'reading-failed', guest, error: forGuest(seen, guest) };
     }
-    const stats = seen.sight.get(domain.shape.name);
-    if (stats === undefined) {
+    const heard = seen.sight.get(domain.shape.name);
+    if (heard === undefined) {
       domain.polling.isNeeded = false;
       this.#roster.refresh();
       return { kind: 'reading-failed', guest, error: notTold(guest) };
     }
     const { clock, wall } = this.#options;
-    const [grown, inside] = await Promise.all([this.#growthOf(domain, stats, seen.at, signal), domain.inside.look()]);
+    const [grown, inside, actual] = await Promise.all([
+      this.#growthOf(domain, heard, seen.at, signal),
+      domain.inside.look(),
+      this.#balloonNow(domain, heard, signal),
+    ]);
+    const stats = actual === null ? heard : { ...heard, current: actual };
     const { shape, sinceReset } = domain;
     domain.polling.noteSeen(stats.lastUpdate, seen.at);
     domain.polling.isNeeded = stats.lastUpdate !== null && !isToldInside(inside.sources, seen.at);
@@ -229,6 +245,15 @@ class LibvirtHost implements Hypervisor {
     if (reading.used.known) domain.held.used = reading.used.value;
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };
+  }
+
+  /** Null: what libvirt has heard is good, or is all there is. */
+  async #balloonNow(domain: Domain, { lastUpdate }: DomainStats, signal: AbortSignal): Promise<KiB | null> {
+    const { state } = this.#keeper;
+    // One that libvirt could not ask a moment ago would be waited for.
+    if ('why' in state || lastUpdate === null) return null;
+    if (!mayHaveMoved(domain, this.#asked.get(domain), this.#options.clock.now())) return null;
+    return this.#balloons.ask(domain, state.connection, signal);
   }
 
   /** What it is asked to come down to from `kept`, where libvirt may not have heard yet that it has. */
@@ -360,8 +385,6 @@ interface Asked {
   readonly signal: AbortSignal;
 }
 
-/** QEMU tells libvirt of a balloon once a second at most, and then it is looked at. */
-const HEARD_WITHIN = millis(2_000);
 /** How long closing waits for requests on their way: as long as the executor waits for an answer to any call. */
 const CLOSE_WAIT = millis(5_000);
 /** For closing what is open inside of guests, at the end. */

@@ -26,6 +26,8 @@ export interface FakeDomain {
   /** What it was started with, and what it keeps of that. */
   memory: number;
   current: number;
+  /** What libvirt last heard of that; null: all of it. */
+  heard: number | null;
   plugs: readonly FakePlug[];
   /** What was last asked of the balloon; null: nothing yet. */
   target: number | null;
@@ -61,7 +63,16 @@ export class FakeLibvirt {
     this.#lastId += 1;
     const domain: FakeDomain = {
       ...{ uuid: `00000000-0000-4000-8000-${String(this.#lastId).padStart(12, '0')}`, name, id: this.#lastId },
-      ...{ memory: GIB, current: GIB, target: null, hasBalloon: true, autodeflate: true, period: 0, state: 1 },
+      ...{
+        memory: GIB,
+        current: GIB,
+        heard: null,
+        target: null,
+        hasBalloon: true,
+        autodeflate: true,
+        period: 0,
+        state: 1,
+      },
       ...{ plugs: [], stats: {}, lastUpdate: 0, resident: 246_832, devices: '', held: null },
       ...more,
     };
@@ -129,6 +140,9 @@ export class FakeLibvirt {
     if (line === 'domstats --state --balloon --list-active --nowait') return this.domains.map(statsText).join('');
     const domain = this.domains.find((one) => one.uuid === uuid);
     if (domain === undefined) return `\nerror: failed to get domain '${uuid}'\n`;
+    if (command === 'dommemstat' && rest.length === 0) {
+      return domain.hasBalloon ? `actual ${domain.current}\nrss ${domain.resident}\n\n` : '\n';
+    }
     if (command === 'dumpxml') return `${xmlOf(domain)}\n`;
     await domain.held;
     if (command === 'setmem' && rest[1] === '--live') return setMemory(domain, Number(rest[0]));
@@ -176,7 +190,7 @@ function statsText(domain: FakeDomain): string {
   const fields: Readonly<Record<string, number>> = {
     'state.state': state,
     'state.reason': 1,
-    'balloon.current': current + pluggedIn(domain),
+    'balloon.current': (domain.heard ?? current) + pluggedIn(domain),
     'balloon.maximum': memory + pluggableIn(domain),
     ...(lastUpdate === null ? {} : Object.fromEntries(Object.entries(stats).map(([key, n]) => [`balloon.${key}`, n]))),
     ...(lastUpdate === null || !domain.hasBalloon ? {} : { 'balloon.last-update': lastUpdate }),

@@ -1,0 +1,70 @@
+/**
+ * Protects that a domain which moves is measured by what its balloon is now, and not by what libvirt heard of it up to a second ago: it was told
+ * to come down and to grow again in turn otherwise, at rounds of a second.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { guestSize, pages } from '../../../src/units.js';
+import { fakePlug } from '../../virsh/support/fake-libvirt.js';
+import { domainOf, openRig, type Rig } from './support/rig.js';
+
+const MIB = 1_024;
+const NEVER = new AbortController().signal;
+
+const heldMib = async (rig: Rig): Promise<number> => {
+  const { current } = await rig.reading('libvirt/one');
+  return current.known ? current.value / 256 : NaN;
+};
+const askFor = (rig: Rig, mib: number): Promise<void> =>
+  rig.host.setTarget('libvirt/one', guestSize(pages(mib * 256)), NEVER);
+const timesAsked = ({ libvirt }: Rig): number => libvirt.asked.filter((line) => /^dommemstat \S+$/.test(line)).length;
+
+describe('a domain that was asked for another size', () => {
+  it('holds what its balloon is now, whatever libvirt has heard', async (test) => {
+    const rig = await openRig(test, 'one');
+    assert.equal(await heldMib(rig), 1_024);
+    domainOf(rig, 'one').heard = 1_024 * MIB;
+    await askFor(rig, 500);
+    assert.equal(await heldMib(rig), 500);
+    await rig.pass(1_000);
+    await askFor(rig, 600);
+    assert.equal(await heldMib(rig), 600);
+  });
+
+  it('is asked by itself only until libvirt has heard of it', async (test) => {
+    const rig = await openRig(test, 'one');
+    await heldMib(rig);
+    assert.equal(timesAsked(rig), 0);
+    await askFor(rig, 500);
+    for (let second = 0; second < 10; second += 1) {
+      await heldMib(rig);
+      await rig.pass(1_000);
+    }
+    const asked = timesAsked(rig);
+    assert.ok(asked >= 2 && asked <= 4, String(asked));
+  });
+
+  it('is not asked by itself where libvirt could not ask it a moment ago, nor where memory can be plugged in', async (test) => {
+    const rig = await openRig(test, 'one');
+    const one = domainOf(rig, 'one');
+    await heldMib(rig);
+    await askFor(rig, 500);
+    one.lastUpdate = null;
+    await heldMib(rig);
+    one.lastUpdate = 0;
+    one.plugs = [fakePlug()];
+    rig.libvirt.emit('device-added', 'one', 'virtiomem0');
+    await rig.untilLog('came libvirt/one', 'changed libvirt/one');
+    await heldMib(rig);
+    assert.equal(timesAsked(rig), 0);
+  });
+
+  it('holds what libvirt has heard where its QEMU does not say', async (test) => {
+    const rig = await openRig(test, 'one');
+    await heldMib(rig);
+    domainOf(rig, 'one').heard = 700 * MIB;
+    await askFor(rig, 500);
+    rig.libvirt.tamper = (line) => (/^dommemstat \S+$/.test(line) ? '\nerror: internal error: no\n' : undefined);
+    assert.equal(await heldMib(rig), 700);
+  });
+});
