@@ -120,9 +120,9 @@ class LibvirtHost implements Hypervisor {
       clock,
       beat: beatInSecond({ id: KIND, isSeenWithAll: true }),
       pollings: () => this.#roster.pollings,
-      beginAnew: async (polling) => {
+      beginAnew: async (polling, until) => {
         const { state } = this.#keeper;
-        if (!('why' in state)) await polling.beginAnew(state.connection);
+        if (!('why' in state)) await polling.beginAnew(state.connection, until);
       },
     });
     this.#looks = new SharedLook({ look: (signal) => this.#lookAtAll(signal), now, tooSlow: lookTooSlow });

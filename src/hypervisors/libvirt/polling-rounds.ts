@@ -6,7 +6,7 @@ import { endedOrAborted } from '../../control/abort.js';
 import { beatFrom, type Beat } from '../../control/beat.js';
 import type { Clock, Timer } from '../../control/ports.js';
 import { askAt, isDueAnew, isInTime } from '../../signals/polling-phase.js';
-import { millis } from '../../units.js';
+import { millis, type Millis } from '../../units.js';
 import type { StatsPolling } from './stats-polling.js';
 
 /** 200 domains have their turn every 25 rounds then; polling keeps its place for longer. */
@@ -20,7 +20,7 @@ export interface PollingRoundsOptions {
   readonly beat: Beat;
   readonly pollings: () => readonly StatsPolling[];
   /** Resolves when that is over, well or not. */
-  readonly beginAnew: (polling: StatsPolling) => Promise<void>;
+  readonly beginAnew: (polling: StatsPolling, until: Millis) => Promise<void>;
 }
 
 export class PollingRounds {
@@ -61,7 +61,7 @@ export class PollingRounds {
       isLate.abort();
     });
     for (const polling of due.slice(0, AT_ONCE_MAX)) {
-      await endedOrAborted(beginAnew(polling), isLate.signal);
+      await endedOrAborted(beginAnew(polling, until), isLate.signal);
       if (isLate.signal.aborted) return;
     }
     isLate.abort();

@@ -73,22 +73,26 @@ export class StatsPolling {
     return this.#beginning !== null;
   }
 
-  /** Off and on again, so that the guest is asked when it is on. Resolves when that is over, well or not. */
-  async beginAnew(virsh: Virsh): Promise<void> {
+  /**
+   * Off and on again, so that the guest is asked when it is on: that counts only where it is by `until`, for the look after it. Resolves when it is
+   * over, well or not.
+   */
+  async beginAnew(virsh: Virsh, until: Millis): Promise<void> {
     if (this.#isLeft) return;
     this.#turnAt = this.#options.clock.now();
-    this.#beginning ??= this.#offAndOn(virsh).finally(() => (this.#beginning = null));
+    this.#beginning ??= this.#offAndOn(virsh, until).finally(() => (this.#beginning = null));
     await this.#beginning;
   }
 
   /** One after the other: over two sessions the second could be first. */
-  async #offAndOn(virsh: Virsh): Promise<void> {
+  async #offAndOn(virsh: Virsh, until: Millis): Promise<void> {
     this.#isUncertain = true;
     try {
       await this.#set(virsh, 0).catch(() => undefined);
       await this.#set(virsh, PERIOD_S);
       this.#isUncertain = false;
-      this.#begun = this.#options.clock.now();
+      const now = this.#options.clock.now();
+      this.#begun = now <= until ? now : null;
     } catch {
       // The next turn tries again, and a domain that says nothing for half a minute is met anew.
       this.#begun = null;
