@@ -137,7 +137,10 @@ class XenHost implements Hypervisor {
     if (this.#ending.signal.aborted) throw closed();
     const { at, sight } = await this.#looks.look(signal);
     const domains = new Map(sight.domains.map((domain) => [domain.domid, domain]));
-    const free = subtractToZero(kibToPagesDown(sight.free), this.#takenBack.of(this.#standings(domains)));
+    const free = subtractToZero(
+      kibToPagesDown(sight.free),
+      this.#takenBack.of(this.#standings(domains), new Set(guests)),
+    );
     report({
       kind: 'host-reading',
       host: {

@@ -153,18 +153,33 @@ describe('reading domains', () => {
     assert.equal(await freeOf(TWO), before - 5_000);
   });
 
-  it('counts as free at once what a guest gave up because it was told to', async (test) => {
+  it('counts as free what a guest gave up because it was told to, at the look that tells of that guest', async (test) => {
     const rig = await openTwo(test);
+    const freeOf = freeIn(rig);
     await rig.look([ONE, TWO]);
-    rig.xen.put(TARGET, '65536');
-    await rig.to(1_000);
-    const [before] = await rig.look([TWO]);
+    const before = await freeOf(TWO);
+    await rig.set(ONE, 16_384);
     (rig.xen.domains.get(1) ?? assert.fail()).held = 65_536;
+    await rig.to(1_000);
+    // An alarm of the first guest now would be answered with what is free on top of what it is known to hold.
+    assert.equal(await freeOf(TWO), before);
     await rig.to(2_000);
-    const [after] = await rig.look([TWO]);
-    assert.ok(before?.kind === 'host-reading' && before.host.free.known);
-    assert.ok(after?.kind === 'host-reading' && after.host.free.known);
-    assert.equal(after.host.free.value - before.host.free.value, (262_144 - 65_536) / 4);
+    assert.equal(await freeOf(ONE), before + (262_144 - 65_536) / 4);
+    await rig.to(3_000);
+    assert.equal(await freeOf(TWO), before + (262_144 - 65_536) / 4);
+  });
+
+  it('counts once what a guest gave up below its new target', async (test) => {
+    const rig = await openTwo(test);
+    const freeOf = freeIn(rig);
+    await rig.look([ONE, TWO]);
+    const before = await freeOf(TWO);
+    await rig.set(ONE, 32_768);
+    (rig.xen.domains.get(1) ?? assert.fail()).held = 65_536;
+    await rig.to(1_000);
+    assert.equal(await freeOf(TWO), before);
+    await rig.to(2_000);
+    assert.equal(await freeOf(ONE), before + (262_144 - 131_072) / 4);
   });
 
   it('fails those alone that are unknown or dying', async (test) => {
