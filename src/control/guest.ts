@@ -133,7 +133,7 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
       relieve(rules.safeguards, state, event.alarm, context);
       if (isOnItsWay(state.pursuit, context.now))
         state.lookDueAt = minMillis(state.lookDueAt, nextLook(state, context));
-      lookAgainIfShort(state, context);
+      lookAgain(state, context);
       break;
     case 'guest-moved':
       lookIfOnItsWay(state, context);
@@ -163,15 +163,14 @@ function lookIfOnItsWay<Memory>(state: Draft<Memory>, context: StepContext): voi
 }
 
 /**
- * An alarm that could not be answered wholly, for what the host had free a while ago, is answered again after a look; and so is one
- * of a guest that could have more than it came with, for only the policy says how much.
+ * On a host an alarm is answered again after a look: the host may have had too little free a while ago, and somebody else may have made
+ * the guest smaller since. So is one of a guest that could have more than it came with, for only the policy says how much.
  */
-function lookAgainIfShort<Memory>(state: Draft<Memory>, context: StepContext): void {
+function lookAgain<Memory>(state: Draft<Memory>, context: StepContext): void {
   const { now } = context;
-  const { guest, relief, decision, policyDueAt, reading } = state;
+  const { guest, relief, policyDueAt, reading } = state;
   if (!isRelieved(relief, now) || policyDueAt === null) return;
-  const isShort = guest.pool !== undefined && (decision === null || decision.target !== decision.goal);
-  if (!isShort && !canGrow(state, context)) return;
+  if (guest.pool === undefined && !canGrow(state, context)) return;
   // A guest may tell of as many alarms as it likes: the whole host is looked at for it once a second.
   const due = reading === null ? now : maxMillis(now, addMillis(reading.at, LOOK_ON_THE_WAY));
   state.policyDueAt = minMillis(policyDueAt, due);

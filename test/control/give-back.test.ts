@@ -85,6 +85,39 @@ describe('a guest that was told to give something up, and has not been seen to d
   });
 });
 
+describe('a guest that somebody else made smaller after it had everything back', () => {
+  const madeSmaller = (): { readonly host: SharedHost; readonly guest: SharedGuest } => {
+    const guest = sharedGuest({ held: 60_000, target: 60_000 });
+    const host = new SharedHost({ total: 500_000, guests: { guest }, tunables: { selfballoon_interval: 60 } });
+    host.liveUntil(2);
+    host.alarm('guest');
+    host.liveUntil(10);
+    assert.equal(guest.held, 200_000);
+    Object.assign(guest, { held: 120_000, target: 120_000 });
+    return { host, guest };
+  };
+
+  it('has everything again soon after its next alarm, and not only in its next round', () => {
+    const { host, guest } = madeSmaller();
+    host.liveUntil(12);
+    host.alarm('guest');
+    host.liveUntil(14);
+    assert.equal(guest.held, 200_000);
+  });
+
+  it('is looked at once a second at most, however many alarms it tells of', () => {
+    const { host } = madeSmaller();
+    host.liveUntil(12);
+    const before = host.looks.get('guest') ?? 0;
+    for (let second = 13; second <= 22; second += 1) {
+      for (let alarms = 0; alarms < 10; alarms += 1) host.alarm('guest');
+      host.liveUntil(second);
+    }
+    // At 12 s, and at the end of each second after it.
+    assert.ok((host.looks.get('guest') ?? 0) - before <= 11);
+  });
+});
+
 describe('a guest that begins anew', () => {
   it('has everything back that was taken from it, and keeps it for a while', () => {
     const guest = sharedGuest({});
