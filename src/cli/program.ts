@@ -132,6 +132,7 @@ function addTalk(program: Command): void {
     });
   talking('release', 'give all memory back, and switch self-ballooning off')
     .addOption(new Option('--hypervisor <kind>', 'what is driven, if no daemon answers').choices(HYPERVISOR_WORDS))
+    .option('--unless-driven', 'do nothing where a daemon answers')
     .action(async (flags: ReleaseFlags) => {
       const { releaseAll } = await import('./commands/release.js');
       print(await releaseAll(flags));

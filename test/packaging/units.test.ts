@@ -125,7 +125,7 @@ describe('each service', () => {
 
 describe('the service in a guest', () => {
   it('releases after every end, also one by SIGKILL', () => {
-    assert.deepEqual(GUEST.all('ExecStopPost'), ['selfballoon release --hypervisor xen-guest']);
+    assert.deepEqual(GUEST.all('ExecStopPost'), ['selfballoon release --unless-driven --hypervisor xen-guest']);
   });
 
   it('can do so when the daemon is dead: release sets the balloon itself', async (test) => {
@@ -218,7 +218,7 @@ describe('the agent in a guest of QEMU', () => {
 
 describe('the service in dom0', () => {
   it('gives everything back after its end, whatever ended it', () => {
-    assert.deepEqual(HOST.all('ExecStopPost'), ['selfballoon release --hypervisor xen-host']);
+    assert.deepEqual(HOST.all('ExecStopPost'), ['selfballoon release --unless-driven --hypervisor xen-host']);
   });
 
   it('must name the hypervisor for that: without it nobody knows that all domains are meant', async (test) => {
@@ -250,7 +250,7 @@ describe('the service in dom0', () => {
 describe('the service on a host of QEMU or libvirt', () => {
   it('takes the hypervisor from the configuration, without which it does not start, and gives back by the same', () => {
     assert.deepEqual(VMS.all('ExecStart'), ['selfballoon run --no-table']);
-    assert.deepEqual(VMS.all('ExecStopPost'), ['selfballoon release']);
+    assert.deepEqual(VMS.all('ExecStopPost'), ['selfballoon release --unless-driven']);
     assert.equal(VMS.last('ConditionPathExists'), '/etc/selfballoon.toml');
   });
 

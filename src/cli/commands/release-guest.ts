@@ -1,22 +1,60 @@
-/** Gives memory back to this Xen guest where no daemon runs, by its own balloon: after one was killed, or when it is being removed. */
+/**
+ * Gives memory back to this Xen guest where no daemon runs, by its own balloon, and switches on again swap stripes that are off: after a
+ * daemon was killed, perhaps with one of them in hand, or when it is being removed.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.js';
 import { ceilingNow, NO_LIMITS } from '../../control/limits.js';
-import type { GuestDescription, Hypervisor, ReadOutcome } from '../../control/ports.js';
+import type { Clock, GuestDescription, Hypervisor, ReadOutcome } from '../../control/ports.js';
 import type { Reading } from '../../control/reading.js';
+import { NOT_REPORTED } from '../../control/signal.js';
 import { errorText, SelfballoonError } from '../../errors.js';
 import { openXenGuest } from '../../hypervisors/xen-guest/client.js';
+import { realSwapCalls, type SwapCalls } from '../../overflow/index.js';
 import { CALL_TIME_LIMIT } from '../../runtime/executor.js';
 import { RealClock } from '../../runtime/real-clock.js';
+import { openTier } from '../daemon/overflow-tier.js';
 import { guestSize, maxPages, millis, NO_PAGES, pagesToMibDown, type Pages } from '../../units.js';
 
 /** Longer than a look takes, and than a balloon stands still on its way. */
 const REST_PAUSE_MS = 200;
 
-/** Returns a sentence that says what was done. Rejects with `SelfballoonError` where the most that it may have cannot be known. */
-export async function releaseGuest({ xenGuest, guestLimits, isDryRun }: Config): Promise<string> {
-  if (isDryRun) return 'no daemon answers; dry_run is set, so nothing was asked for';
+export interface ReleaseGuestOptions {
+  /** Told of stripes that cannot be switched on. */
+  readonly warn: (text: string) => void;
+  /** The two system calls. Given by tests only. */
+  readonly swapCalls?: SwapCalls;
+}
+
+/**
+ * Returns a sentence that says what was done. Rejects with `SelfballoonError` where the most that it may have cannot be known; the
+ * stripes are seen to also then.
+ */
+export async function releaseGuest(config: Config, options: ReleaseGuestOptions): Promise<string> {
+  if (config.isDryRun) return 'no daemon answers; dry_run is set, so nothing was asked for';
   const clock = new RealClock();
+  const switchedOn: string[] = [];
+  let given: string;
+  try {
+    given = await emptyBalloon(config, clock);
+  } finally {
+    switchedOn.push(...(await switchStripesOn(config, clock, options)));
+  }
+  const stripes = switchedOn.length === 0 ? '' : `; swap stripes were switched on again: ${switchedOn.join(', ')}`;
+  return `no daemon answers; ${given}${stripes}`;
+}
+
+/** Returns those that were off. */
+async function switchStripesOn(config: Config, clock: Clock, options: ReleaseGuestOptions): Promise<readonly string[]> {
+  if (config.overflow.devices.length === 0) return [];
+  const { warn, swapCalls = realSwapCalls() } = options;
+  // Nothing is emptied here, so that nobody asks what the kernel keeps for itself.
+  const tier = await openTier({ config, clock, swapCalls, kernelReserve: () => NOT_REPORTED, warn });
+  await tier.stripes.close();
+  return tier.switchedOn;
+}
+
+async function emptyBalloon({ xenGuest, guestLimits }: Config, clock: Clock): Promise<string> {
   const port = openXenGuest({ root: xenGuest.root, now: () => clock.now(), tier: null });
   try {
     const limit = AbortSignal.timeout(millis(CALL_TIME_LIMIT));
@@ -24,7 +62,7 @@ export async function releaseGuest({ xenGuest, guestLimits, isDryRun }: Config):
     const reading = await readingAtRest(port, guest, limit);
     const target = mostOf(reading, guestLimits[guest.id] ?? guestLimits[guest.name] ?? NO_LIMITS);
     await port.setTarget(guest.id, guestSize(target), limit);
-    return `no daemon answers; the balloon was told to give everything back, up to ${pagesToMibDown(target)} MiB`;
+    return `the balloon was told to give everything back, up to ${pagesToMibDown(target)} MiB`;
   } finally {
     await port.close();
   }

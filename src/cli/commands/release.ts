@@ -10,6 +10,8 @@ import { ask, type AskFlags } from './ask.js';
 
 export interface ReleaseFlags extends AskFlags {
   readonly hypervisor?: string;
+  /** Leaves everything as it is where a daemon answers. Default: that one gives everything back. */
+  readonly unlessDriven?: boolean;
 }
 
 /** What `release` goes by without a configuration. */
@@ -21,21 +23,31 @@ export interface ReleaseDefaults {
   readonly warn?: (text: string) => void;
 }
 
+const sayAside = (text: string): void => {
+  console.error(text);
+};
+
 /** Whole hosts, whose guests are driven from outside. */
 const HOSTS: ReadonlySet<HypervisorChoice> = new Set(['xen-host', 'qmp', 'libvirt']);
 
 /** Returns a sentence that says what was done. */
 export async function releaseAll(flags: ReleaseFlags, defaults: ReleaseDefaults = {}): Promise<string> {
   try {
-    return await askOrRelease(flags, async (noDaemon) => releaseDirectly(await configOf(flags), noDaemon));
+    return await askOrRelease(flags, async (noDaemon) =>
+      releaseDirectly(await configOf(flags), noDaemon, defaults.warn),
+    );
   } catch (error) {
     if (codeOf(error) !== 'ECONFIG') throw error;
     return releaseUnconfigured(flags, error, defaults);
   }
 }
 
-async function askOrRelease(flags: AskFlags, release: (noDaemon: unknown) => Promise<string>): Promise<string> {
+async function askOrRelease(flags: ReleaseFlags, release: (noDaemon: unknown) => Promise<string>): Promise<string> {
   try {
+    if (flags.unlessDriven === true) {
+      await ask(flags, 'GET', '/v1/health');
+      return 'a daemon answers and goes on: nothing was released';
+    }
     await ask(flags, 'POST', '/v1/release');
     return 'the daemon gives everything back; selfballooning is 0 now';
   } catch (error) {
@@ -56,7 +68,7 @@ async function configOf({ config: file, hypervisor }: ReleaseFlags): Promise<Con
  * given back. Where machines of QEMU are is known from it alone, and `broken` is thrown.
  */
 async function releaseUnconfigured(flags: ReleaseFlags, broken: unknown, defaults: ReleaseDefaults): Promise<string> {
-  const { root = '/', warn = console.error } = defaults;
+  const { root = '/', warn = sayAside } = defaults;
   const isGuest = detectXen(root).kind === 'guest';
   const hypervisor = flags.hypervisor ?? (isGuest ? 'xen-guest' : null);
   if (hypervisor !== 'xen-host' && !(hypervisor === 'xen-guest' && isGuest)) throw broken;
@@ -65,21 +77,21 @@ async function releaseUnconfigured(flags: ReleaseFlags, broken: unknown, default
   const given = { hypervisor, xen_guest: { root } };
   const { config } = await loadConfig({ file: null, defaultFile: null, env: {}, flags: given });
   const socket = flags.socket ?? defaults.socket ?? defaultSocketPath(process.env);
-  return askOrRelease({ socket }, (noDaemon) => releaseDirectly(config, noDaemon));
+  return askOrRelease({ ...flags, socket }, (noDaemon) => releaseDirectly(config, noDaemon, warn));
 }
 
-async function releaseDirectly(config: Config, noDaemon: unknown): Promise<string> {
+async function releaseDirectly(config: Config, noDaemon: unknown, warn = sayAside): Promise<string> {
   if (HOSTS.has(config.hypervisor)) {
     const [{ openPlace }, { releaseHost }] = await Promise.all([
       import('../daemon/find-place.js'),
       import('./release-host.js'),
     ]);
-    const place = await openPlace({ config, bootOptions: [], warn: console.error });
-    return releaseHost(place, config, console.error);
+    const place = await openPlace({ config, bootOptions: [], warn });
+    return releaseHost(place, config, warn);
   }
   if (detectXen(config.xenGuest.root).kind === 'guest') {
     const { releaseGuest } = await import('./release-guest.js');
-    return releaseGuest(config);
+    return releaseGuest(config, { warn });
   }
   throw new SelfballoonError({
     code: 'EUNAVAILABLE',

@@ -1,14 +1,12 @@
 /** Protects a guest whose daemon dies: the next one looks before it asks, and what was taken can be given back without any. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe } from 'node:test';
 import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
-import { REPOSITORY } from '../../support/paths.js';
 import { readTunable, selfballoon } from './commands.js';
 import { assertReplays, lastRun, readingsIn, runsIn, targetsIn, valueOf, type Run } from './journal.js';
+import { stopAction } from './stop-action.js';
 import { overflowSection, pressureSection, tunablesSection, type Stripes } from './stripes.js';
 import { BALLOON, heldPages, waitForHeld } from './views.js';
 import type { XenWorld } from './world.js';
@@ -137,12 +135,4 @@ function hasOpenTarget({ steps }: Run): boolean {
     events.flatMap((event) => (event.kind === 'action-done' || event.kind === 'action-failed' ? [event.id] : [])),
   );
   return asked !== undefined && !answered.includes(asked.id);
-}
-
-/** The command of `ExecStopPost` in the unit for guests. */
-function stopAction(): string {
-  const unit = readFileSync(join(REPOSITORY, 'packaging', 'systemd', 'selfballoon-guest.service'), 'utf8');
-  const command = /^ExecStopPost=(.+)$/m.exec(unit)?.[1];
-  assert.ok(command !== undefined, 'the unit has no stop action');
-  return command;
 }

@@ -1,0 +1,78 @@
+/** Protects that a guest whose daemon was killed gets everything back without one: its memory, and the swap stripes that were in hand. */
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { releaseGuest } from '../../src/cli/commands/release-guest.js';
+import { loadText } from '../config/temporary-file.js';
+import { XenGuestRoot } from './xen-guest-root.js';
+
+const A = '/dev/stripe-a';
+const B = '/dev/stripe-b';
+const WHOLE = '262144';
+const SMALLER_KIB = '131072';
+
+/** A guest that was made smaller and nobody drives, with those of its stripes on. */
+function abandoned(test: TestContext, ...on: readonly string[]): XenGuestRoot {
+  const root = new XenGuestRoot(test);
+  for (const device of on) root.on.add(device);
+  root.show();
+  root.putBalloon('target_kb', `${SMALLER_KIB}\n`);
+  return root;
+}
+
+async function release(test: TestContext, root: XenGuestRoot, { isDryRun = false } = {}) {
+  const { config } = await loadText(
+    test,
+    `dry_run = ${String(isDryRun)}
+    [overflow]
+    devices = ${JSON.stringify([A, B])}
+    [xen_guest]
+    root = ${JSON.stringify(root.path)}`,
+  );
+  const warned: string[] = [];
+  const said = await releaseGuest(config, { warn: (text) => warned.push(text), swapCalls: root }).catch(String);
+  return { said, warned };
+}
+
+describe('giving back without a daemon', () => {
+  it('switches a stripe on that was off, after the balloon was told', async (test) => {
+    const root = abandoned(test, A);
+    const { said, warned } = await release(test, root);
+    assert.equal(root.target.trim(), WHOLE);
+    assert.deepEqual(root.calls, [`on ${B}`]);
+    assert.match(said, /give everything back, up to 256 MiB; swap stripes were switched on again: \/dev\/stripe-b$/);
+    assert.deepEqual(warned, []);
+  });
+
+  it('leaves stripes alone that are on', async (test) => {
+    const root = abandoned(test, A, B);
+    const { said } = await release(test, root);
+    assert.deepEqual(root.calls, []);
+    assert.match(said, /up to 256 MiB$/);
+  });
+
+  it('tells of one that cannot be switched on, and gives the memory back all the same', async (test) => {
+    const root = abandoned(test, A);
+    root.broken.add(B);
+    const { said, warned } = await release(test, root);
+    assert.equal(root.target.trim(), WHOLE);
+    assert.match(said, /up to 256 MiB$/);
+    assert.match(warned.join(), /swap stripe \/dev\/stripe-b: swapon of \/dev\/stripe-b failed: ENOENT/);
+  });
+
+  it('sees to the stripes also where the balloon cannot be told', async (test) => {
+    const root = abandoned(test);
+    rmSync(join(root.path, 'sys'), { recursive: true });
+    const { said } = await release(test, root);
+    assert.match(said, /Error/);
+    assert.deepEqual([...root.on], [A, B]);
+  });
+
+  it('changes nothing in a dry run', async (test) => {
+    const root = abandoned(test, A);
+    await release(test, root, { isDryRun: true });
+    assert.equal(root.target.trim(), SMALLER_KIB);
+    assert.deepEqual(root.calls, []);
+  });
+});
