@@ -18,7 +18,7 @@ export const sayBusy = (emptying: string | null): string =>
 
 /** A stripe that was taken off earlier could not be put back yet. */
 export const sayStillOff = (device: string, owed: Pages): string =>
-  `left alone: ${device} is still off; ${sayPages(owed)} are owed`;
+  `left alone: ${device} is not back yet; ${sayPages(owed)} are owed`;
 
 /** Nothing is done, and nothing more is owed, as long as nobody knows what the stripes hold. */
 export const sayStripesUnknown = (detail: string): string =>

@@ -15,6 +15,7 @@ import { addPages, millis, NO_PAGES, subtractToZero, type Millis, type Pages } f
 import { checkDevices } from './devices.js';
 import { openStripeFiles, type StripeFiles } from './look.js';
 import { debtAfterAsking, debtAfterHomecoming, debtAfterLook, NO_DEBT, type Debt } from './owed.js';
+import { devicesUnderWay } from './under-way.js';
 import { planShrink, sizeOf, usedBy, type Stripe } from './plan.js';
 import { priorityFor } from './priorities.js';
 import { failedAgain, isDue, missingStripe, waitedOneLook, type MissingStripe } from './put-back.js';
@@ -52,13 +53,14 @@ export interface SwapStripesOptions {
 /**
  * One configured stripe, for people.
  * - `on`: switched on
+ * - `leaving`: on, and being emptied by the tool of a daemon that was killed; it is switched on again when that has ended
  * - `missing`: off, and it is our business to switch it on; `error` says why the last attempt failed
  * - `off`: off, and not by us: someone else has switched it off since
  * - `unknown`: `/proc/swaps` could not be read
  */
 export interface StripeReport {
   readonly device: string;
-  readonly state: 'on' | 'missing' | 'off' | 'unknown';
+  readonly state: 'on' | 'leaving' | 'missing' | 'off' | 'unknown';
   /** Null where it is not on. */
   readonly used: Pages | null;
   readonly error: string | null;
@@ -71,7 +73,8 @@ export interface SwapStripes extends OverflowTier {
 
 /**
  * Opens the tier. Configured devices that are not switched on are switched on, between their neighbours' priorities: that is
- * how the next start heals a crash between `swapoff` and `swapon`. One that refuses does not stop the opening; it is tried
+ * how the next start heals a crash between `swapoff` and `swapon`. One that is still being emptied for a daemon that was killed follows when
+ * it is off. One that refuses does not stop the opening; it is tried
  * again at later looks and reported until then. Throws `SelfballoonError` `ECONFIG` for a list of devices that cannot be.
  */
 export async function openSwapStripes(options: SwapStripesOptions): Promise<SwapStripes> {
@@ -99,8 +102,18 @@ class Stripes implements SwapStripes {
 
   /** Switches on what is off at the start. All are missing until a look has found them on. */
   async restore(): Promise<void> {
-    for (const device of this.#options.devices) this.#missing.set(device, missingStripe(device, 'found-off', null));
+    const { root, devices } = this.#options;
+    const underWay = devicesUnderWay(root, devices);
+    for (const device of devices) {
+      const why = underWay.has(device) ? 'emptied' : 'found-off';
+      this.#missing.set(device, missingStripe(device, why, underWay.has(device) ? this.#priorityOf(device) : null));
+    }
     await this.#exclusively(() => this.#putBack());
+  }
+
+  #priorityOf(device: string): number | null {
+    const seen = this.#files.stripes();
+    return seen.known ? (seen.value.find((stripe) => stripe?.device === device)?.priority ?? null) : null;
   }
 
   readonly read = async (): Promise<OverflowReading> => {
@@ -130,10 +143,17 @@ class Stripes implements SwapStripes {
       const error = this.#missing.get(device)?.error?.message ?? null;
       if (!seen.known) return { device, state: 'unknown', used: null, error: error ?? seen.detail };
       const stripe = seen.value[index] ?? null;
-      if (stripe !== null) return { device, state: 'on', used: stripe.used, error: null };
+      if (stripe !== null) {
+        return { device, state: this.#isLeaving(device) ? 'leaving' : 'on', used: stripe.used, error: null };
+      }
       const ours = this.#missing.has(device) || this.#emptying === device;
       return { device, state: ours ? 'missing' : 'off', used: null, error };
     });
+  }
+
+  /** Whether a stripe that is on and should be will be off, through a tool that is not ours. */
+  #isLeaving(device: string): boolean {
+    return this.#missing.get(device)?.why === 'emptied' && devicesUnderWay(this.#options.root, [device]).has(device);
   }
 
   /**
@@ -220,12 +240,15 @@ class Stripes implements SwapStripes {
   async #putBack(): Promise<void> {
     if (this.#missing.size === 0) return;
     for (const missing of [...this.#missing.values()]) {
+      // Before the look: whoever is done by then is seen to have been.
+      const isLeaving = this.#isLeaving(missing.device);
       const seen = this.#files.stripes();
       if (!seen.known) return;
       const index = this.#options.devices.indexOf(missing.device);
       const active = seen.value.map((stripe) => stripe?.priority ?? null);
-      if ((active[index] ?? null) !== null) this.#missing.delete(missing.device);
-      else if (isDue(missing)) await this.#switchOn(missing, missing.priority ?? priorityFor(index, active));
+      if ((active[index] ?? null) !== null) {
+        if (!isLeaving) this.#missing.delete(missing.device);
+      } else if (isDue(missing)) await this.#switchOn(missing, missing.priority ?? priorityFor(index, active));
       else this.#missing.set(missing.device, waitedOneLook(missing));
     }
   }

@@ -1,8 +1,9 @@
 /** Protects that a guest whose daemon was killed gets everything back without one: its memory, and the swap stripes that were in hand. */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { releaseGuest } from '../../src/cli/commands/release-guest.js';
 import { loadText } from '../config/temporary-file.js';
 import { XenGuestRoot } from './xen-guest-root.js';
@@ -50,6 +51,23 @@ describe('giving back without a daemon', () => {
     const { said } = await release(test, root);
     assert.deepEqual(root.calls, []);
     assert.match(said, /up to 256 MiB$/);
+  });
+
+  it('waits for one that the tool of the killed daemon still empties', async (test) => {
+    const root = abandoned(test, A, B);
+    const process = join(root.path, 'proc', '41');
+    mkdirSync(process, { recursive: true });
+    writeFileSync(join(process, 'cmdline'), `swapoff\0${B}\0`);
+    const releasing = release(test, root);
+    while (root.target.trim() !== WHOLE) await sleep(10);
+    await sleep(100);
+    assert.deepEqual(root.calls, []);
+    rmSync(process, { recursive: true });
+    root.on.delete(B);
+    root.show();
+    const { said } = await releasing;
+    assert.match(said, /switched on again: \/dev\/stripe-b$/);
+    assert.deepEqual([...root.on], [A, B]);
   });
 
   it('tells of one that cannot be switched on, and gives the memory back all the same', async (test) => {

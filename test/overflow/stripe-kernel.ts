@@ -1,6 +1,6 @@
 /** The kernel as the swap stripes see it: two files under a folder, and the two calls. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SwapCalls } from '../../src/overflow/swap-calls.js';
@@ -32,6 +32,16 @@ export class StripeKernel implements SwapCalls {
     );
     writeFileSync(join(this.root, 'proc/swaps'), `Filename\t\tType\t\tSize\t\tUsed\t\tPriority\n${lines.join('')}`);
     writeFileSync(join(this.root, 'proc/meminfo'), `MemTotal: 8000000 kB\nMemAvailable: ${this.available * 4} kB\n`);
+  }
+
+  /** A process begins, with these words as its command line. */
+  run(pid: string, ...words: readonly string[]): void {
+    mkdirSync(join(this.root, 'proc', pid));
+    writeFileSync(join(this.root, 'proc', pid, 'cmdline'), words.map((word) => `${word}\0`).join(''));
+  }
+
+  end(pid: string): void {
+    rmSync(join(this.root, 'proc', pid), { recursive: true, force: true });
   }
 
   async swapOff(device: string): Promise<void> {

@@ -19,6 +19,9 @@ import { guestSize, maxPages, millis, NO_PAGES, pagesToMibDown, type Pages } fro
 /** Longer than a look takes, and than a balloon stands still on its way. */
 const REST_PAUSE_MS = 200;
 
+/** How long a stripe is waited for that a tool still empties: with everything else less than a unit's stop may take. */
+const LEAVING_MAX = millis(15_000);
+
 export interface ReleaseGuestOptions {
   /** Told of stripes that cannot be switched on. */
   readonly warn: (text: string) => void;
@@ -49,9 +52,18 @@ async function switchStripesOn(config: Config, clock: Clock, options: ReleaseGue
   if (config.overflow.devices.length === 0) return [];
   const { warn, swapCalls = realSwapCalls() } = options;
   // Nothing is emptied here, so that nobody asks what the kernel keeps for itself.
-  const tier = await openTier({ config, clock, swapCalls, kernelReserve: () => NOT_REPORTED, warn });
-  await tier.stripes.close();
-  return tier.switchedOn;
+  const { stripes, switchedOn } = await openTier({ config, clock, swapCalls, kernelReserve: () => NOT_REPORTED, warn });
+  const leaving = (): readonly string[] =>
+    stripes.report().flatMap(({ device, state }) => (state === 'leaving' ? [device] : []));
+  const until = clock.now() + LEAVING_MAX;
+  while (leaving().length > 0 && clock.now() < until) {
+    await sleep(REST_PAUSE_MS);
+    await stripes.read();
+  }
+  for (const device of leaving())
+    warn(`swap stripe ${device}: a swapoff that the daemon has left behind is still at work; then: swapon ${device}`);
+  await stripes.close();
+  return switchedOn;
 }
 
 async function emptyBalloon({ xenGuest, guestLimits }: Config, clock: Clock): Promise<string> {

@@ -1,0 +1,40 @@
+/**
+ * Which swap devices are being emptied by a tool that nobody waits for: a daemon that was killed has left it at work. Reads the command
+ * lines of all processes; decides nothing.
+ *
+ * Such a device is on by `/proc/swaps` and will be off. A signal to the tool would not end that: Linux looks for one only between two
+ * processes' pages (`try_to_unuse` in mm/swapfile.c; seen with one process that had them all).
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { kernelName } from './look.js';
+
+const TOOL = 'swapoff';
+
+/** Those of `devices` for which a `swapoff` runs by what is in `proc` under `root`. None where that cannot be read. */
+export function devicesUnderWay(root: string, devices: readonly string[]): ReadonlySet<string> {
+  const words = commandLines(join(root, 'proc')).flatMap(([program = '', ...rest]) =>
+    basename(program) === TOOL ? rest.map(kernelName) : [],
+  );
+  const named = new Set(words);
+  return new Set(devices.filter((device) => named.has(kernelName(device))));
+}
+
+function commandLines(proc: string): readonly (readonly string[])[] {
+  return processesIn(proc).map((pid) => {
+    try {
+      return readFileSync(join(proc, pid, 'cmdline'), 'utf8').split('\0');
+    } catch {
+      // It has ended meanwhile.
+      return [];
+    }
+  });
+}
+
+function processesIn(proc: string): readonly string[] {
+  try {
+    return readdirSync(proc).filter((name) => /^\d+$/.test(name));
+  } catch {
+    return [];
+  }
+}
