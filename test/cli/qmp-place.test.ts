@@ -120,7 +120,7 @@ describe('the daemon on a host of QEMU machines', () => {
     const another = await selfballoon('doctor', '--config', both);
     assert.match(
       another.out,
-      /warn +2 monitors do not greet, and the daemon that runs knows 1 machines: .*\n.*second monitors/,
+      /warn +monitors that do not greet: 2; machines that the daemon knows: 1: .*\n.*second monitors/,
     );
     daemon.kill('SIGKILL');
     await once(daemon, 'exit');

@@ -50,7 +50,7 @@ function heldFindings(held: readonly string[], driven: number): readonly Finding
   }
   const advice = 'A monitor serves one client: give QEMU one for selfballoon alone. Or its process is stopped';
   if (driven === 0) return held.map((path) => fail(`the QEMU at ${path} does not greet`, advice));
-  const by = `${held.length} monitors do not greet, and the daemon that runs knows ${driven} machines`;
+  const by = `monitors that do not greet: ${held.length}; machines that the daemon knows: ${driven}`;
   return [warn(`${by}: ${held.join(', ')}`, `It may hold second monitors of some. Otherwise: ${advice}`)];
 }
 
