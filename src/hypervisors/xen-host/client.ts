@@ -156,12 +156,13 @@ class XenHost implements Hypervisor {
     for (const guest of guests) report(this.#readOne(guest, domains, at));
   }
 
-  /** Of all guests that are there; dom0 is trusted with its own. */
+  /** Of all guests that are there; a dom0 that is only watched is trusted with its own. */
   #standings(domains: ReadonlyMap<number, DomainSight>): readonly Standing[] {
     return this.#roster.guests.flatMap(({ id }) => {
       const record = this.#roster.find(id);
       const domain = record === null ? undefined : domains.get(record.domid);
-      if (record === null || domain === undefined || record.domid === DOM0) return [];
+      if (record === null || domain === undefined) return [];
+      if (record.domid === DOM0 && !this.#options.dom0.isDriven) return [];
       return [standingOf(id, record, domain)];
     });
   }

@@ -169,6 +169,20 @@ describe('reading domains', () => {
     assert.equal(await freeOf(TWO), before + (262_144 - 65_536) / 4);
   });
 
+  it('counts what a driven dom0 gave up on its way down no sooner than that of a guest', async (test) => {
+    const dom0 = { isDriven: true, floor: mibToPages(mib(100)), root: fixture('xen-guest'), alarms: null };
+    const rig = await openTwo(test, { host: { dom0 } });
+    const freeOf = freeIn(rig);
+    await rig.look([DOM0, ONE]);
+    const before = await freeOf(ONE);
+    await rig.set(DOM0, 150_000);
+    (rig.xen.domains.get(0) ?? assert.fail()).held = 600_000;
+    await rig.to(1_000);
+    assert.equal(await freeOf(ONE), before);
+    await rig.to(2_000);
+    assert.equal(await freeOf(DOM0), before + 204_800 - 150_000);
+  });
+
   it('counts once what a guest gave up below its new target', async (test) => {
     const rig = await openTwo(test);
     const freeOf = freeIn(rig);
