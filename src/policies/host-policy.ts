@@ -5,9 +5,10 @@
  * that nobody lives from.
  */
 import type { Decision, GuestPolicy, GuestView, Wish } from '../control/policy.js';
-import { isReported } from '../control/reading.js';
+import { isReported, type Reading } from '../control/reading.js';
 import type { Unknown } from '../control/signal.js';
-import type { Millis, Pages } from '../units.js';
+import type { Tunables } from '../control/tunables.js';
+import { subtractToZero, type Millis, type Pages } from '../units.js';
 import { guardCache, type WithCacheMemory } from './cache-guard.js';
 import { selfPolicy } from './self-policy.js';
 import type { SelfshrinkMemory } from './selfshrink.js';
@@ -29,8 +30,10 @@ function decide(view: GuestView, memory: SelfshrinkMemory, now: Millis): Decisio
 }
 
 function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
-  if (!isReported(reading)) return { kind: 'hold', reason: { code: 'no-report', numbers: {} } };
   const { committed, used, current } = reading;
+  const more = moreByAvailable(reading, tunables);
+  if (more !== null) return more;
+  if (!isReported(reading)) return { kind: 'hold', reason: { code: 'no-report', numbers: {} } };
   // Whoever tells what it uses and nothing else is not asked for what the rule would need.
   if (!committed.known && committed.reason === 'not-reported' && !used.known) return unknownUse(used);
   if (committed.known || !used.known || !current.known) return byLaw;
@@ -38,6 +41,16 @@ function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
   // Its promises are unknown, and not none: what was made room for them is not taken from a guest whose agent has fallen silent.
   const mayShrink = committed.reason === 'not-reported';
   return mayShrink || isGrowth(byUse, current.value) ? byUse : byLaw;
+}
+
+/**
+ * What is not available is in use, whether or not anything would catch the guest: where no more is known that is enough to give it more, and
+ * not to take anything.
+ */
+function moreByAvailable({ committed, used, current, available }: Reading, tunables: Tunables): Wish | null {
+  if (committed.known || used.known || !current.known || !available.known) return null;
+  const wish = usedMemoryWish(subtractToZero(current.value, available.value), current.value, tunables);
+  return isGrowth(wish, current.value) ? wish : null;
 }
 
 const isGrowth = (wish: Wish, current: Pages): boolean => wish.kind === 'resize' && wish.target > current;

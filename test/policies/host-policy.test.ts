@@ -82,6 +82,15 @@ describe('the rule for guests seen from outside', () => {
     assert.deepEqual([wish.goal, wish.target, wish.reason.code], [130_000, 191_250, 'above-goal']);
   });
 
+  it('gives a guest more where nothing is known but that little is available, whatever would catch it, and takes nothing by that', () => {
+    for (const committed of [NOT_REPORTED, unknown('stale', 'true an hour ago')] as const) {
+      const change = { ...SILENT, committed, total: known(190_000), swapTotal: NOT_REPORTED, current: known(200_000) };
+      const short = wishOf({ ...change, available: known(2_000) });
+      assert.ok(short.kind === 'resize' && short.target > 200_000, JSON.stringify(short));
+      assert.equal(wishOf({ ...change, available: known(150_000) }).kind, 'hold');
+    }
+  });
+
   it('says what is wrong with the one number of a guest that tells no other', () => {
     const used = unknown('malformed', 'memory/meminfo is no number');
     const wish = wishOf({ ...SILENT, used });
