@@ -8,8 +8,8 @@ import { tell, type StepContext } from './guest-requests.js';
 import { askForSize } from './guest-size.js';
 import { boundFor, heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
 import type { Decision, Wish } from './policy.js';
-import { isLeftOut } from './pursuit.js';
-import { isReported } from './reading.js';
+import { isLeftOut, REACHED_WITHIN } from './pursuit.js';
+import { isSpeaking } from './reading.js';
 import type { Reason } from './reason.js';
 import { isRelieved } from './relief.js';
 import type { Safeguards } from './safeguards.js';
@@ -28,6 +28,7 @@ export function relieve<Memory>(
   if (state.isReleased || tunables.selfballooning === 0) return;
   // Nobody spoke from inside of one that was never made smaller: what it has is what it was given.
   if (alarm.cause === 'restarted' && !isOurs(state)) return;
+  if (alarm.cause === 'silent' && isOurs(state)) state.awaitsReturn = true;
   const before = state.relief;
   const relief = safeguards.relieve(before, now);
   const most = mostFor(state);
@@ -67,6 +68,14 @@ const underPressure = (ceiling: Pages, alarm: Alarm | null): Reason => ({
   },
   ...(alarm === null ? {} : { detail: alarm.cause }),
 });
+
+/** Whether a guest that had fallen silent speaks again, or has all that it may have: it has nothing more to wait for. */
+export function hasReturned<Memory>(state: GuestState<Memory>): boolean {
+  const { reading } = state;
+  if (reading?.committed.known === true || reading?.used.known === true) return true;
+  const [most, held] = [mostFor(state), heldBy(state)];
+  return most !== null && held !== null && held + REACHED_WITHIN >= most;
+}
 
 /** The policy goes on remembering, but until the relief is over the guest is to have everything, and keeps its pages in swap. */
 export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
@@ -114,9 +123,9 @@ export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, co
   giveBack(safeguards, state, { reason: { code: 'released', numbers: { ceiling } }, bound, live }, context);
 }
 
-/** Whether we, or one of us before, may have taken something from it: a guest of shared memory that never reported has its own. */
+/** Whether we, or one of us before, may have taken something from it: a guest of shared memory in which nobody speaks has its own. */
 export const isOurs = <Memory>({ guest, pursuit, reading }: GuestState<Memory>): boolean =>
-  guest.pool === undefined || pursuit !== null || (reading !== null && isReported(reading));
+  guest.pool === undefined || pursuit !== null || (reading !== null && isSpeaking(reading));
 
 /** Whether a released guest of shared memory neither has nor was told to take all that it may have. */
 export function isOwed<Memory>(state: GuestState<Memory>): boolean {

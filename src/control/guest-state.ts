@@ -37,6 +37,8 @@ export interface GuestState<Memory> {
   readonly growth: Growth | null;
   /** It was under pressure; null = never. */
   readonly relief: Relief | null;
+  /** Nobody in it speaks any more, and its host has not had all that it may have since: that is still to come. */
+  readonly awaitsReturn: boolean;
   /** The overflow tier is being shrunk by this action; null = it is left alone. */
   readonly shrinking: ActionId | null;
   /** Everything was given back; nothing is asked for until self-ballooning is switched on again. */
@@ -70,6 +72,7 @@ export const draftOf = <Memory>(state: GuestState<Memory>): Draft<Memory> => ({
   pursuit: state.pursuit,
   growth: state.growth,
   relief: state.relief,
+  awaitsReturn: state.awaitsReturn,
   shrinking: state.shrinking,
   isReleased: state.isReleased,
 });

@@ -6,7 +6,7 @@ import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis }
 import { beatFrom, beatNear, beatOf } from './beat.js';
 import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
-import { isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
+import { hasReturned, isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
 import { finishAction, tellFailure, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
 import { canGrow, carryOut, goOn, isGrowthOnItsWay, observeGrowth } from './guest-size.js';
 import { bootHeldIn, bootMaximumIn, draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
@@ -74,6 +74,7 @@ export function createGuestControl<Memory>(
       pursuit: null,
       growth: null,
       relief: null,
+      awaitsReturn: false,
       shrinking: null,
       isReleased: false,
     }),
@@ -191,6 +192,7 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
     tellProgress(state, before, context);
     withdrawPromise(state, context);
   }
+  if (state.awaitsReturn) state.awaitsReturn = !hasReturned(state);
   state.readFailure = null;
   state.lookingSince = null;
   state.lookDueAt = nextLook(state, context);
@@ -243,7 +245,8 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
   }
   const { hasOverflowTier, deflatesOnOom = false } = state.guest.capabilities;
   const wished = policy.decide({ reading, tunables, hasOverflowTier, deflatesOnOom }, state.memory, now);
-  const decided = isRelieved(state.relief, now) ? whileRelieved(state, wished) : wished;
+  const isToHaveAll = isRelieved(state.relief, now) || state.awaitsReturn;
+  const decided = isToHaveAll ? whileRelieved(state, wished) : wished;
   const decision = decisionFor(safeguards, state, decided, context);
   context.note(decision);
   state.memory = decided.memory;

@@ -75,6 +75,10 @@ export interface Reading extends Signals {
 export const isReported = ({ committed, used }: Signals): boolean =>
   [committed, used].some((signal) => signal.known || signal.reason !== 'not-reported');
 
+/** Whether somebody in the guest says anything of its memory, or has said so: also what is not enough to say what it needs. */
+export const isSpeaking = (signals: Signals): boolean =>
+  isReported(signals) || signals.total.known || signals.available.known || signals.free.known;
+
 /**
  * `signals` with some of them changed. Written out because it is made for every guest in every round: a spread takes ten times as long
  * (docs/decisions/0007), and what it makes has many forms, so that everything that looks at it is slower too.

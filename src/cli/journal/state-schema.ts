@@ -116,6 +116,7 @@ const guest = v.looseObject({
   pursuit: v.nullable(pursuit),
   growth: v.optional(v.nullable(growth)),
   relief: v.nullable(v.looseObject({ until: v.number(), hold: v.number() })),
+  awaitsReturn: v.optional(v.boolean()),
   shrinking: numberOrNull,
   isReleased: v.boolean(),
 } satisfies FieldsOf<GuestState<unknown>>);
