@@ -20,9 +20,11 @@ export function devicesUnderWay(root: string, devices: readonly string[]): Reado
   return new Set(devices.filter((device) => named.has(kernelName(device))));
 }
 
+/** Of the processes that have the tool's name: a command line is in the process's own memory, which may be swapped out. */
 function commandLines(proc: string): readonly (readonly string[])[] {
   return processesIn(proc).map((pid) => {
     try {
+      if (readFileSync(join(proc, pid, 'comm'), 'utf8').trim() !== TOOL) return [];
       return readFileSync(join(proc, pid, 'cmdline'), 'utf8').split('\0');
     } catch {
       // It has ended meanwhile.

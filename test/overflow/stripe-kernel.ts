@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { SwapCalls } from '../../src/overflow/swap-calls.js';
 
 export interface Area {
@@ -37,6 +37,7 @@ export class StripeKernel implements SwapCalls {
   /** A process begins, with these words as its command line. */
   run(pid: string, ...words: readonly string[]): void {
     mkdirSync(join(this.root, 'proc', pid));
+    writeFileSync(join(this.root, 'proc', pid, 'comm'), `${basename(words[0] ?? '')}\n`);
     writeFileSync(join(this.root, 'proc', pid, 'cmdline'), words.map((word) => `${word}\0`).join(''));
   }
 
