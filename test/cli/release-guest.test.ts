@@ -18,7 +18,8 @@ function abandoned(test: TestContext, ...on: readonly string[]): XenGuestRoot {
   const root = new XenGuestRoot(test);
   for (const device of on) root.on.add(device);
   root.show();
-  root.putBalloon('target_kb', `${SMALLER_KIB}\n`);
+  for (const attribute of ['target_kb', 'info/current_kb', 'info/low_kb'])
+    root.putBalloon(attribute, `${SMALLER_KIB}\n`);
   return root;
 }
 
@@ -57,10 +58,12 @@ describe('giving back without a daemon', () => {
     const root = abandoned(test, A, B);
     const process = join(root.path, 'proc', '41');
     mkdirSync(process, { recursive: true });
+    writeFileSync(join(process, 'comm'), 'swapoff\n');
     writeFileSync(join(process, 'cmdline'), `swapoff\0${B}\0`);
     const releasing = release(test, root);
     while (root.target.trim() !== WHOLE) await sleep(10);
-    await sleep(100);
+    // Long enough for several looks at the stripes after it.
+    await sleep(700);
     assert.deepEqual(root.calls, []);
     rmSync(process, { recursive: true });
     root.on.delete(B);

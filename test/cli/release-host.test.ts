@@ -14,7 +14,13 @@ import { millis, pages } from '../../src/units.js';
 import { loadText } from '../config/temporary-file.js';
 
 const CAN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
-const GUESTS = { 'test/answers': CAN, 'test/silent': CAN, 'test/bare': { ...CAN, canSetTarget: false } };
+const GUESTS = {
+  'test/answers': CAN,
+  'test/whole': CAN,
+  'test/mute': CAN,
+  'test/silent': CAN,
+  'test/bare': { ...CAN, canSetTarget: false },
+};
 
 class FakeHost implements Hypervisor {
   readonly kind = 'test';
@@ -57,6 +63,11 @@ class FakeHost implements Hypervisor {
       else if (guest === 'test/silent') {
         const error = new HypervisorError({ code: 'ETIMEDOUT', guest, message: 'it does not answer' });
         report({ kind: 'reading-failed', guest, error });
+      } else if (guest === 'test/whole') {
+        const sizes = { current: size(4_000), maximum: size(4_000), committed: size(500) };
+        report({ kind: 'reading', guest, reading: { ...reading, ...sizes } });
+      } else if (guest === 'test/mute') {
+        report({ kind: 'reading', guest, reading: { ...reading, current: size(51_200), maximum: size(102_400) } });
       } else {
         const sizes = { current: size(1_000), maximum: size(4_000), committed: size(500) };
         report({ kind: 'reading', guest, reading: { ...reading, ...sizes } });
@@ -94,11 +105,12 @@ describe('giving back where no daemon runs', () => {
       close: () => host.close(),
     };
     let endedAt = NaN;
-    const work = releaseHost(place, config, () => undefined)
+    const printed: string[] = [];
+    const work = releaseHost(place, config, (text) => printed.push(text))
       .catch((error: unknown) => error)
       .finally(() => (endedAt = clock.now()));
     await clock.advanceTo(millis(60_000));
-    return { host, result: await work, endedAt };
+    return { host, result: await work, endedAt, printed };
   };
 
   it('fails where a guest could not be seen, names it, and gives back to the others', async (test) => {
@@ -107,6 +119,18 @@ describe('giving back where no daemon runs', () => {
     assert.equal(result.code, 'ETIMEDOUT');
     assert.match(result.message, /what test\/silent holds could not be seen.*1 guest was told/);
     assert.deepEqual(host.targets, ['test/answers 4000']);
+  });
+
+  it('counts those that were told something, and not those that have everything', async (test) => {
+    const { host, result } = await releaseOf(test, ['test/answers', 'test/whole']);
+    assert.match(String(result), /1 guest was told/);
+    assert.deepEqual(host.targets, ['test/answers 4000']);
+  });
+
+  it('names a guest that has less than it may have and in which nobody speaks, and leaves it', async (test) => {
+    const { host, printed } = await releaseOf(test, ['test/answers', 'test/mute']);
+    assert.deepEqual(host.targets, ['test/answers 4000']);
+    assert.match(printed.join(), /^test\/mute: holds 200 of 400 MiB and was left as it is/);
   });
 
   it('fails where somebody may be who could not be reached, and gives back to the others', async (test) => {

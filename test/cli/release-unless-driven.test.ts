@@ -8,12 +8,14 @@ import { releaseAll } from '../../src/cli/commands/release.js';
 import { temporaryFolder } from '../server/fakes.js';
 import { XenGuestRoot } from './xen-guest-root.js';
 
+const HEALTH = '{"status":"ok","version":"0.1.0"}';
+
 /** Somebody answers there, and notes what is asked. */
-async function daemonAt(test: TestContext, socket: string): Promise<readonly string[]> {
+async function daemonAt(test: TestContext, socket: string, says = HEALTH): Promise<readonly string[]> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
-    response.end('{}');
+    response.end(says);
   });
   await new Promise<void>((resolve) => {
     server.listen(socket, resolve);
@@ -38,6 +40,17 @@ describe('release --unless-driven', () => {
     const asked = await daemonAt(test, flags.socket);
     assert.match(await releaseAll({ ...flags, unlessDriven: true }), /goes on: nothing was released/);
     assert.deepEqual(asked, ['GET /v1/health']);
+    assert.equal(root.target.trim(), '131072');
+  });
+
+  it('does not take another program for a daemon', async (test) => {
+    const { root, flags } = halved(test);
+    for (const says of ['hello', '{}', 'null']) {
+      const folder = temporaryFolder(test);
+      const socket = join(folder, 'other.sock');
+      await daemonAt(test, socket, says);
+      await assert.rejects(releaseAll({ ...flags, socket, unlessDriven: true }), /another program answers/);
+    }
     assert.equal(root.target.trim(), '131072');
   });
 

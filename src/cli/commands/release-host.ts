@@ -3,13 +3,15 @@
  * daemon's own way out: looks at everybody first, and promises nothing that is not free.
  */
 import type { Config } from '../../config/index.js';
-import { heldBy } from '../../control/guest-state.js';
+import type { GuestDecision } from '../../control/actions.js';
+import { isOurs } from '../../control/guest-give-back.js';
+import { heldBy, mostFor, type GuestState } from '../../control/guest-state.js';
 import type { GuestId } from '../../control/reading.js';
 import { createStep, initialState } from '../../control/step.js';
 import { hostPolicy, type SelfshrinkMemory } from '../../policies/index.js';
 import { Loop } from '../../runtime/loop.js';
 import { SelfballoonError } from '../../errors.js';
-import { addMillis, millis } from '../../units.js';
+import { addMillis, millis, NO_PAGES, pagesToMibDown, type Pages } from '../../units.js';
 import type { Place } from '../daemon/place.js';
 
 /** Guests are there within this, also on a host that is short of everything, or whoever tells of them has a problem. */
@@ -43,13 +45,17 @@ export async function releaseHost(place: Place, config: Config, print: (text: st
     },
   });
   try {
-    return await lookAndGiveBack(loop, place);
+    return await lookAndGiveBack(loop, place, print);
   } finally {
     await place.close();
   }
 }
 
-async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock, hypervisors }: Place): Promise<string> {
+async function lookAndGiveBack(
+  loop: Loop<SelfshrinkMemory>,
+  { clock, hypervisors }: Place,
+  print: (text: string) => void,
+): Promise<string> {
   const ending = new AbortController();
   const running = loop.run(ending.signal);
   const until = addMillis(clock.now(), LOOK_MAX);
@@ -67,7 +73,8 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock, hypervisor
   ending.abort();
   await running;
   const unreleased = await loop.giveBack();
-  const told = loop.readModel.snapshot().guests.filter(({ reason }) => reason?.code === 'released').length;
+  const told = loop.state.guests.list.filter(({ decision }) => isTold(decision)).length;
+  for (const state of loop.state.guests.list) if (isLeftSmall(state)) print(sayLeftSmall(state));
   const failed = unreleased.length === 0 ? '' : `; not taken by ${unreleased.join(', ')}`;
   const who = told === 1 ? '1 guest was' : `${told} guests were`;
   const done = `no daemon answers; ${who} told to take back what they may have and their host has free${failed}`;
@@ -76,6 +83,19 @@ async function lookAndGiveBack(loop: Loop<SelfshrinkMemory>, { clock, hypervisor
   if (unreached.length > 0) throw notReached(unreached, done);
   return done;
 }
+
+/** What has all that it may have is told nothing. */
+const isTold = (decision: GuestDecision | null): boolean =>
+  decision !== null && decision.reason.code === 'released' && decision.target !== null;
+
+/** Whether it has less than it may have, and nobody knows whether that is a daemon's doing. */
+const isLeftSmall = (state: GuestState<unknown>): boolean =>
+  state.isDriven && !isOurs(state) && (heldBy(state) ?? Infinity) < (mostFor(state) ?? 0);
+
+const sayLeftSmall = (state: GuestState<unknown>): string =>
+  `${state.guest.id}: holds ${mibOf(heldBy(state))} of ${mibOf(mostFor(state))} MiB and was left as it is: nobody in it says anything, and it may be its administrator's choice. Where a daemon had made it smaller, set its size by hand`;
+
+const mibOf = (size: Pages | null): number => pagesToMibDown(size ?? NO_PAGES);
 
 /** Those that something could be given back to, and which of them have not been seen. One without a balloon has nothing of ours. */
 function drivenIn({ state }: Loop<SelfshrinkMemory>): { readonly all: number; readonly unseen: readonly GuestId[] } {

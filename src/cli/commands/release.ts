@@ -23,6 +23,23 @@ export interface ReleaseDefaults {
   readonly warn?: (text: string) => void;
 }
 
+/** By what our daemon says of its health. */
+function isDaemon(body: string): boolean {
+  try {
+    const said: unknown = JSON.parse(body);
+    return typeof said === 'object' && said !== null && 'status' in said && said.status === 'ok' && 'version' in said;
+  } catch {
+    return false;
+  }
+}
+
+const notDaemon = (): SelfballoonError =>
+  new SelfballoonError({
+    code: 'EIO',
+    message: 'nothing was released: another program answers where the daemon would',
+    advice: 'Name the right socket with --socket, or see who listens there with ss -xlp',
+  });
+
 const sayAside = (text: string): void => {
   console.error(text);
 };
@@ -45,7 +62,7 @@ export async function releaseAll(flags: ReleaseFlags, defaults: ReleaseDefaults 
 async function askOrRelease(flags: ReleaseFlags, release: (noDaemon: unknown) => Promise<string>): Promise<string> {
   try {
     if (flags.unlessDriven === true) {
-      await ask(flags, 'GET', '/v1/health');
+      if (!isDaemon(await ask(flags, 'GET', '/v1/health'))) throw notDaemon();
       return 'a daemon answers and goes on: nothing was released';
     }
     await ask(flags, 'POST', '/v1/release');
