@@ -4,7 +4,7 @@
  * one device: the newest in that second.
  */
 import type { Bytes } from '../units.js';
-import { booleanIn, bytesIn, textIn, type JsonObject } from './fields.js';
+import { booleanIn, bytesIn, objectIn, textIn, type JsonObject } from './fields.js';
 import type { QmpEvent } from './message.js';
 
 export type MachineNews =
@@ -28,7 +28,9 @@ export type MachineNews =
   /** `VSERPORT_CHANGE`: somebody in the guest has opened or closed a serial port of virtio. `id`: the device's. */
   | { readonly kind: 'serial-port-change'; readonly id: string; readonly isOpen: boolean }
   /** `DEVICE_DELETED`: a device is gone. `device` is null where it was given no id. `path`: where it was, by QOM. */
-  | { readonly kind: 'device-deleted'; readonly device: string | null; readonly path: string };
+  | { readonly kind: 'device-deleted'; readonly device: string | null; readonly path: string }
+  /** `ACPI_DEVICE_OST` of a DIMM's slot: the guest has dealt with one that was plugged in, or shall be unplugged, well or not. */
+  | { readonly kind: 'dimm-status' };
 
 interface Cause {
   /** Whether the guest asked for it; null: QEMU does not say. */
@@ -56,6 +58,8 @@ export function decodeEvent({ name, data }: QmpEvent): MachineNews | null {
       return portChange(data);
     case 'DEVICE_DELETED':
       return deviceDeleted(data);
+    case 'ACPI_DEVICE_OST':
+      return objectIn(data['info'])['slot-type'] === 'DIMM' ? { kind: 'dimm-status' } : null;
     default:
       return null;
   }

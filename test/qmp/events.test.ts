@@ -12,7 +12,7 @@ const news = (name: string, data: unknown = {}): MachineNews | null =>
   decodeEvent({ name, data: objectIn(data), at: null });
 
 const NAMES = ['BALLOON_CHANGE', 'MEMORY_DEVICE_SIZE_CHANGE', 'SHUTDOWN', 'RESET', 'STOP', 'RESUME', 'VSERPORT_CHANGE']
-  .concat('DEVICE_DELETED')
+  .concat('DEVICE_DELETED', 'ACPI_DEVICE_OST')
   .concat('__proto__', 'constructor', 'toString', '');
 
 describe('an event', () => {
@@ -46,6 +46,8 @@ describe('an event', () => {
       device: 'net0',
       path: '/machine/peripheral/net0',
     });
+    const info = { device: 'd1', slot: '0', 'slot-type': 'DIMM', source: 1, status: 0 };
+    assert.deepEqual(news('ACPI_DEVICE_OST', { info }), { kind: 'dimm-status' });
   });
 
   it('may lack what is optional', () => {
@@ -67,6 +69,8 @@ describe('an event', () => {
     assert.equal(news('VSERPORT_CHANGE', { id: 'a' }), null);
     assert.equal(news('VSERPORT_CHANGE', { id: 1, open: true }), null);
     assert.equal(news('DEVICE_DELETED', { device: 'a' }), null);
+    for (const data of [{}, { info: 'DIMM' }, { info: { slot: '0' } }, { info: { 'slot-type': 'CPU' } }])
+      assert.equal(news('ACPI_DEVICE_OST', data), null);
   });
 
   it('of another name is no news', () => {
@@ -77,6 +81,7 @@ describe('an event', () => {
     fc.assert(
       fc.property(fc.constantFrom(...NAMES), fc.anything(), fc.anything(), (name, one, other) => {
         news(name, { actual: one, size: one, id: other, open: one, path: other, guest: one, reason: other });
+        news(name, { info: one });
         news(name, one);
       }),
     );

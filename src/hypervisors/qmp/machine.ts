@@ -4,7 +4,6 @@
  */
 import { basename, extname } from 'node:path';
 import {
-  bytes,
   bytesToPagesDown,
   maxPages,
   millis,
@@ -37,6 +36,7 @@ import { SizeSinceReset } from '../../signals/size-since-reset.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
+import { BaseMemory } from './base-memory.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
 import { findMemoryDevices, sizesOf, type MachinePlug } from './memory-devices.js';
 import { StatsPolling } from './stats-polling.js';
@@ -62,12 +62,11 @@ export interface Look {
 
 export class Machine {
   readonly #qmp: Qmp;
+  readonly #base: BaseMemory;
   /** Clean of nothing: as QEMU or the file system says it. */
   readonly name: string;
   /** As QEMU says it; null: it has none. */
   readonly ownName: string | null;
-  /** What it was started with, DIMMs included; null where this QEMU does not say. */
-  readonly base: Bytes | null;
   /** What it kept at its last looks. */
   held = new HeldBefore();
   kernelShare = new KernelShare({ isHostLate: false });
@@ -93,7 +92,7 @@ export class Machine {
     this.givenAgain = before?.givenAgain ?? new GivenAgain();
     this.name = name;
     this.ownName = ownName;
-    this.base = base;
+    this.#base = base;
     this.ports = ports;
     this.#balloon = balloon;
     this.#plugs = plugs;
@@ -102,6 +101,7 @@ export class Machine {
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
   static async meet({ qmp, socket, clock, known }: Meeting, signal: AbortSignal): Promise<Machine> {
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
+    const began = clock.now();
     const [named, uuid, summary, devices] = await Promise.all([
       ask('query-name'),
       ask('query-uuid'),
@@ -118,8 +118,7 @@ export class Machine {
       meetBalloon({ qmp, clock, foundBefore: before?.balloon?.polling.found ?? null }, signal),
       findGuestPorts(qmp, signal),
     ]);
-    const booted = decodeMemorySizeSummary(summary)?.base ?? null;
-    const base = booted === null ? null : bytes(booted + dimms);
+    const base = new BaseMemory({ booted: decodeMemorySizeSummary(summary)?.base ?? null, dimms, at: began });
     return new Machine(qmp, { name, ownName, base, ports, balloon, plugs, before });
   }
 
@@ -144,6 +143,16 @@ export class Machine {
   /** Looks again what of the host's memory its emulator has. */
   renewUntouched(): void {
     if (this.#mayTouch !== null && this.#emulator?.isOld === true) this.noteMayTouch(this.#mayTouch);
+  }
+
+  /** What it keeps under an empty balloon, DIMMs included, as last said; null where this QEMU does not say. */
+  get base(): Bytes | null {
+    return this.#base.size;
+  }
+
+  /** A DIMM may have come or gone: the next look asks. */
+  doubtBase(now: Millis): void {
+    this.#base.doubt(now);
   }
 
   get balloon(): Balloon | null {
@@ -183,14 +192,23 @@ export class Machine {
     const [actual, stats, devices, said] = await Promise.all([
       answerOrNull(this.#qmp.execute('query-balloon')),
       answerOrNull(this.#qmp.execute('qom-get', property)),
-      plugs.length === 0 ? null : answerOrNull(this.#qmp.execute('query-memory-devices')),
+      plugs.length > 0 || this.#base.isDue(now) ? this.#readDevices(now) : null,
       inside,
     ]);
+    const kept = decodeBalloon(actual);
+    if (this.#base.isContradicted(kept, now)) await this.#readDevices(now);
     const seen = decodeGuestStats(stats);
     balloon.polling.noteSeen(seen?.lastUpdate ?? null, now);
     this.#isTold = isToldInside(said.sources, now);
     this.#followPolling(balloon.polling);
-    return { actual: decodeBalloon(actual), stats: seen, plugged: sizesOf(plugs, devices), inside: said };
+    return { actual: kept, stats: seen, plugged: sizesOf(plugs, devices), inside: said };
+  }
+
+  /** What `query-memory-devices` says; `now` is when the look began. */
+  async #readDevices(now: Millis): Promise<unknown> {
+    const answer = await answerOrNull(this.#qmp.execute('query-memory-devices'));
+    this.#base.note(answer, now);
+    return answer;
   }
 
   /** Asks the guest to keep `size`. Settles only when it can have no more effect. Rejects with `QmpError`. */
@@ -255,7 +273,7 @@ export interface Meeting {
 interface Met {
   readonly name: string;
   readonly ownName: string | null;
-  readonly base: Bytes | null;
+  readonly base: BaseMemory;
   readonly ports: GuestPorts;
   readonly balloon: Balloon | null;
   readonly plugs: readonly MachinePlug[];

@@ -284,6 +284,7 @@ export class Roster {
     if (news.kind === 'shutdown') place.isShuttingDown = true;
     if (news.kind === 'balloon-change') place.present?.machine.sinceReset.hear(this.#options.clock.now());
     if (MOVES.has(news.kind)) this.#tellMove(place);
+    if (OF_DEVICES.has(news.kind)) place.present?.machine.doubtBase(this.#options.clock.now());
     if (news.kind === 'reset' && place.present !== null) {
       const { machine, told } = place.present;
       const now = this.#options.clock.now();
@@ -318,6 +319,9 @@ const isLookedAtOften = ({ lookGap }: Machine): boolean => lookGap !== null && l
 
 /** News of a guest that holds more or less than before. */
 const MOVES: ReadonlySet<MachineNews['kind']> = new Set(['balloon-change', 'memory-device-size-change']);
+
+/** News of devices, which may be DIMMs. */
+const OF_DEVICES: ReadonlySet<MachineNews['kind']> = new Set(['device-deleted', 'dimm-status']);
 
 const describe = (id: GuestId, { name, balloon, plugs }: Machine): GuestDescription => ({
   id,

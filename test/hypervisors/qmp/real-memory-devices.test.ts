@@ -72,6 +72,13 @@ describe('the memory devices of a real QEMU', () => {
     assert.ok(maximum.known && maximum.value === pagesOf(576));
   });
 
+  real('are looked at anew when the balloon counts a DIMM that was not there', async () => {
+    await qmp.execute('object-add', { 'qom-type': 'memory-backend-ram', id: 'd1', size: 256 * MIB });
+    await qmp.execute('device_add', { driver: 'pc-dimm', id: 'dimm1', memdev: 'd1' });
+    const { actual } = await machine.look(millis(1_000));
+    assert.deepEqual([actual, machine.base], [448 * MIB, 448 * MIB]);
+  });
+
   real('refuse what is no multiple of their blocks, and what is too much', async () => {
     const [first] = machine.plugs;
     assert.ok(first !== undefined);

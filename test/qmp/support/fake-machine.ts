@@ -54,7 +54,7 @@ export class FakeMachine {
   isObedient = true;
   /** Its virtio-mem devices; the guest does what it is asked with them as with its balloon. */
   plugs: FakePlug[] = [];
-  /** What is in a DIMM. */
+  /** What is in a DIMM, which the balloon counts like `memory`. */
   dimm = 0;
   /** By the names of `guest-stats`; those that are missing are not reported. */
   stats: Readonly<Record<string, number>> = {};
@@ -97,7 +97,7 @@ export class FakeMachine {
   #balloon(value: unknown): unknown {
     this.#needBalloon();
     if (typeof value !== 'number' || value <= 0) throw new Refusal('GenericError', "Parameter 'target' expects a size");
-    this.target = Math.min(value, this.memory);
+    this.target = Math.min(value, this.memory + this.dimm);
     if (this.isObedient) this.resize(this.target);
     return {};
   }
