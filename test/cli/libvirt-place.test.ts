@@ -95,6 +95,22 @@ describe('the daemon on a host of libvirt', () => {
     await until('no virsh is left', () => fake.running.length === 0);
   });
 
+  it('changes nothing in a dry run', async (test) => {
+    const { fake, config, env } = openWorld(test);
+    const args = ['run', '--no-table', '--dry-run', '--config', config];
+    const daemon = spawn(process.execPath, [PROGRAM, ...args], { stdio: 'ignore', env });
+    test.after(() => daemon.kill('SIGKILL'));
+    const ended = once(daemon, 'exit');
+    const { asked } = fake.libvirt;
+    await until('it has looked', () => asked.filter((line) => line.startsWith('domstats')).length >= 3);
+    daemon.kill('SIGTERM');
+    await ended;
+    assert.deepEqual(
+      asked.filter((line) => /^setmem|^update-memory-device|--period/.test(line)),
+      [],
+    );
+  });
+
   it('that is killed leaves no virsh behind but the listener, and domains that release makes whole', async (test) => {
     const { fake, web, config, env, selfballoon } = openWorld(test);
     const daemon = spawn(process.execPath, [PROGRAM, 'run', '--no-table', '--config', config], {

@@ -103,6 +103,19 @@ describe('the daemon on a host of QEMU machines', () => {
     assert.equal(qemu.machine.pollingInterval, 0);
   });
 
+  it('changes nothing in a dry run, in QEMU neither', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    const args = ['run', '--no-table', '--dry-run', '--config', config];
+    const daemon = spawn(process.execPath, [PROGRAM, ...args], { stdio: 'ignore' });
+    test.after(() => daemon.kill('SIGKILL'));
+    const ended = once(daemon, 'exit');
+    await until('it has looked', () => qemu.asked.filter((command) => command === 'query-balloon').length >= 3);
+    daemon.kill('SIGTERM');
+    await ended;
+    const changes = qemu.asked.filter((command) => !/^(query-.*|qom-list|qom-get)$/.test(String(command)));
+    assert.deepEqual(changes, []);
+  });
+
   it('that runs is known to doctor as the one who holds the monitors', async (test) => {
     const { qemu, config } = await openWorld(test);
     const daemon = spawn(process.execPath, [PROGRAM, 'run', '--no-table', '--config', config], { stdio: 'ignore' });

@@ -26,6 +26,7 @@ export async function openLibvirtPlace({ config, warn }: PlaceOptions): Promise<
     root: config.xenGuest.root,
     reserve,
     inside: { asksAgent, hearsOwn },
+    switchesPolling: !config.isDryRun,
     tell: warn,
   });
   return hostPlace(config, clock, host);

@@ -24,6 +24,7 @@ export function openQmpPlace({ config, warn }: PlaceOptions): Place {
     root: config.xenGuest.root,
     reserve,
     inside: { asksAgent, hearsOwn },
+    switchesPolling: !config.isDryRun,
     tell: warn,
   });
   return hostPlace(config, clock, host);

@@ -74,6 +74,11 @@ export interface LibvirtHostOptions {
   readonly reserve: Pages;
   /** Who is listened to in the guests. */
   readonly inside: InsideChoice;
+  /**
+   * Whether guests are asked for their statistics each second, and what was set before is put back in the end. Otherwise they are used as
+   * far as somebody else has them asked for. Default true.
+   */
+  readonly switchesPolling?: boolean;
   /** Told what a person should know of: the connection lost and found. */
   readonly tell: (message: string) => void;
 }
@@ -104,13 +109,14 @@ class LibvirtHost implements Hypervisor {
 
   constructor(options: LibvirtHostOptions) {
     this.#options = options;
-    const { clock, tell, root, reserve, uri, inside } = options;
+    const { clock, tell, root, reserve, uri, inside, switchesPolling = true } = options;
     const now = (): Millis => clock.now();
     this.description = `the virtual machines of this host, through libvirt at ${uri}`;
     this.#memory = openHostMemory({ root, pool: KIND, reserve, now });
     this.#roster = new Roster({
       clock,
       tell,
+      switchesPolling,
       openInside: (of) => openInside({ ...of, ...inside, clock, tell, connected: () => this.#connected(of.guest) }),
       put: (notice) => {
         this.#notices.put(notice);

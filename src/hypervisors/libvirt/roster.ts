@@ -45,6 +45,8 @@ export const KIND = 'libvirt';
 export interface RosterOptions {
   readonly clock: Clock;
   readonly put: (notice: GuestNotice) => void;
+  /** Whether guests are asked for their statistics, whatever was set before. */
+  readonly switchesPolling: boolean;
   /** Begins to listen to whoever is inside of a domain. */
   readonly openInside: (options: Pick<InsideOptions, 'guest' | 'shape' | 'onAlarm'>) => Inside;
   /** Told, in words for the log, what a person should know of. */
@@ -281,19 +283,13 @@ export class Roster {
 
   #came(uuid: string, shape: DomainShape): Domain {
     const id = this.#freeId(shape.name, uuid);
-    const { put, tell } = this.#options;
+    const { put, tell, clock, switchesPolling } = this.#options;
     const onAlarm = (alarm: Alarm): void => {
       if (this.#ids.get(id)?.uuid === uuid) put({ kind: 'guest-alarm', guest: id, alarm });
     };
     const inside = this.#options.openInside({ guest: id, shape, onAlarm });
     const told = describe(id, shape);
-    const polling = new StatsPolling({
-      uuid,
-      clock: this.#options.clock,
-      tell: (message) => {
-        tell(`${id}: ${message}`);
-      },
-    });
+    const polling = new StatsPolling({ uuid, id, clock, tell, isLeftAlone: !switchesPolling });
     const domain: Domain = {
       ...{ uuid, id, shape, told, polling, metAt: millis(0), inside, base: null },
       ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },

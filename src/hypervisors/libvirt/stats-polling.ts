@@ -3,7 +3,9 @@
  * what the statistics say, nor when polling should begin anew.
  */
 import type { Clock } from '../../control/ports.js';
+import type { GuestId } from '../../control/reading.js';
 import { errorText } from '../../errors.js';
+import { statsStayOff } from '../../signals/polling-left.js';
 import { Renewal } from '../../signals/renewal.js';
 import type { Millis } from '../../units.js';
 import { VirshError, type Virsh } from '../../virsh/index.js';
@@ -15,6 +17,9 @@ const NEVER = new AbortController().signal;
 
 export interface PollingOptions {
   readonly uuid: string;
+  readonly id: GuestId;
+  /** Whether it stays as it is, on or off. */
+  readonly isLeftAlone: boolean;
   readonly clock: Clock;
   /** Told, in words for the log, what a person should know of. */
   readonly tell: (message: string) => void;
@@ -35,8 +40,11 @@ export class StatsPolling {
   /** The domain answers, and its statistics are all that is known of its guest. */
   isNeeded = false;
 
+  #hasTold = false;
+
   constructor(options: PollingOptions) {
     this.#options = options;
+    this.#isLeft = options.isLeftAlone;
   }
 
   /** When it was last switched on again; null: it has its place by chance. */
@@ -46,6 +54,10 @@ export class StatsPolling {
 
   /** It is on, where the domain's description has another period. A domain whose QEMU does not answer is not waited for. */
   switchOn(virsh: Virsh, period: number): void {
+    if (this.#options.isLeftAlone) {
+      this.#tellWhereOff(period);
+      return;
+    }
     this.#found ??= period;
     if (period === PERIOD_S || this.#beginning !== null || this.#isSwitching) return;
     this.#isSwitching = true;
@@ -54,8 +66,14 @@ export class StatsPolling {
       .finally(() => (this.#isSwitching = false));
     void on.catch((error: unknown) => {
       const isNews = !(error instanceof VirshError && ['EGONE', 'EUNAVAILABLE'].includes(error.virshCode));
-      if (isNews) this.#options.tell(`its statistics cannot be switched on: ${errorText(error)}`);
+      if (isNews) this.#options.tell(`${this.#options.id}: its statistics cannot be switched on: ${errorText(error)}`);
     });
+  }
+
+  #tellWhereOff(period: number): void {
+    if (period !== 0 || this.#hasTold) return;
+    this.#hasTold = true;
+    this.#options.tell(statsStayOff(this.#options.id));
   }
 
   /** What a look that began at `at` has found. */

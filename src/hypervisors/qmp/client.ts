@@ -57,6 +57,11 @@ export interface QmpHostOptions {
   readonly reserve: Pages;
   /** Who is listened to in the guests. */
   readonly inside: InsideChoice;
+  /**
+   * Whether guests are asked for their statistics each second, and what was set before is put back in the end. Otherwise they are used as
+   * far as somebody else has QEMU ask for them. Default true.
+   */
+  readonly switchesPolling?: boolean;
   /** Told what a person should know of: connections lost and found. */
   readonly tell: (message: string) => void;
 }
@@ -81,12 +86,13 @@ class QmpHost implements Hypervisor {
 
   constructor(options: QmpHostOptions) {
     this.#options = options;
-    const { clock, findSockets, connect, inside, tell, root, reserve } = options;
+    const { clock, findSockets, connect, inside, tell, root, reserve, switchesPolling = true } = options;
     this.#memory = openHostMemory({ root, pool: KIND, reserve, now: () => clock.now() });
     this.#roster = new Roster({
       clock,
       findSockets,
       connect,
+      switchesPolling,
       tell,
       openInside: (of) => openInside({ ...of, ...inside, clock }),
       openEmulator: (pid) => new EmulatorMemory({ root, pid, now: () => clock.now() }),

@@ -99,7 +99,7 @@ export class Machine {
   }
 
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
-  static async meet({ qmp, socket, clock, known }: Meeting, signal: AbortSignal): Promise<Machine> {
+  static async meet({ qmp, socket, clock, known, switchesPolling }: Meeting, signal: AbortSignal): Promise<Machine> {
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
     const began = clock.now();
     const [named, uuid, summary, devices] = await Promise.all([
@@ -115,7 +115,7 @@ export class Machine {
     const name = ownName ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
     const [{ plugs, dimms }, balloon, ports] = await Promise.all([
       findMemoryDevices(qmp, devices, signal),
-      meetBalloon({ qmp, clock, foundBefore: before?.balloon?.polling.found ?? null }, signal),
+      meetBalloon({ qmp, clock, foundBefore: before?.balloon?.polling.found ?? null, switchesPolling }, signal),
       findGuestPorts(qmp, signal),
     ]);
     const base = new BaseMemory({ booted: decodeMemorySizeSummary(summary)?.base ?? null, dimms, at: began });
@@ -267,6 +267,8 @@ export interface Meeting {
   readonly clock: Clock;
   /** Those that were met before. */
   readonly known: readonly Machine[];
+  /** Whether its guest is asked for its statistics, whatever was set before. */
+  readonly switchesPolling: boolean;
 }
 
 /** What a look at the beginning found. */
@@ -286,15 +288,15 @@ const requestedSize = (value: Bytes): { readonly property: string; readonly valu
   value,
 });
 
-type Asks = Pick<Parameters<typeof StatsPolling.begin>[0], 'qmp' | 'clock' | 'foundBefore'>;
+type Asks = Omit<Parameters<typeof StatsPolling.begin>[0], 'path'> & Pick<Meeting, 'switchesPolling'>;
 
-async function meetBalloon(asks: Asks, signal: AbortSignal): Promise<Balloon | null> {
+async function meetBalloon({ switchesPolling, ...asks }: Asks, signal: AbortSignal): Promise<Balloon | null> {
   const { qmp } = asks;
   const path = await findBalloon(qmp, signal);
   if (path === null) return null;
   const [deflates, polling] = await Promise.all([
     answerOrNull(qmp.execute('qom-get', { path, property: 'deflate-on-oom' }, { signal })),
-    StatsPolling.begin({ ...asks, path }, signal),
+    switchesPolling ? StatsPolling.begin({ ...asks, path }, signal) : StatsPolling.leave({ ...asks, path }, signal),
   ]);
   return { path, deflatesOnOom: decodeDeflateOnOom(deflates) ?? false, polling };
 }

@@ -12,6 +12,7 @@ import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../c
 import type { GuestId } from '../../control/reading.js';
 import { decodeEvent, type MachineNews, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
 import { errorText, systemErrorCode } from '../../errors.js';
+import { statsStayOff } from '../../signals/polling-left.js';
 import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import type { Inside } from '../../inside/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
@@ -29,6 +30,8 @@ export interface RosterOptions {
   readonly openEmulator: (pid: number | null) => EmulatorMemory;
   /** Begins to speak with those inside of a machine. */
   readonly openInside: (options: Pick<InsideOptions, 'guest' | 'ports' | 'onAlarm' | 'tell'>) => Inside;
+  /** Whether guests are asked for their statistics, whatever was set before. */
+  readonly switchesPolling: boolean;
   readonly put: (notice: GuestNotice) => void;
   /** Told, in words for the log, what a person should know of. */
   readonly tell: (message: string) => void;
@@ -188,9 +191,10 @@ export class Roster {
   }
 
   async #meet(path: string, qmp: Qmp): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, switchesPolling } = this.#options;
     const known = [...this.#places.values()].flatMap(({ last }) => last ?? []);
-    const machine = await Machine.meet({ qmp, socket: path, clock, known }, clock.timeLimit(MEETING_LIMIT));
+    const limit = clock.timeLimit(MEETING_LIMIT);
+    const machine = await Machine.meet({ qmp, socket: path, clock, known, switchesPolling }, limit);
     const place = this.#places.get(path);
     if (place === undefined) return;
     const emulator = this.#options.openEmulator(machine.pid);
@@ -214,6 +218,7 @@ export class Roster {
     place.isShuttingDown = false;
     this.#ids.set(id, place);
     this.#options.put({ kind: 'guest-came', guest: told });
+    if (machine.balloon?.polling.isOff === true) this.#options.tell(statsStayOff(id));
     void qmp.closed.then(() => {
       this.#left(place, id);
     });

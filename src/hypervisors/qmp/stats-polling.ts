@@ -33,10 +33,13 @@ export class StatsPolling {
   /** It was switched off, and nobody knows whether it is on again. */
   #isUncertain = false;
   #isLeft = false;
+  /** Nobody has QEMU ask the guest, and nor do we. */
+  readonly isOff: boolean;
 
-  private constructor(asks: Asks, found: number | null) {
+  private constructor(asks: Asks, found: number | null, isOff = false) {
     this.#asks = asks;
     this.found = found;
+    this.isOff = isOff;
     this.#timer = asks.clock.timer(() => {
       this.#beginAnew();
     });
@@ -44,11 +47,16 @@ export class StatsPolling {
 
   /** Switches it on. Rejects with `QmpError` when QEMU does not answer. */
   static async begin(asks: Asks, signal: AbortSignal): Promise<StatsPolling> {
-    const { qmp, path } = asks;
-    const answer = await answerOrNull(qmp.execute('qom-get', { path, property: INTERVAL }, { signal }));
-    const found = decodePollingInterval(answer);
+    const found = await intervalOf(asks, signal);
     if (found !== INTERVAL_S) await answerOrNull(poll(asks, INTERVAL_S, signal));
     return new StatsPolling(asks, asks.foundBefore ?? found);
+  }
+
+  /** Finds out whether it is on, and leaves it so for good. Rejects with `QmpError` when QEMU does not answer. */
+  static async leave(asks: Asks, signal: AbortSignal): Promise<StatsPolling> {
+    const polling = new StatsPolling(asks, null, (await intervalOf(asks, signal)) === 0);
+    polling.#isLeft = true;
+    return polling;
   }
 
   /** The machine is looked at on that beat: before the next look the guest shall be asked. To be called now and then. */
@@ -103,6 +111,9 @@ export class StatsPolling {
 }
 
 const INTERVAL = 'guest-stats-polling-interval';
+
+const intervalOf = async ({ qmp, path }: Asks, signal: AbortSignal): Promise<number | null> =>
+  decodePollingInterval(await answerOrNull(qmp.execute('qom-get', { path, property: INTERVAL }, { signal })));
 
 const poll = ({ qmp, path }: Asks, seconds: number, signal?: AbortSignal): Promise<unknown> =>
   qmp.execute('qom-set', { path, property: INTERVAL, value: seconds }, { signal });

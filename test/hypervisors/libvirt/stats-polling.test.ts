@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { until } from '../../qmp/support/opened.js';
-import { domainOf, openRig, type Rig } from './support/rig.js';
+import { domainOf, openRig, Rig } from './support/rig.js';
 
 const SECOND = 1_000;
 
@@ -146,5 +146,26 @@ describe('the statistics of a domain of which nobody else tells', () => {
     assert.equal(domain.period, 0);
     await rig.pass(2 * SECOND);
     assert.equal(domain.period, 0);
+  });
+});
+
+describe('the statistics of domains in which nothing is to be changed', () => {
+  it('are left on or off, as they were, also at the end, and those that are off are told of once', async (test) => {
+    const rig = new Rig({ asksAgent: true, hearsOwn: true }, false);
+    test.after(() => rig.host.close());
+    const [on, off] = [rig.libvirt.add('on', { period: 5 }), rig.libvirt.add('off')];
+    rig.watch();
+    await rig.untilLog('came libvirt/on', 'came libvirt/off');
+    await lookEachSecond(rig, 60);
+    await rig.host.close();
+    assert.deepEqual([on.period, off.period], [5, 0]);
+    assert.deepEqual(
+      rig.libvirt.asked.filter((line) => line.includes('--period')),
+      [],
+    );
+    assert.deepEqual(
+      rig.told.filter((line) => line.includes('its statistics are off')).map((line) => line.split(':')[0]),
+      ['guest libvirt/off'],
+    );
   });
 });

@@ -39,7 +39,10 @@ describe('the memory devices of a real QEMU', () => {
       ...['-object', 'memory-backend-ram,id=d0,size=128M', '-device', 'pc-dimm,memdev=d0'],
     ]);
     qmp = await qemu.connect({ clock: new VirtualClock() });
-    machine = await Machine.meet({ qmp, socket: 'one', clock: new VirtualClock(), known: [] }, NEVER);
+    machine = await Machine.meet(
+      { qmp, socket: 'one', clock: new VirtualClock(), known: [], switchesPolling: true },
+      NEVER,
+    );
   });
   after(async () => {
     if (NEEDS_QEMU === false) await qemu.close();

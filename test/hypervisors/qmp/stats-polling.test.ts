@@ -216,6 +216,43 @@ describe('the statistics of a machine of which nobody else tells', () => {
   });
 });
 
+describe('the statistics of a machine in which nothing is to be changed', () => {
+  /** A host with a machine that is polled so already, seen for 12 s and then left. */
+  async function seen(test: TestContext, pollingInterval: number): Promise<{ rig: Rig; used: readonly unknown[] }> {
+    const rig = new Rig({ switchesPolling: false });
+    test.after(() => rig.host.close());
+    const { machine } = await rig.addQemu(test, 'one');
+    machine.pollingInterval = pollingInterval;
+    machine.stats = { 'stat-total-memory': 2 ** 30, 'stat-available-memory': 2 ** 29 };
+    rig.watch();
+    await rig.untilCame(1);
+    const used: unknown[] = [];
+    for (let look = 0; look < 12; look += 1) {
+      if (pollingInterval > 0) machine.lastUpdate = rig.seconds;
+      const reading = await rig.reading('qmp/one');
+      used.push(reading.used.known ? reading.used.value : null);
+      await rig.pass(SECOND);
+    }
+    await rig.host.close();
+    return { rig, used };
+  }
+
+  it('are used where somebody else has switched them on, and left as they are', async (test) => {
+    const { rig, used } = await seen(test, 2);
+    assert.deepEqual(rig.qemus.flatMap(settings), []);
+    assert.deepEqual(used, Array<number>(12).fill(2 ** 29 / PAGE));
+    assert.deepEqual(rig.told, []);
+  });
+
+  it('are left off, and that is said once', async (test) => {
+    const { rig, used } = await seen(test, 0);
+    assert.deepEqual(rig.qemus.flatMap(settings), []);
+    assert.ok(used.every((value) => value === null));
+    assert.equal(rig.told.length, 1);
+    assert.match(rig.told[0] ?? '', /^guest qmp\/one: its statistics are off, and are left so/);
+  });
+});
+
 describe('the polling of a machine that is left', () => {
   it('is not begun anew for a look that was under way meanwhile', async () => {
     const clock = new VirtualClock();

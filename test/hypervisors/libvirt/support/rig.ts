@@ -26,7 +26,7 @@ export class Rig {
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
 
-  constructor(inside = { asksAgent: true, hearsOwn: true }) {
+  constructor(inside = { asksAgent: true, hearsOwn: true }, switchesPolling = true) {
     this.host = openLibvirtHost({
       clock: this.clock,
       wall: () => millis(WALL_START + this.clock.now()),
@@ -40,6 +40,7 @@ export class Rig {
       root: fixture('xen-guest'),
       reserve: mibToPages(mib(64)),
       inside,
+      switchesPolling,
       tell: (message) => this.told.push(message),
     });
   }

@@ -25,7 +25,7 @@ export class Rig {
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
 
-  constructor({ asksAgent = true, hearsOwn = true, root = fixture('xen-guest') } = {}) {
+  constructor({ asksAgent = true, hearsOwn = true, root = fixture('xen-guest'), switchesPolling = true } = {}) {
     this.host = openQmpHost({
       clock: this.clock,
       wall: () => millis(WALL_START + this.clock.now()),
@@ -34,6 +34,7 @@ export class Rig {
       root,
       reserve: mibToPages(mib(64)),
       inside: { asksAgent, hearsOwn },
+      switchesPolling,
       tell: (message) => this.told.push(message),
     });
   }
