@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { hostFolder } from '../hypervisors/qmp/support/host-folder.js';
 import { FakeQemu } from '../qmp/support/fake-qemu.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -169,6 +170,27 @@ describe('the daemon on a host of QEMU machines', () => {
     const bare = await selfballoon('doctor', '--config', config);
     assert.match(bare.out, /web answers at .*, and has no balloon/);
     assert.doesNotMatch(bare.out, /statistics/);
+  });
+
+  it('is told by doctor of a second monitor of a machine, and not as if it were another machine', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    const [twin, other] = [await FakeQemu.start(test), await FakeQemu.start(test)];
+    twin.machine.name = 'web';
+    other.machine.name = 'db';
+    const sockets = [qemu, twin, other].map(({ path }) => JSON.stringify(path)).join(', ');
+    const here = `[xen_guest]\nroot = ${JSON.stringify(hostFolder(test, 60))}\n`;
+    writeFileSync(
+      config,
+      `${readFileSync(config, 'utf8').replace(/^sockets = .*$/m, `sockets = [${sockets}]`)}${here}`,
+    );
+    const { out } = await selfballoon('doctor', '--config', config);
+    const [first, second] = [qemu.path, twin.path].sort();
+    assert.match(
+      out,
+      new RegExp(`warn +${String(second)} is a second monitor of web, which answers at ${String(first)} too`),
+    );
+    assert.equal(out.match(/web answers at/g)?.length, 1, out);
+    assert.match(out, /db answers at/);
   });
 
   it(

@@ -9,6 +9,7 @@ import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
 import { findClosedFolders, findSockets } from '../../hypervisors/qmp/socket-patterns.js';
 import { connectQmp, decodeDeflateOnOom, decodeName, QmpError, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
+import { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { millis, pages } from '../../units.js';
 import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
@@ -20,7 +21,7 @@ type Heard = Pick<Config['qmp'], 'asksAgent' | 'hearsOwn'>;
 const LIMIT = millis(3_000);
 
 /** `driven`: so many machines are known to the daemon that runs, which holds their monitors; which ones these are nobody here can tell. */
-export async function checkMonitors({ qmp }: Config, driven: number): Promise<readonly Finding[]> {
+export async function checkMonitors({ qmp, xenGuest }: Config, driven: number): Promise<readonly Finding[]> {
   if (qmp.sockets.length === 0) {
     return [fail('qmp.sockets names no monitors of QEMU', 'Set it, for example to ["/run/qemu/*.qmp"]')];
   }
@@ -36,10 +37,30 @@ export async function checkMonitors({ qmp }: Config, driven: number): Promise<re
       warn(`no socket is there at ${where}`, 'Start QEMU with -qmp unix:PATH,server=on,wait=off, or look at the paths'),
     ];
   }
-  const checks = await Promise.all(found.map(async (path) => ({ path, findings: await checkMonitor(path, qmp) })));
+  const checks = await Promise.all(found.map((path) => checkMonitor(path, qmp)));
   const held = checks.flatMap(({ path, findings }) => (findings === null ? [path] : []));
-  return [...checks.flatMap(({ findings }) => findings ?? []), ...heldFindings(held, driven)];
+  const shown = checks.flatMap((check, n) => {
+    const twin = twinOf(check, checks.slice(0, n), xenGuest.root);
+    return twin === null ? (check.findings ?? []) : [secondMonitor(check, twin)];
+  });
+  return [...shown, ...heldFindings(held, driven)];
 }
+
+/** The same machine at a monitor before: the daemon would leave one of the two alone. */
+function twinOf({ who }: Check, before: readonly Check[], root: string): Check | null {
+  const twin = before.find((one) => who !== null && one.who?.pid === who.pid && one.who.name === who.name);
+  if (twin === undefined || who === null) return null;
+  const emulator = new EmulatorMemory({ root, pid: who.pid, now: () => millis(0) });
+  const isSeen = emulator.isSeen();
+  emulator.close();
+  return isSeen ? twin : null;
+}
+
+const secondMonitor = ({ path, who }: Check, twin: Check): Finding =>
+  warn(
+    `${path} is a second monitor of ${who?.name ?? NAMELESS}, which answers at ${twin.path} too: one of them is left alone`,
+    'Name only one of them in qmp.sockets',
+  );
 
 /** Of those that nobody greets at: somebody else holds them, or their QEMUs hang. */
 function heldFindings(held: readonly string[], driven: number): readonly Finding[] {
@@ -54,23 +75,34 @@ function heldFindings(held: readonly string[], driven: number): readonly Finding
   return [warn(`${by}: ${held.join(', ')}`, `It may hold second monitors of some. Otherwise: ${advice}`)];
 }
 
-/** Null: nobody greets. */
-async function checkMonitor(path: string, heard: Heard): Promise<readonly Finding[] | null> {
+/** What was found at one socket. */
+interface Check {
+  readonly path: string;
+  /** Null: nobody greets. */
+  readonly findings: readonly Finding[] | null;
+  /** Null: it did not say. */
+  readonly who: { readonly pid: number | null; readonly name: string | null } | null;
+}
+
+const NAMELESS = 'a machine without a name';
+
+async function checkMonitor(path: string, heard: Heard): Promise<Check> {
   const clock = new RealClock();
   const limit = clock.timeLimit(LIMIT);
   let machine: Qmp;
   try {
     machine = await connectQmp(path, { clock, greetingLimit: LIMIT }, limit);
   } catch (error) {
-    if (error instanceof QmpError && error.qmpCode === 'ETIMEDOUT') return null;
+    if (error instanceof QmpError && error.qmpCode === 'ETIMEDOUT') return { path, findings: null, who: null };
     const advice = `What listens at ${path} must be a QMP monitor that this user may connect to: -qmp unix:PATH,server=on,wait=off`;
-    return [fail(errorText(error), advice)];
+    return { path, findings: [fail(errorText(error), advice)], who: null };
   }
   try {
-    const name = decodeName(await machine.execute('query-name', {}, { signal: limit })) ?? 'a machine without a name';
-    return await checkMachine(machine, { name, path, heard }, limit);
+    const name = decodeName(await machine.execute('query-name', {}, { signal: limit }));
+    const findings = await checkMachine(machine, { name: name ?? NAMELESS, path, heard }, limit);
+    return { path, findings, who: { pid: machine.peerPid(), name } };
   } catch (error) {
-    return [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')];
+    return { path, findings: [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')], who: null };
   } finally {
     await machine.close();
   }
