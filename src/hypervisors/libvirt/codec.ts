@@ -29,7 +29,7 @@ import { mergeSignals } from '../../signals/merge.js';
 import { outsideBalloon } from '../../signals/outside-balloon.js';
 import { growthOf, ownSizes, type PlugSizes } from '../../signals/plugged.js';
 import { STATE_PAUSED, virtioMem, type DomainShape, type DomainStats } from '../../virsh/index.js';
-import { plugsOf } from './memory-devices.js';
+import { outsideBalloonIn, plugsOf } from './memory-devices.js';
 
 /** One look at a domain, with what is known of it. */
 export interface DomainLook {
@@ -131,9 +131,9 @@ export function heldIn(stats: DomainStats, shape: DomainShape): Pages | null {
   return without(canGrow ? (shape.currentMemory ?? stats.current) : stats.current, virtioMem(shape).current);
 }
 
-/** What it keeps under an empty balloon. */
+/** What it keeps under an empty balloon: of what libvirt adds up, boot memory and DIMMs alone, as QEMU's balloon counts them. */
 export const baseIn = (stats: DomainStats, shape: DomainShape): Pages | null =>
-  without(stats.maximum, virtioMem(shape).size);
+  without(stats.maximum, outsideBalloonIn(shape));
 
 const without = (size: KiB | null, added: KiB): Pages | null =>
   size === null ? null : subtractToZero(kibToPagesDown(size), kibToPagesDown(added));

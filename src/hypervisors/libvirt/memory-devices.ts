@@ -1,13 +1,13 @@
 /**
- * The virtio-mem devices of a domain: which it has, what is plugged into them by libvirt's description of it, and in which words they are
- * asked for more. It does not know how much that should be.
+ * The memory devices of a domain: which of them its balloon does not count; which are virtio-mem, what is plugged into those by libvirt's
+ * description, and in which words they are asked for more. It does not know how much that should be.
  *
  * libvirt adds what is plugged in to what it says that a domain has, `balloon.current` and `<currentMemory>` alike, and takes targets
  * without it; so it is on libvirt 9.0.
  */
 import { pluggableIn, type PlugDevice } from '../../control/plug-devices.js';
 import type { PlugSizes } from '../../signals/plugged.js';
-import { addPages, kibToPagesDown, maxPages, NO_PAGES, pagesToKib, type Pages } from '../../units.js';
+import { addPages, kib, kibToPagesDown, maxPages, NO_PAGES, pagesToKib, type KiB, type Pages } from '../../units.js';
 import { VIRTIO_MEM, type DomainShape } from '../../virsh/index.js';
 
 /** One device. */
@@ -39,6 +39,15 @@ export function sizesOf(plugs: readonly DomainPlug[]): PlugSizes | null {
   }
   return { plugged, asked, pluggable: maxPages(pluggableIn(plugs), plugged) };
 }
+
+/**
+ * What its devices have at their largest that libvirt counts as the domain's memory and QEMU's balloon does not: all but DIMMs
+ * (`get_current_ram_size` in QEMU's hw/virtio/virtio-balloon.c), so NVDIMMs and virtio-pmem, which are storage, and virtio-mem.
+ */
+export const outsideBalloonIn = ({ memoryDevices }: DomainShape): KiB =>
+  kib(memoryDevices.reduce((sum, { model, size }) => sum + (model === DIMM ? 0 : (size ?? 0)), 0));
+
+const DIMM = 'dimm';
 
 /** The words that ask a device to have so much plugged in: the running domain alone, not its configuration. */
 export const setGrowthWords = (uuid: string, alias: string, plugged: Pages): readonly string[] => [

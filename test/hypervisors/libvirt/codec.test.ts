@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NOTHING_SAID } from '../../../src/inside/index.js';
 import fc from 'fast-check';
-import { formatTarget, readingOf, setPeriodWords, setTargetWords } from '../../../src/hypervisors/libvirt/codec.js';
+import {
+  baseIn,
+  formatTarget,
+  readingOf,
+  setPeriodWords,
+  setTargetWords,
+} from '../../../src/hypervisors/libvirt/codec.js';
 import { guestSize, millis, pages } from '../../../src/units.js';
 import { commandLine, parseDomainStats, parseDomainXml } from '../../../src/virsh/index.js';
 import { HeldBefore } from '../../../src/signals/held-before.js';
@@ -26,6 +32,26 @@ describe('a target on the wire', () => {
   it('is asked for at once and of the running domain alone', () => {
     assert.equal(commandLine(setTargetWords(UUID, '716800')), `setmem ${UUID} 716800 --live`);
     assert.equal(commandLine(setPeriodWords(UUID, 0)), `dommemstat ${UUID} --period 0 --live`);
+  });
+});
+
+describe('what a domain has under an empty balloon', () => {
+  const baseKib = (models: readonly string[]): number | null => {
+    const stats = parseDomainStats(["Domain: 'x'", '  balloon.current=65536', '  balloon.maximum=196608']).get('x');
+    const device = (model: string): string =>
+      `<memory model='${model}'><target><size unit='KiB'>65536</size><label><size unit='KiB'>128</size></label></target></memory>`;
+    const devices = `<devices>${models.map(device).join('')}<memballoon model='virtio'/></devices>`;
+    const shape = parseDomainXml([`<domain><name>x</name><uuid>${UUID}</uuid>${devices}</domain>`]);
+    assert.ok(stats !== undefined);
+    const base = baseIn(stats, shape);
+    return base === null ? null : base * 4;
+  };
+
+  it('is boot memory and DIMMs, as QEMU counts them, and no other device', () => {
+    assert.equal(baseKib([]), 196_608);
+    assert.equal(baseKib(['dimm']), 196_608);
+    for (const model of ['nvdimm', 'virtio-pmem', 'virtio-mem', 'sgx-epc']) assert.equal(baseKib([model]), 131_072);
+    assert.equal(baseKib(['nvdimm', 'dimm', 'virtio-pmem']), 65_536);
   });
 });
 
