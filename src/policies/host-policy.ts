@@ -12,7 +12,7 @@ import { subtractToZero, type Millis, type Pages } from '../units.js';
 import { guardCache, type WithCacheMemory } from './cache-guard.js';
 import { selfPolicy } from './self-policy.js';
 import type { SelfshrinkMemory } from './selfshrink.js';
-import { usedMemoryWish } from './used-memory.js';
+import { isShortFor, usedMemoryWish } from './used-memory.js';
 
 /** Specification 1 from outside, without a look at the guests' page cache: what the product's rule is compared with. */
 export const bareHostPolicy: GuestPolicy<SelfshrinkMemory> = { ...selfPolicy, name: 'host', decide };
@@ -49,7 +49,9 @@ function wishFor({ reading, tunables }: GuestView, byLaw: Wish): Wish {
  */
 function moreByAvailable({ committed, used, current, available }: Reading, tunables: Tunables): Wish | null {
   if (committed.known || used.known || !current.known || !available.known) return null;
-  const wish = usedMemoryWish(subtractToZero(current.value, available.value), current.value, tunables);
+  const inUse = subtractToZero(current.value, available.value);
+  if (!isShortFor(inUse, current.value)) return null;
+  const wish = usedMemoryWish(inUse, current.value, tunables);
   return isGrowth(wish, current.value) ? wish : null;
 }
 

@@ -22,6 +22,10 @@ export interface UsedMemoryTunables {
 export const preferredPages = (used: Pages): Pages =>
   maxPages(PREFERRED_MIN, dividePages(pages(used * PREFERRED_TENTHS), 10));
 
+/** Whether a guest that holds `current` and uses `used` has less than what is preferred for its use, also where it is a small one. */
+export const isShortFor = (used: Pages, current: Pages): boolean =>
+  dividePages(pages(used * PREFERRED_TENTHS), 10) > current;
+
 /** The wish for a guest that holds `current` and uses `used`. */
 export function usedMemoryWish(used: Pages, current: Pages, tunables: UsedMemoryTunables): Wish {
   const goal = preferredPages(used);

@@ -88,6 +88,8 @@ describe('the rule for guests seen from outside', () => {
       const short = wishOf({ ...change, available: known(2_000) });
       assert.ok(short.kind === 'resize' && short.target > 200_000, JSON.stringify(short));
       assert.equal(wishOf({ ...change, available: known(150_000) }).kind, 'hold');
+      // Less than is preferred for the least of guests, and no want of more.
+      assert.equal(wishOf({ ...change, current: known(30_000), available: known(20_000) }).kind, 'hold');
     }
   });
 
