@@ -1,11 +1,11 @@
 /**
  * Which swap devices are being emptied by a tool that nobody waits for: a daemon that was killed has left it at work. Reads the command
- * lines of all processes; decides nothing.
+ * lines of processes; decides nothing.
  *
  * Such a device is on by `/proc/swaps` and will be off. A signal to the tool would not end that: Linux looks for one only between two
  * processes' pages (`try_to_unuse` in mm/swapfile.c; seen with one process that had them all).
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { kernelName } from './look.js';
 
@@ -20,10 +20,14 @@ export function devicesUnderWay(root: string, devices: readonly string[]): Reado
   return new Set(devices.filter((device) => named.has(kernelName(device))));
 }
 
-/** Of the processes that have the tool's name: a command line is in the process's own memory, which may be swapped out. */
+/**
+ * Of our own user's processes that have the tool's name. Another user's cannot be it, whatever he calls it; and a command line is in the
+ * process's own memory, which may be swapped out.
+ */
 function commandLines(proc: string): readonly (readonly string[])[] {
   return processesIn(proc).map((pid) => {
     try {
+      if (statSync(join(proc, pid)).uid !== process.geteuid?.()) return [];
       if (readFileSync(join(proc, pid, 'comm'), 'utf8').trim() !== TOOL) return [];
       return readFileSync(join(proc, pid, 'cmdline'), 'utf8').split('\0');
     } catch {

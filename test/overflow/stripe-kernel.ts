@@ -3,7 +3,26 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { known } from '../../src/control/signal.js';
+import { openSwapStripes, type SwapStripes, type SwapStripesOptions } from '../../src/overflow/swap-stripes.js';
 import type { SwapCalls } from '../../src/overflow/swap-calls.js';
+import { millis, pages } from '../../src/units.js';
+
+/** Opens stripes on that kernel; nothing is kept free unless `more` says so. */
+export const openStripesOn = (
+  kernel: StripeKernel,
+  devices: readonly string[],
+  more: Partial<SwapStripesOptions> = {},
+): Promise<SwapStripes> =>
+  openSwapStripes({
+    devices,
+    root: kernel.root,
+    reservePages: pages(500),
+    floorPages: () => known(pages(0)),
+    swap: kernel,
+    now: () => millis(kernel.now),
+    ...more,
+  });
 
 export interface Area {
   used: number;

@@ -1,16 +1,19 @@
 /** Protects stripes that a daemon has left in hand: they are put back, and nobody else's decision is undone. */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { chownSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { known, type Field } from '../../src/control/signal.js';
-import { openSwapStripes, type SwapStripes, type SwapStripesOptions } from '../../src/overflow/swap-stripes.js';
+import type { Field } from '../../src/control/signal.js';
+import type { SwapStripes, SwapStripesOptions } from '../../src/overflow/swap-stripes.js';
 import { openProcFile } from '../../src/signals/proc-file.js';
-import { millis, pages } from '../../src/units.js';
-import { StripeKernel } from './stripe-kernel.js';
+import { pages } from '../../src/units.js';
+import { openStripesOn, StripeKernel } from './stripe-kernel.js';
 
 const A = '/dev/stripe-a';
 const B = '/dev/stripe-b';
 const C = '/dev/stripe-c';
+/** Not us. */
+const NOBODY = 65_534;
 const NEVER = new AbortController().signal;
 
 let kernel: StripeKernel;
@@ -30,15 +33,7 @@ afterEach(async () => {
 });
 
 async function open(more: Partial<SwapStripesOptions> = {}): Promise<SwapStripes> {
-  const stripes = await openSwapStripes({
-    devices: [A, B, C],
-    root: kernel.root,
-    reservePages: pages(500),
-    floorPages: () => known(pages(0)),
-    swap: kernel,
-    now: () => millis(kernel.now),
-    ...more,
-  });
+  const stripes = await openStripesOn(kernel, [A, B, C], more);
   opened.push(stripes);
   return stripes;
 }
@@ -102,6 +97,10 @@ describe('a stripe that the tool of a killed daemon still empties', () => {
     kernel.run('41', 'vi', C);
     kernel.run('42', 'swapoff', '/dev/other');
     kernel.run('43', '/bin/sh', '-c', `swapoff ${C}`);
+    if (process.geteuid?.() === 0) {
+      kernel.run('44', 'swapoff', C);
+      chownSync(join(kernel.root, 'proc/44'), NOBODY, NOBODY);
+    }
     const stripes = await open();
     assert.deepEqual(
       stripes.report().map(({ state }) => state),

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { known, unknown } from '../../src/control/signal.js';
 import { SelfballoonError } from '../../src/errors.js';
-import { openSwapStripes, type SwapStripes, type SwapStripesOptions } from '../../src/overflow/swap-stripes.js';
+import type { SwapStripes, SwapStripesOptions } from '../../src/overflow/swap-stripes.js';
 import { openProcFile } from '../../src/signals/proc-file.js';
-import { millis, pages } from '../../src/units.js';
-import { StripeKernel, type Area } from './stripe-kernel.js';
+import { pages } from '../../src/units.js';
+import { openStripesOn, StripeKernel, type Area } from './stripe-kernel.js';
 
 const A = '/dev/stripe-a';
 const B = '/dev/stripe-b';
@@ -33,15 +33,7 @@ afterEach(async () => {
 });
 
 async function open(more: Partial<SwapStripesOptions> = {}): Promise<SwapStripes> {
-  const stripes = await openSwapStripes({
-    devices: [A, B, C],
-    root: kernel.root,
-    reservePages: pages(500),
-    floorPages: () => known(pages(0)),
-    swap: kernel,
-    now: () => millis(kernel.now),
-    ...more,
-  });
+  const stripes = await openStripesOn(kernel, [A, B, C], more);
   opened.push(stripes);
   return stripes;
 }
