@@ -23,7 +23,7 @@ function abandoned(test: TestContext, ...on: readonly string[]): XenGuestRoot {
   return root;
 }
 
-async function release(test: TestContext, root: XenGuestRoot, { isDryRun = false } = {}) {
+async function release(test: TestContext, root: XenGuestRoot, { isDryRun = false, devices = [A, B] } = {}) {
   const { config } = await loadText(
     test,
     `dry_run = ${String(isDryRun)}
@@ -33,7 +33,10 @@ async function release(test: TestContext, root: XenGuestRoot, { isDryRun = false
     root = ${JSON.stringify(root.path)}`,
   );
   const warned: string[] = [];
-  const said = await releaseGuest(config, { warn: (text) => warned.push(text), swapCalls: root }).catch(String);
+  const said = await releaseGuest(
+    { ...config, overflow: { ...config.overflow, devices } },
+    { warn: (text) => warned.push(text), swapCalls: root },
+  ).catch(String);
   return { said, warned };
 }
 
@@ -88,6 +91,13 @@ describe('giving back without a daemon', () => {
     const { said } = await release(test, root);
     assert.match(said, /Error/);
     assert.deepEqual([...root.on], [A, B]);
+  });
+
+  it('says what it did to the balloon also where the stripes cannot be', async (test) => {
+    const root = abandoned(test, A);
+    const { said, warned } = await release(test, root, { devices: [A, A] });
+    assert.match(said, /up to 256 MiB$/);
+    assert.match(warned.join(), /stripe-a is named twice/);
   });
 
   it('changes nothing in a dry run', async (test) => {

@@ -13,8 +13,8 @@ import { openXenGuest } from '../../hypervisors/xen-guest/client.js';
 import { realSwapCalls, type SwapCalls } from '../../overflow/index.js';
 import { CALL_TIME_LIMIT } from '../../runtime/executor.js';
 import { RealClock } from '../../runtime/real-clock.js';
-import { openTier } from '../daemon/overflow-tier.js';
 import { guestSize, maxPages, millis, NO_PAGES, pagesToMibDown, type Pages } from '../../units.js';
+import { openTier } from '../daemon/overflow-tier.js';
 
 /** Longer than a look takes, and than a balloon stands still on its way. */
 const REST_PAUSE_MS = 200;
@@ -31,7 +31,7 @@ export interface ReleaseGuestOptions {
 
 /**
  * Returns a sentence that says what was done. Rejects with `SelfballoonError` where the most that it may have cannot be known; the
- * stripes are seen to also then.
+ * stripes are seen to also then, and what goes wrong there is only told.
  */
 export async function releaseGuest(config: Config, options: ReleaseGuestOptions): Promise<string> {
   if (config.isDryRun) return 'no daemon answers; dry_run is set, so nothing was asked for';
@@ -41,7 +41,11 @@ export async function releaseGuest(config: Config, options: ReleaseGuestOptions)
   try {
     given = await emptyBalloon(config, clock);
   } finally {
-    switchedOn.push(...(await switchStripesOn(config, clock, options)));
+    const failed = (error: unknown): readonly string[] => {
+      options.warn(errorText(error));
+      return [];
+    };
+    switchedOn.push(...(await switchStripesOn(config, clock, options).catch(failed)));
   }
   const stripes = switchedOn.length === 0 ? '' : `; swap stripes were switched on again: ${switchedOn.join(', ')}`;
   return `no daemon answers; ${given}${stripes}`;

@@ -23,23 +23,6 @@ export interface ReleaseDefaults {
   readonly warn?: (text: string) => void;
 }
 
-/** By what our daemon says of its health. */
-function isDaemon(body: string): boolean {
-  try {
-    const said: unknown = JSON.parse(body);
-    return typeof said === 'object' && said !== null && 'status' in said && said.status === 'ok' && 'version' in said;
-  } catch {
-    return false;
-  }
-}
-
-const notDaemon = (): SelfballoonError =>
-  new SelfballoonError({
-    code: 'EIO',
-    message: 'nothing was released: another program answers where the daemon would',
-    advice: 'Name the right socket with --socket, or see who listens there with ss -xlp',
-  });
-
 const sayAside = (text: string): void => {
   console.error(text);
 };
@@ -72,6 +55,23 @@ async function askOrRelease(flags: ReleaseFlags, release: (noDaemon: unknown) =>
     return release(error);
   }
 }
+
+/** By what our daemon says of its health. */
+function isDaemon(body: string): boolean {
+  try {
+    const said: unknown = JSON.parse(body);
+    return typeof said === 'object' && said !== null && 'status' in said && said.status === 'ok' && 'version' in said;
+  } catch {
+    return false;
+  }
+}
+
+const notDaemon = (): SelfballoonError =>
+  new SelfballoonError({
+    code: 'EIO',
+    message: 'nothing was released: another program answers where the daemon would',
+    advice: 'Name the right socket with --socket, or see who listens there with ss -xlp',
+  });
 
 const codeOf = (error: unknown): string | null => (error instanceof SelfballoonError ? error.code : null);
 
