@@ -38,6 +38,10 @@ export interface Virsh {
    */
   look(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   /**
+   * As `look`, over sessions of its own and ended after 1 s: for finding out who does not answer, up to ten at the same time.
+   */
+  probe(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
+  /**
    * Runs a command that changes something. It is not begun when `signal` is aborted before. Once it is begun it settles when it can have
    * no more effect, or after 45 s with `mayHaveHappened`: then libvirt lets whatever is asked of that domain later wait behind it.
    * Rejects with `VirshError`.
@@ -58,6 +62,10 @@ export interface Virsh {
 
 /** Seen: 3 ms with one domain, the emulated guest beside it on two cores; a thousand domains take a second or two. */
 const LOOK_LIMIT = millis(3_000);
+/** Another virsh has begun and answered in half of that. */
+const PROBE_PATIENCE = millis(50);
+const PROBE_LIMIT = millis(1_000);
+const PROBE_SESSIONS_MAX = 10;
 const ACT_PATIENCE = millis(1_000);
 /**
  * libvirt refuses what could not have the domain to itself within 30 s (`QEMU_JOB_WAIT_TIME`), so after this only one command of a
@@ -91,6 +99,7 @@ export async function openVirsh(options: VirshOptions, signal: AbortSignal): Pro
 class Client implements Virsh {
   readonly #options: VirshOptions;
   readonly #looks: Sessions;
+  readonly #probes: Sessions;
   readonly #acts: Sessions;
   readonly #aside: Sessions;
   /** Apart from the others: what a guest's agent says passes through them. */
@@ -110,6 +119,10 @@ class Client implements Virsh {
       ...{ clock, onEnd, sessionsMax: 1, patience: LOOK_LIMIT, limit: LOOK_LIMIT },
       open: () => this.#open(true),
     });
+    this.#probes = new Sessions({
+      ...{ clock, onEnd, sessionsMax: PROBE_SESSIONS_MAX, patience: PROBE_PATIENCE, limit: PROBE_LIMIT },
+      open: () => this.#open(true),
+    });
     this.#acts = new Sessions({
       ...{ clock, onEnd, sessionsMax: ACT_SESSIONS_MAX, patience: ACT_PATIENCE, limit: ACT_LIMIT },
       open: () => this.#open(false),
@@ -126,12 +139,16 @@ class Client implements Virsh {
 
   get pids(): readonly number[] {
     const listener = this.#isEnded ? undefined : this.#listener?.pid;
-    const groups = [this.#looks, this.#acts, this.#aside, this.#agents];
+    const groups = [this.#looks, this.#probes, this.#acts, this.#aside, this.#agents];
     return [...groups.flatMap(({ pids }) => pids), ...(listener === undefined ? [] : [listener])];
   }
 
   look(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
     return this.#run(this.#looks, words, signal);
+  }
+
+  probe(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#run(this.#probes, words, signal);
   }
 
   act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
@@ -197,6 +214,7 @@ class Client implements Virsh {
     this.#isEnded = true;
     this.#tellEnd(end);
     this.#looks.close();
+    this.#probes.close();
     this.#acts.close();
     this.#aside.close();
     this.#agents.close();

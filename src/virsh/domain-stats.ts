@@ -38,6 +38,12 @@ export const STATE_PAUSED = 3;
 /** Without waiting for domains that others are busy with: one that does not answer must not hold up the rest. */
 export const DOMAIN_STATS: readonly string[] = ['domstats', '--state', '--balloon', '--list-active', '--nowait'];
 
+/** The same of these alone, one at least. Refused as a whole where one of them is not there. */
+export const domainStatsOf = (uuids: readonly string[]): readonly string[] => [
+  ...['domstats', '--state', '--balloon', '--nowait'],
+  ...uuids,
+];
+
 /** Those that are named; lines that are not understood are left out. Of two of one name the second counts. */
 export function parseDomainStats(lines: readonly string[]): ReadonlyMap<string, DomainStats> {
   const domains = new Map<string, Map<string, string>>();

@@ -2,7 +2,7 @@ export { openVirsh, type Virsh, type VirshEnd, type VirshOptions } from './clien
 export { asciiJson, commandLine, isUuid } from './command.js';
 export { LIST_DOMAINS, parseDomainList, type ListedDomain } from './domain-list.js';
 export { domainMemoryWords, parseActual } from './domain-memory.js';
-export { DOMAIN_STATS, parseDomainStats, STATE_PAUSED, type DomainStats } from './domain-stats.js';
+export { DOMAIN_STATS, domainStatsOf, parseDomainStats, STATE_PAUSED, type DomainStats } from './domain-stats.js';
 export {
   OWN_AGENT_PORT,
   parseDomainXml,

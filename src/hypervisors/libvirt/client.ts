@@ -26,14 +26,8 @@ import {
   type Millis,
   type Pages,
 } from '../../units.js';
-import {
-  DOMAIN_STATS,
-  parseDomainStats,
-  VirshError,
-  type DomainStats,
-  type Virsh,
-  type VirshOptions,
-} from '../../virsh/index.js';
+import type { DomainStats, Virsh, VirshOptions } from '../../virsh/index.js';
+import { AllDomains, type AllStats } from './all-domains.js';
 import { BalloonNow, HEARD_WITHIN, mayHaveMoved } from './balloon-now.js';
 import { baseIn, formatTarget, heldIn, readingOf, residentIn, setTargetWords } from './codec.js';
 import {
@@ -45,6 +39,7 @@ import {
   growthTooSlow,
   impossibleGrowth,
   impossibleTarget,
+  leftOut,
   lookTooSlow,
   noBalloon,
   noGrowth,
@@ -60,6 +55,7 @@ import { plugsOf, setGrowthWords, sizesOf } from './memory-devices.js';
 import { isOutdated } from './plug-look.js';
 import { PollingRounds } from './polling-rounds.js';
 import { KIND, Roster, type Domain } from './roster.js';
+import { stoppedQemus } from './stopped-qemus.js';
 
 export interface LibvirtHostOptions {
   readonly clock: Clock;
@@ -88,8 +84,6 @@ export function openLibvirtHost(options: LibvirtHostOptions): Hypervisor {
   return new LibvirtHost(options);
 }
 
-type AllStats = ReadonlyMap<string, DomainStats>;
-
 class LibvirtHost implements Hypervisor {
   readonly kind = KIND;
   readonly description: string;
@@ -98,6 +92,7 @@ class LibvirtHost implements Hypervisor {
   readonly #roster: Roster;
   readonly #keeper: ConnectionKeeper<Virsh>;
   readonly #memory: HostMemory;
+  readonly #all: AllDomains;
   readonly #looks: SharedLook<AllStats>;
   readonly #polling: PollingRounds;
   readonly #balloons = new BalloonNow();
@@ -129,6 +124,14 @@ class LibvirtHost implements Hypervisor {
       beginAnew: async (polling, until) => {
         const { state } = this.#keeper;
         if (!('why' in state)) await polling.beginAnew(state.connection, until);
+      },
+    });
+    this.#all = new AllDomains({
+      connected: () => this.#connected(),
+      known: () => this.#roster.uuids,
+      stopped: (uuids) => stoppedQemus(root, uuids),
+      onGone: () => {
+        this.#roster.refresh();
       },
     });
     this.#looks = new SharedLook({ look: (signal) => this.#lookAtAll(signal), now, tooSlow: lookTooSlow });
@@ -183,16 +186,9 @@ class LibvirtHost implements Hypervisor {
     }
   }
 
-  /** Twice, if need be: where one QEMU does not answer, the first look waits for it, and the second leaves it out. */
-  async #lookAtAll(signal: AbortSignal): Promise<AllStats> {
+  #lookAtAll(signal: AbortSignal): Promise<AllStats> {
     this.#polling.follow();
-    const ask = async (): Promise<AllStats> => parseDomainStats(await this.#connected().look(DOMAIN_STATS, signal));
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof VirshError && error.virshCode === 'ETIMEDOUT') || signal.aborted) throw error;
-      return ask();
-    }
+    return this.#all.look(signal);
   }
 
   #connected(guest?: GuestId): Virsh {
@@ -210,6 +206,7 @@ class LibvirtHost implements Hypervisor {
     const heard = seen.sight.get(domain.shape.name);
     if (heard === undefined) {
       domain.polling.isNeeded = false;
+      if (this.#all.isLeftOut(domain.uuid)) return { kind: 'reading-failed', guest, error: leftOut(guest) };
       this.#roster.refresh();
       return { kind: 'reading-failed', guest, error: notTold(guest) };
     }

@@ -112,6 +112,24 @@ export const lookTooSlow = (): HypervisorError =>
 export const notTold = (guest: string): HypervisorError =>
   new HypervisorError({ code: 'EIO', guest, message: 'libvirt told of its other domains and not of this one' });
 
+/** It was not asked, so as not to hang. */
+export const leftOut = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'ETIMEDOUT',
+    guest,
+    message: 'its QEMU is stopped, or many hang and it was not asked, so that libvirt goes on answering for others',
+    advice:
+      'Look at the QEMUs of this host (ps -C): one that is stopped goes on with SIGCONT. It is looked at again by itself then',
+  });
+
+/** The question was for several, of which one is not there any more. */
+export const endedMeanwhile = (): HypervisorError =>
+  new HypervisorError({
+    code: 'EIO',
+    message: 'a domain ended just when libvirt was asked how it is',
+    advice: 'Nothing needs to be done: they are looked at again in the next round',
+  });
+
 /** At the end something is still on its way. */
 export const stillAsking = (): HypervisorError =>
   new HypervisorError({

@@ -113,6 +113,10 @@ export class Roster {
     return [...this.#domains.values()].map(({ told }) => told);
   }
 
+  get uuids(): readonly string[] {
+    return [...this.#domains.keys()];
+  }
+
   get pollings(): readonly StatsPolling[] {
     return [...this.#domains.values()].map(({ polling }) => polling);
   }

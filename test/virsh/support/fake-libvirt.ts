@@ -45,6 +45,8 @@ export interface FakeDomain {
   devices: string;
   /** Answers to what would change it wait as long. */
   held: Promise<void> | null;
+  /** So long its QEMU is stopped: the first question for its statistics waits, and others are answered without them. */
+  stopped: Promise<void> | null;
 }
 
 const GIB = 1024 * 1024;
@@ -57,6 +59,8 @@ export class FakeLibvirt {
   /** Looked at before anything else: an answer of the test's own; undefined: as ever. */
   tamper: (line: string) => string | Promise<string> | undefined = () => undefined;
   readonly #listeners = new Set<Write>();
+  /** Those of which somebody waits for the statistics. */
+  readonly #busy = new Set<FakeDomain>();
   #lastId = 0;
 
   add(name: string, more: Partial<FakeDomain> = {}): FakeDomain {
@@ -73,7 +77,7 @@ export class FakeLibvirt {
         period: 0,
         state: 1,
       },
-      ...{ plugs: [], stats: {}, lastUpdate: 0, resident: 246_832, devices: '', held: null },
+      ...{ plugs: [], stats: {}, lastUpdate: 0, resident: 246_832, devices: '', held: null, stopped: null },
       ...more,
     };
     this.domains.push(domain);
@@ -137,7 +141,8 @@ export class FakeLibvirt {
     const [command = '', uuid = '', ...rest] = line.split(' ');
     if (command === 'uri') return 'qemu:///fake\n\n';
     if (line === 'list --uuid --name') return `${this.domains.map((one) => `${one.uuid} ${one.name}\n`).join('')}\n`;
-    if (line === 'domstats --state --balloon --list-active --nowait') return this.domains.map(statsText).join('');
+    if (line === 'domstats --state --balloon --list-active --nowait') return this.#stats(this.domains);
+    if (line.startsWith('domstats --state --balloon --nowait ')) return this.#statsOf(line.split(' ').slice(4));
     const domain = this.domains.find((one) => one.uuid === uuid);
     if (domain === undefined) return `\nerror: failed to get domain '${uuid}'\n`;
     if (command === 'dommemstat' && rest.length === 0) {
@@ -152,6 +157,27 @@ export class FakeLibvirt {
     }
     if (command === 'update-memory-device') return this.#plug(domain, rest);
     return `error: unknown command: '${command}'\n`;
+  }
+
+  #statsOf(uuids: readonly string[]): string | Promise<string> {
+    const gone = uuids.find((uuid) => !this.domains.some((one) => one.uuid === uuid));
+    if (gone !== undefined) return `\nerror: failed to get domain '${gone}'\n`;
+    return this.#stats(this.domains.filter(({ uuid }) => uuids.includes(uuid)));
+  }
+
+  /** One domain after the other, as libvirt does. */
+  async #stats(domains: readonly FakeDomain[]): Promise<string> {
+    let text = '';
+    for (const domain of [...domains]) {
+      const isBusy = this.#busy.has(domain);
+      if (domain.stopped !== null && !isBusy) {
+        this.#busy.add(domain);
+        await domain.stopped;
+        this.#busy.delete(domain);
+      }
+      text += statsText(isBusy ? { ...domain, lastUpdate: null } : domain);
+    }
+    return text;
   }
 
   #plug(domain: FakeDomain, [option, alias, sizeOption, text, live]: readonly string[]): string {

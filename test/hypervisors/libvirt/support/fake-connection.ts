@@ -1,4 +1,7 @@
 /** A connection to a fake libvirt without any process: the same words, the same lines, the same errors. */
+import { unlessAborted } from '../../../../src/control/abort.js';
+import type { Clock } from '../../../../src/control/ports.js';
+import { millis } from '../../../../src/units.js';
 import { commandLine, VirshError, type Virsh, type VirshEnd, type VirshOptions } from '../../../../src/virsh/index.js';
 import { closedByUs, givenUp, hung, refused } from '../../../../src/virsh/errors.js';
 import { agentWords, parseAgentAnswer, type AgentCommand } from '../../../../src/virsh/guest-agent.js';
@@ -9,13 +12,18 @@ export class FakeConnection implements Virsh {
   readonly pids: readonly number[] = [];
   /** Looks end as one that hung, so many times. */
   looksHang = 0;
+  /** Most probes that were under way at the same time. */
+  probesMax = 0;
+  #probes = 0;
   readonly #libvirt: FakeLibvirt;
+  readonly #clock: Clock;
   readonly #ends = new AbortController();
   #tellEnd: (end: VirshEnd) => void = () => undefined;
   readonly closed = new Promise<VirshEnd>((resolve) => (this.#tellEnd = resolve));
 
-  constructor(libvirt: FakeLibvirt, { onEvent, onGap }: Pick<VirshOptions, 'onEvent' | 'onGap'>) {
+  constructor(libvirt: FakeLibvirt, clock: Clock, { onEvent, onGap }: Pick<VirshOptions, 'onEvent' | 'onGap'>) {
     this.#libvirt = libvirt;
+    this.#clock = clock;
     onGap();
     const hear = (text: string): void => {
       const event = parseEvent(text.trim());
@@ -29,7 +37,22 @@ export class FakeConnection implements Virsh {
       this.looksHang -= 1;
       return Promise.reject(hung(commandLine(words), 3_000));
     }
-    return this.#run(commandLine(words), signal);
+    return this.#within(3_000, commandLine(words), signal);
+  }
+
+  async probe(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    this.#probes += 1;
+    this.probesMax = Math.max(this.probesMax, this.#probes);
+    try {
+      return await this.#within(1_000, commandLine(words), signal);
+    } finally {
+      this.#probes -= 1;
+    }
+  }
+
+  /** What has no answer by then has hung. */
+  #within(limit: number, line: string, signal: AbortSignal): Promise<readonly string[]> {
+    return unlessAborted(this.#run(line, signal), this.#clock.timeLimit(millis(limit)), () => hung(line, limit));
   }
 
   act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {

@@ -26,18 +26,22 @@ export class Rig {
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
 
-  constructor(inside = { asksAgent: true, hearsOwn: true }, switchesPolling = true) {
+  constructor(
+    inside = { asksAgent: true, hearsOwn: true },
+    switchesPolling = true,
+    readonly root = fixture('xen-guest'),
+  ) {
     this.host = openLibvirtHost({
       clock: this.clock,
       wall: () => millis(WALL_START + this.clock.now()),
       uri: 'qemu:///fake',
       connect: (listener) => {
         if (!this.isUp) return Promise.reject(notConnected('qemu:///fake'));
-        const connection = new FakeConnection(this.libvirt, listener);
+        const connection = new FakeConnection(this.libvirt, this.clock, listener);
         this.connections.push(connection);
         return Promise.resolve(connection);
       },
-      root: fixture('xen-guest'),
+      root,
       reserve: mibToPages(mib(64)),
       inside,
       switchesPolling,

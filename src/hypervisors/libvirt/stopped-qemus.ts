@@ -1,0 +1,45 @@
+/**
+ * Which QEMUs of domains are stopped (SIGSTOP, a debugger), by what the kernel says of their processes. What hangs otherwise it does not know;
+ * nor, in a container, what is outside.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Those of `uuids`, by what is in `proc` under `root`. None where that cannot be read. */
+export function stoppedQemus(root: string, uuids: readonly string[]): ReadonlySet<string> {
+  const asked = new Set(uuids);
+  const proc = join(root, 'proc');
+  return new Set(
+    processesIn(proc).flatMap((pid) => {
+      const uuid = uuidIn(read(join(proc, pid, 'cmdline')));
+      return uuid !== null && asked.has(uuid) && isStopped(read(join(proc, pid, 'stat'))) ? [uuid] : [];
+    }),
+  );
+}
+
+/** libvirt starts each with `-uuid`. */
+function uuidIn(commandLine: string): string | null {
+  const words = commandLine.split('\0');
+  const place = words.indexOf('-uuid');
+  return place < 0 ? null : (words[place + 1] ?? null);
+}
+
+/** The program's name before the state may have anything in it. */
+const isStopped = (stat: string): boolean => /^ [Tt] /.test(stat.slice(stat.lastIndexOf(')') + 1));
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // It has ended meanwhile, or is none of our business.
+    return '';
+  }
+}
+
+function processesIn(proc: string): readonly string[] {
+  try {
+    return readdirSync(proc).filter((name) => /^\d+$/.test(name));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,186 @@
+/** Protects that domains whose QEMUs hang keep nobody from being looked at, however many they are, nor libvirtd from answering. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import type { ReadOutcome } from '../../../src/control/ports.js';
+import { stoppedQemus } from '../../../src/hypervisors/libvirt/stopped-qemus.js';
+import { millis } from '../../../src/units.js';
+import type { FakeDomain } from '../../virsh/support/fake-libvirt.js';
+import { domainOf, openRig, Rig } from './support/rig.js';
+
+const namesOf = (count: number): readonly string[] => Array.from({ length: count }, (_, n) => `d${n}`);
+
+interface Stop {
+  readonly domain: FakeDomain;
+  readonly goOn: () => void;
+}
+
+function stop(domain: FakeDomain): Stop {
+  let resolve = (): void => undefined;
+  domain.stopped = new Promise((resolved) => (resolve = resolved));
+  const goOn = (): void => {
+    domain.stopped = null;
+    resolve();
+  };
+  return { domain, goOn };
+}
+
+/** A host with so many domains, of which the first so many hang. */
+async function openHung(test: TestContext, count: number, hung: number): Promise<{ rig: Rig; stops: readonly Stop[] }> {
+  const rig = await openRig(test, ...namesOf(count));
+  return { rig, stops: namesOf(hung).map((name) => stop(domainOf(rig, name))) };
+}
+
+/** What is said of all of them within the time that a look has. */
+async function lookAtAll(rig: Rig): Promise<readonly ReadOutcome[]> {
+  const names = rig.libvirt.domains.map(({ name }) => `libvirt/${name}`);
+  const looks: (readonly ReadOutcome[])[] = [];
+  void rig.look(names, rig.clock.timeLimit(millis(5_000))).then((seen) => looks.push(seen));
+  for (let waited = 0; waited <= 5_000; waited += 100) {
+    await rig.pass(100);
+    if (looks[0] !== undefined) return looks[0];
+  }
+  throw new Error('the look did not end');
+}
+
+/** Of whom everything is known. */
+const known = (outcomes: readonly ReadOutcome[]): readonly string[] =>
+  outcomes.flatMap((one) => (one.kind === 'reading' && !isUnreadable(one) ? [one.guest.replace('libvirt/', '')] : []));
+const isUnreadable = ({ reading }: Extract<ReadOutcome, { kind: 'reading' }>): boolean =>
+  !reading.total.known && reading.total.reason === 'unreadable';
+const domstats = ({ libvirt }: Rig): readonly string[] => libvirt.asked.filter((line) => line.startsWith('domstats'));
+
+describe('domains whose QEMUs hang', () => {
+  it('are found in one look, which is at all the others', async (test) => {
+    const { rig, stops } = await openHung(test, 12, 6);
+    const begun = rig.clock.now();
+    const seen = await lookAtAll(rig);
+    assert.deepEqual(known(seen), namesOf(12).slice(6));
+    // They are seen, too: as ones of which nothing else is known.
+    assert.equal(seen.filter(({ kind }) => kind === 'reading').length, 12);
+    assert.ok(rig.clock.now() - begun <= 4_500);
+    for (const { goOn } of stops) goOn();
+    await rig.pass(100);
+    assert.equal(known(await lookAtAll(rig)).length, 12);
+  });
+
+  it('cost those that follow nothing, and are there again in the look after they went on', async (test) => {
+    const { rig, stops } = await openHung(test, 12, 6);
+    await lookAtAll(rig);
+    const begun = rig.clock.now();
+    const asked = domstats(rig).length;
+    await lookAtAll(rig);
+    assert.equal(rig.clock.now() - begun, 100);
+    assert.equal(domstats(rig).length, asked + 1);
+    stops[3]?.goOn();
+    await rig.pass(100);
+    assert.ok(known(await lookAtAll(rig)).includes('d3'));
+  });
+
+  it('are no more than ten at the same time who keep libvirtd waiting, and the others are asked by name', async (test) => {
+    const { rig, stops } = await openHung(test, 240, 14);
+    await lookAtAll(rig);
+    await lookAtAll(rig);
+    assert.ok(rig.connection.probesMax <= 10);
+    assert.ok(!domstats(rig).at(-1)?.includes('--list-active'));
+    for (const { goOn } of stops) goOn();
+    for (let looks = 0; looks < 30; looks += 1) await lookAtAll(rig);
+    assert.equal(known(await lookAtAll(rig)).length, 240);
+    assert.ok(domstats(rig).at(-1)?.includes('--list-active'));
+  });
+
+  it('are not asked where they are stopped, so that the two of 24 that are not are looked at', async (test) => {
+    const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
+    const proc = procOf(test, root);
+    const rig = new Rig(undefined, undefined, root);
+    test.after(() => rig.host.close());
+    for (const name of namesOf(24)) rig.libvirt.add(name);
+    rig.watch();
+    await rig.untilLog(...namesOf(24).map((name) => `came libvirt/${name}`));
+    const stops = namesOf(22).map((name) => stop(domainOf(rig, name)));
+    stops.forEach(({ domain }, n) => {
+      proc(n + 100, domain.uuid, 'T');
+    });
+    assert.deepEqual(known(await lookAtAll(rig)), ['d22', 'd23']);
+    const seen = await lookAtAll(rig);
+    assert.deepEqual(known(seen), ['d22', 'd23']);
+    const failed = seen.flatMap((one) => (one.kind === 'reading-failed' ? [one.error] : []));
+    assert.ok(failed.length >= 15 && failed.every(({ code }) => code === 'ETIMEDOUT'));
+    // One goes on, and then all do.
+    stops[21]?.goOn();
+    proc(121, domainOf(rig, 'd21').uuid, 'S');
+    await lookAtAll(rig);
+    assert.deepEqual(known(await lookAtAll(rig)), ['d21', 'd22', 'd23']);
+    stops.forEach(({ domain, goOn }, n) => {
+      goOn();
+      proc(n + 100, domain.uuid, 'S');
+    });
+    await lookAtAll(rig);
+    assert.equal(known(await lookAtAll(rig)).length, 24);
+  });
+
+  it('are not meant where it is libvirtd that hangs', async (test) => {
+    const rig = await openRig(test, 'd0', 'd1');
+    rig.libvirt.tamper = () => new Promise(() => undefined);
+    const failed = (await lookAtAll(rig)).filter(({ kind }) => kind === 'reading-failed');
+    assert.equal(failed.length, 2);
+    assert.equal(rig.connection.probesMax, 0);
+    rig.libvirt.tamper = () => undefined;
+  });
+
+  it('end while others are asked for by name, and the next look is without them', async (test) => {
+    const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
+    const proc = procOf(test, root);
+    const rig = new Rig(undefined, undefined, root);
+    test.after(() => rig.host.close());
+    for (const name of namesOf(24)) rig.libvirt.add(name);
+    rig.watch();
+    await rig.untilLog(...namesOf(24).map((name) => `came libvirt/${name}`));
+    const stops = namesOf(22).map((name) => stop(domainOf(rig, name)));
+    stops.forEach(({ domain }, n) => {
+      proc(n + 100, domain.uuid, 'T');
+    });
+    await lookAtAll(rig);
+    rig.libvirt.domains.splice(23, 1);
+    await lookAtAll(rig);
+    assert.deepEqual(known(await lookAtAll(rig)), ['d22']);
+  });
+});
+
+/** Puts processes into the `proc` of a folder that is the test's own, and is removed after it. */
+function procOf(test: TestContext, root: string): (pid: number, uuid: string, state: string) => void {
+  test.after(() => {
+    rmSync(root, { recursive: true });
+  });
+  return (pid, uuid, state) => {
+    const folder = join(root, 'proc', String(pid));
+    mkdirSync(folder, { recursive: true });
+    const words = [
+      '/usr/bin/qemu-system-x86_64',
+      '-name',
+      'guest=a,debug-threads=on',
+      '-uuid',
+      uuid,
+      '-no-user-config',
+    ];
+    writeFileSync(join(folder, 'cmdline'), words.map((word) => `${word}\0`).join(''));
+    writeFileSync(join(folder, 'stat'), `${pid} (a) T ) (b) ${state} 1 ${pid} ${pid} 0 -1 4194560\n`);
+  };
+}
+
+describe('a QEMU that is stopped', () => {
+  it('is told by its process, whatever its name is, and none is where there are no processes', (test) => {
+    const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
+    assert.deepEqual(stoppedQemus(root, ['x']), new Set());
+    const put = procOf(test, root);
+    const [stopped, traced, sleeping, other] = ['a', 'b', 'c', 'd'];
+    put(10, stopped, 'T');
+    put(11, traced, 't');
+    put(12, sleeping, 'S');
+    put(13, other, 'T');
+    mkdirSync(join(root, 'proc', '14'));
+    assert.deepEqual(stoppedQemus(root, [stopped, traced, sleeping]), new Set([stopped, traced]));
+  });
+});
