@@ -48,6 +48,11 @@ export interface Virsh {
    */
   act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   /**
+   * As `act`, over sessions of its own: for domains that did not answer when they were last looked at, so that those that do need not
+   * wait behind them.
+   */
+  actApart(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
+  /**
    * As `act`, over sessions of its own: for what can wait, so that a domain which does not answer it holds up nobody who needs memory.
    */
   actAside(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
@@ -66,13 +71,16 @@ const LOOK_LIMIT = millis(3_000);
 const PROBE_PATIENCE = millis(50);
 const PROBE_LIMIT = millis(1_000);
 const PROBE_SESSIONS_MAX = 10;
-const ACT_PATIENCE = millis(1_000);
+/** Many times what a command takes of a domain that answers. Five that hang are not half of the time that there is for a request. */
+const ACT_PATIENCE = millis(250);
 /**
  * libvirt refuses what could not have the domain to itself within 30 s (`QEMU_JOB_WAIT_TIME`), so after this only one command of a
  * domain can still be on its way, the one that has it; and whatever is asked next waits for that one.
  */
 const ACT_LIMIT = millis(45_000);
 const ACT_SESSIONS_MAX = 8;
+/** Each that waits keeps one of libvirtd's threads, which has 20. */
+const APART_SESSIONS_MAX = 4;
 const ASIDE_SESSIONS_MAX = 2;
 /** libvirt waits for the agent 3 s. */
 const AGENT_LIMIT = millis(10_000);
@@ -101,6 +109,7 @@ class Client implements Virsh {
   readonly #looks: Sessions;
   readonly #probes: Sessions;
   readonly #acts: Sessions;
+  readonly #apart: Sessions;
   readonly #aside: Sessions;
   /** Apart from the others: what a guest's agent says passes through them. */
   readonly #agents: Sessions;
@@ -127,6 +136,10 @@ class Client implements Virsh {
       ...{ clock, onEnd, sessionsMax: ACT_SESSIONS_MAX, patience: ACT_PATIENCE, limit: ACT_LIMIT },
       open: () => this.#open(false),
     });
+    this.#apart = new Sessions({
+      ...{ clock, onEnd, sessionsMax: APART_SESSIONS_MAX, patience: ACT_PATIENCE, limit: ACT_LIMIT },
+      open: () => this.#open(false),
+    });
     this.#aside = new Sessions({
       ...{ clock, onEnd, sessionsMax: ASIDE_SESSIONS_MAX, patience: ACT_PATIENCE, limit: ACT_LIMIT },
       open: () => this.#open(false),
@@ -139,7 +152,7 @@ class Client implements Virsh {
 
   get pids(): readonly number[] {
     const listener = this.#isEnded ? undefined : this.#listener?.pid;
-    const groups = [this.#looks, this.#probes, this.#acts, this.#aside, this.#agents];
+    const groups = [this.#looks, this.#probes, this.#acts, this.#apart, this.#aside, this.#agents];
     return [...groups.flatMap(({ pids }) => pids), ...(listener === undefined ? [] : [listener])];
   }
 
@@ -153,6 +166,10 @@ class Client implements Virsh {
 
   act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
     return this.#run(this.#acts, words, signal);
+  }
+
+  actApart(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#run(this.#apart, words, signal);
   }
 
   actAside(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
@@ -216,6 +233,7 @@ class Client implements Virsh {
     this.#looks.close();
     this.#probes.close();
     this.#acts.close();
+    this.#apart.close();
     this.#aside.close();
     this.#agents.close();
     this.#listener?.close();

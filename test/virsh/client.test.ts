@@ -88,6 +88,35 @@ describe('a connection through virsh', () => {
     await slow;
   });
 
+  it('sets others within two seconds though five do not answer, of whom nobody knew', async (test) => {
+    const { fake, virsh, pass } = await open(test);
+    const held = new Promise<void>(() => undefined);
+    const hung = Array.from({ length: 5 }, (_, n) => fake.libvirt.add(`d${n}`, { held }));
+    const calls = hung.map((domain) => virsh.act(setmem(domain, 1), NEVER).catch((error: unknown) => error));
+    const healthy = fake.libvirt.add('healthy');
+    const quick = virsh.act(setmem(healthy, 2_000), NEVER);
+    for (const [place, { uuid }] of hung.entries()) {
+      await until(`${place} was asked`, () => fake.libvirt.asked.some((line) => line.includes(uuid)));
+      await pass(400);
+    }
+    await until('the healthy one was set', () => healthy.target === 2_000);
+    await quick;
+    await virsh.close();
+    await Promise.all(calls);
+  });
+
+  it('sets others at once however many do not answer that are known not to', async (test) => {
+    const { fake, virsh } = await open(test);
+    const held = new Promise<void>(() => undefined);
+    const hung = Array.from({ length: 30 }, (_, n) => fake.libvirt.add(`d${n}`, { held }));
+    const calls = hung.map((domain) => virsh.actApart(setmem(domain, 1), NEVER).catch((error: unknown) => error));
+    const healthy = fake.libvirt.add('healthy');
+    await virsh.act(setmem(healthy, 2_000), NEVER);
+    assert.equal(healthy.target, 2_000);
+    await virsh.close();
+    await Promise.all(calls);
+  });
+
   it('gives up on a domain that does not answer for 45 s, and says that it may happen', async (test) => {
     const { fake, virsh, pass } = await open(test);
     const one = fake.libvirt.add('one', { held: new Promise(() => undefined) });

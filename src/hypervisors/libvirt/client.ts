@@ -27,6 +27,7 @@ import {
   type Pages,
 } from '../../units.js';
 import type { DomainStats, Virsh, VirshOptions } from '../../virsh/index.js';
+import { actOn } from './act-on.js';
 import { AllDomains, type AllStats } from './all-domains.js';
 import { BalloonNow, HEARD_WITHIN, mayHaveMoved } from './balloon-now.js';
 import { baseIn, formatTarget, heldIn, readingOf, residentIn, setTargetWords } from './codec.js';
@@ -204,6 +205,7 @@ class LibvirtHost implements Hypervisor {
       return { kind: 'reading-failed', guest, error: forGuest(seen, guest) };
     }
     const heard = seen.sight.get(domain.shape.name);
+    domain.isAnswering = heard !== undefined && (heard.lastUpdate !== null || domain.shape.balloon === null);
     if (heard === undefined) {
       domain.polling.isNeeded = false;
       if (this.#all.isLeftOut(domain.uuid)) return { kind: 'reading-failed', guest, error: leftOut(guest) };
@@ -291,7 +293,7 @@ class LibvirtHost implements Hypervisor {
     // Whoever has given up while it waited may have asked for something else since.
     if (signal.aborted) throw targetTooSlow(guest, target);
     try {
-      await this.#connected(guest).act(setTargetWords(domain.uuid, size), signal);
+      await actOn(this.#connected(guest), domain)(setTargetWords(domain.uuid, size), signal);
       this.#asked.set(domain, { target, at: this.#options.clock.now() });
     } catch (error) {
       throw asHypervisorError(error, `asking for ${size} KiB`, guest);
@@ -309,7 +311,7 @@ class LibvirtHost implements Hypervisor {
     const ask = async (): Promise<void> => {
       if (signal.aborted) throw growthTooSlow(guest, plugged);
       try {
-        await this.#askAll(guest, words, signal);
+        await this.#askAll(domain, words, signal);
       } catch (error) {
         const size = sizes.map(pagesToKib).join(' + ');
         throw asHypervisorError(error, `asking to have ${size} KiB plugged in`, guest);
@@ -321,9 +323,9 @@ class LibvirtHost implements Hypervisor {
   }
 
   /** Settles only when none of it can have an effect any more. */
-  async #askAll(guest: GuestId, commands: readonly (readonly string[])[], signal: AbortSignal): Promise<void> {
-    const virsh = this.#connected(guest);
-    const asked = commands.map((words) => virsh.act(words, signal));
+  async #askAll(domain: Domain, commands: readonly (readonly string[])[], signal: AbortSignal): Promise<void> {
+    const act = actOn(this.#connected(domain.id), domain);
+    const asked = commands.map((words) => act(words, signal));
     for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
   }
 

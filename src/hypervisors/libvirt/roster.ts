@@ -35,6 +35,7 @@ import {
   type DomainStats,
   type Virsh,
 } from '../../virsh/index.js';
+import { actOn } from './act-on.js';
 import { residentIn } from './codec.js';
 import type { InsideOptions } from './inside.js';
 import { plugsOf } from './memory-devices.js';
@@ -60,6 +61,8 @@ export interface Domain {
   shape: DomainShape;
   told: GuestDescription;
   readonly polling: StatsPolling;
+  /** Its QEMU answered when it was last looked at. */
+  isAnswering: boolean;
   metAt: Millis;
   /** When its shape was last described. */
   describedAt: Millis;
@@ -295,7 +298,7 @@ export class Roster {
     const told = describe(id, shape);
     const polling = new StatsPolling({ uuid, id, clock, tell, isLeftAlone: !switchesPolling });
     const domain: Domain = {
-      ...{ uuid, id, shape, told, polling, metAt: millis(0), inside, base: null },
+      ...{ uuid, id, shape, told, polling, metAt: millis(0), inside, base: null, isAnswering: true },
       ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
       ...{ held: new HeldBefore(), kernelShare: new KernelShare({ isHostLate: true }), givenAgain: new GivenAgain() },
       ...{ sinceReset: new SizeSinceReset() },
@@ -329,7 +332,7 @@ export class Roster {
   async leave(limit: AbortSignal): Promise<void> {
     const virsh = this.#virsh;
     const domains = [...this.#domains.values()];
-    const back = virsh === null ? [] : domains.map(({ polling }) => polling.putBack(virsh));
+    const back = virsh === null ? [] : domains.map((domain) => domain.polling.putBack(actOn(virsh, domain)));
     // At the same time: somebody inside who does not answer is no reason to leave statistics on.
     await Promise.all([...back, ...domains.map(({ inside }) => inside.close(limit))]);
   }

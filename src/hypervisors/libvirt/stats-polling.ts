@@ -117,13 +117,13 @@ export class StatsPolling {
     }
   }
 
-  /** Puts back what was found, as far as libvirt still answers. Never rejects. */
-  async putBack(virsh: Virsh): Promise<void> {
+  /** Puts back what was found by `act`, as far as libvirt still answers. Never rejects. */
+  async putBack(act: Virsh['act']): Promise<void> {
     this.#isLeft = true;
     await this.#beginning;
     const found = this.#found;
     if (found === null || (found === PERIOD_S && !this.#isUncertain)) return;
-    await virsh.act(setPeriodWords(this.#options.uuid, found), NEVER).catch(() => undefined);
+    await act(setPeriodWords(this.#options.uuid, found), NEVER).catch(() => undefined);
   }
 
   #set(virsh: Virsh, seconds: number): Promise<unknown> {

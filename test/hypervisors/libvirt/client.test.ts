@@ -143,6 +143,31 @@ describe('a target', () => {
     await until('it was set late', () => domainOf(rig, 'one').target === 4_000);
   });
 
+  it('of a domain that did not answer its last look goes apart from others, until it answers', async (test) => {
+    const rig = await openRig(test, 'one', 'two');
+    const [one, two] = [domainOf(rig, 'one'), domainOf(rig, 'two')];
+    const setBoth = async (): Promise<void> => {
+      await rig.look(['libvirt/one', 'libvirt/two']);
+      for (const name of ['one', 'two']) await rig.host.setTarget(`libvirt/${name}`, guestSize(pages(1_000)), NEVER);
+    };
+    one.lastUpdate = null;
+    await setBoth();
+    assert.deepEqual(rig.connection.apart, [`setmem ${one.uuid} 4000 --live`]);
+    assert.deepEqual([one.target, two.target], [4_000, 4_000]);
+    one.lastUpdate = 0;
+    await setBoth();
+    assert.equal(rig.connection.apart.length, 1);
+  });
+
+  it('of one without statistics for having no QEMU that answers does not hold up the end for others', async (test) => {
+    const rig = await openRig(test, 'one', 'two');
+    domainOf(rig, 'one').lastUpdate = null;
+    await rig.look(['libvirt/one', 'libvirt/two']);
+    await rig.host.close();
+    assert.deepEqual(rig.connection.apart, [`dommemstat ${domainOf(rig, 'one').uuid} --period 0 --live`]);
+    assert.equal(domainOf(rig, 'two').period, 0);
+  });
+
   it('that libvirt refuses fails with its words', async (test) => {
     const rig = await openRig(test, 'one');
     const tooMuch = rig.host.setTarget('libvirt/one', guestSize(pages(2 ** 30)), NEVER);

@@ -12,6 +12,8 @@ export class FakeConnection implements Virsh {
   readonly pids: readonly number[] = [];
   /** Looks end as one that hung, so many times. */
   looksHang = 0;
+  /** What was asked of domains apart from all others. */
+  readonly apart: string[] = [];
   /** Most probes that were under way at the same time. */
   probesMax = 0;
   #probes = 0;
@@ -57,6 +59,11 @@ export class FakeConnection implements Virsh {
 
   act(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
     return this.#run(commandLine(words), signal);
+  }
+
+  actApart(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    this.apart.push(commandLine(words));
+    return this.act(words, signal);
   }
 
   actAside(words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
