@@ -17,7 +17,7 @@ import {
   type Millis,
   type Pages,
 } from '../units.js';
-import { afterQuiet, afterRefaults, stepMax, type CacheNeed } from './cache-need.js';
+import { afterQuiet, afterRefaults, nearness, stepMax, type CacheNeed } from './cache-need.js';
 import { missingBy, REFAULTS_START, watchRefaults, type RefaultMemory, type RefaultSight } from './refault-watch.js';
 
 export interface CacheMemory {
@@ -175,12 +175,9 @@ const emptied = (refaults: RefaultMemory): RefaultMemory => ({ ...refaults, exce
 const sizeFor = ({ keep }: CacheNeed, { current, forFiles }: Room): Pages =>
   addPages(subtractPages(current, forFiles), keep);
 
-/** A guest that is asked for a size is there when it is this near, as a part of what it is to keep. */
-const NEAR_PART = 32;
-
 /** Whether the guest has no more than what it is to keep, and would get less: only then its being quiet says something. */
 const isTried = (wish: Resize, need: CacheNeed, room: Room): boolean =>
-  wish.target < sizeFor(need, room) && room.forFiles <= addPages(need.keep, dividePages(need.keep, NEAR_PART));
+  wish.target < sizeFor(need, room) && room.forFiles <= addPages(need.keep, nearness(need.keep));
 
 interface Least {
   /** The least that the guest is to be asked to hold now. */

@@ -47,6 +47,8 @@ const TRY_PART = 2_048;
 const TRY_MIN = pages(16);
 /** Towards what had been enough it goes as self-ballooning goes down by default. */
 const APPROACH_PART = 8;
+/** How near a guest comes to a size that it is asked for, as a part of what it is to keep. */
+const NEAR_PART = 32;
 /** How exact a finding is that was made in small steps. */
 const EXACT_PART = 128;
 
@@ -56,21 +58,29 @@ export const stepMax = (cached: Pages): Pages => maxPages(STEP_MIN, dividePages(
 export interface Finding {
   /** The room for files that the guest has now, and that is not enough. */
   readonly has: Pages;
-  /** What it read back since the look before. */
+  /** What it read back since the look before: at most that is missing, for who reads in a circle reads back also what it did not miss. */
   readonly missing: Pages;
   readonly now: Millis;
 }
 
 /** The guest reads back what it lost: that was one step too far, or more is in use now. */
 export function afterRefaults(before: CacheNeed | null, { has, missing, now }: Finding): CacheNeed {
+  // What it reads back until it has that follows from what it lost before.
+  if (before !== null && isAwaited(before, has, now)) return before;
   const sure = before === null ? addPages(has, stepMax(has)) : sureAgain(before.keep, has);
-  const margin = addPages(maxPages(MARGIN_MIN, dividePages(has, MARGIN_PART)), missing);
+  // The first step too far took no more than a step. If more is in use now the next look tells.
+  const lost = before === null ? minPages(missing, stepMax(has)) : missing;
+  const margin = addPages(maxPages(MARGIN_MIN, dividePages(has, MARGIN_PART)), lost);
   const pause = pauseAfter(before, now);
   const wasTooLittle = before !== null && now < before.until;
   const keep = maxPages(addPages(sure, margin), wasTooLittle ? before.keep : NO_PAGES);
   const limit = subtractToZero(has, dividePages(has, EXACT_PART));
   return { keep, sure, limit, pause, until: addMillis(now, pause) };
 }
+
+/** Whether the guest has not got yet what it was found to need. */
+const isAwaited = ({ keep, until }: CacheNeed, has: Pages, now: Millis): boolean =>
+  now < until && addPages(has, nearness(keep)) < keep;
 
 /** Small steps came here, so what it had before the last one is known; but it is not more than it can have had. */
 function sureAgain(keep: Pages, has: Pages): Pages {
@@ -83,6 +93,9 @@ function pauseAfter(before: CacheNeed | null, now: Millis): Millis {
   if (before === null) return PAUSE_FIRST;
   return now < before.until ? before.pause : millis(Math.min(before.pause * 2, PAUSE_MAX));
 }
+
+/** A guest that is to keep so much has it when it is this near. */
+export const nearness = (keep: Pages): Pages => dividePages(keep, NEAR_PART);
 
 /** The guest is quiet with no more than what it is to keep. Null: what was found out does not hold any more. */
 export function afterQuiet(need: CacheNeed, now: Millis): CacheNeed | null {

@@ -120,6 +120,16 @@ describe('a guest that reads back what it had lost', () => {
     );
   });
 
+  it('gets back what a step can have taken, though it has read back all of its cache in a circle', () => {
+    const guest = new Looked();
+    const poor = { current: 200_000, free: 1_000, cached: 70_000 };
+    guest.look({ ...poor, refaults: 0 });
+    const given = targetOf(guest.look({ ...poor, refaults: 70_000 }).wish);
+    assert.ok(given >= 200_000 + 70_000 / 8 && given <= 200_000 + 70_000 / 4, `${given}`);
+    // Its balloon has not moved yet.
+    assert.equal(targetOf(guest.look({ ...poor, refaults: 140_000 }).wish), given);
+  });
+
   it('is not given more while it only reads back, with memory to spare', () => {
     const { guest, wish } = foundOut();
     const given = targetOf(wish);

@@ -32,8 +32,25 @@ describe('what was found out', () => {
     assert.ok(keep >= sure + HAS / 16);
   });
 
-  it('gives back what was read back, too', () => {
-    assert.equal(found(null, NOW, HAS, pages(5_000)).keep, found(null, NOW).keep + 5_000);
+  it('gives back what was read back, too: one step at first, which is all that can be missing', () => {
+    assert.equal(found(null, NOW, HAS, pages(3_000)).keep, found(null, NOW).keep + 3_000);
+    assert.equal(found(null, NOW, HAS, HAS).keep, found(null, NOW).keep + stepMax(HAS));
+  });
+
+  it('does not grow with what is read back until the guest has what it was given', () => {
+    const first = found(null, NOW, HAS, HAS);
+    assert.equal(found(first, millis(1_000), HAS, HAS), first);
+    assert.equal(found(first, millis(2_000), pages(first.keep - first.keep / 16), HAS), first);
+  });
+
+  it('grows with all of that where it has it and it is not enough', () => {
+    const first = found(null, NOW, HAS, HAS);
+    assert.ok(found(first, millis(3_000), first.keep, HAS).keep >= first.keep + HAS);
+  });
+
+  it('is made anew after the pause, however much the guest has', () => {
+    const first = found(null, NOW);
+    assert.notEqual(found(first, first.until), first);
   });
 
   it('holds for five minutes at first', () => {
@@ -54,7 +71,7 @@ describe('what was found out', () => {
 
   it('holds anew and no longer where what was given back was not enough', () => {
     const first = found(null, NOW);
-    const again = found(first, millis(MINUTE));
+    const again = found(first, millis(MINUTE), first.keep);
     assert.deepEqual([again.pause, again.until], [first.pause, 6 * MINUTE]);
     assert.ok(again.keep >= first.keep);
   });
