@@ -2,10 +2,10 @@
  * Takes what comes from a guest, at a pace that does not depend on the guest: so many bytes a second are read, so many lines a second
  * are looked at, and of all lines only the newest, for each report replaces the one before it. It does not know what a line says.
  */
+import { Allowance } from '../connection/allowance.js';
 import { LineDecoder } from '../connection/line-decoder.js';
 import type { Clock, Timer } from '../control/ports.js';
 import type { Millis } from '../units.js';
-import { Allowance } from './allowance.js';
 
 /** Twice what an agent of ours sends at most: ten reports a second, and as many again for alarms. */
 const LINES_PER_SECOND_MAX = 40;

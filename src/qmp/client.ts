@@ -2,7 +2,8 @@
  * A client of one QEMU over any transport: greets, then sends commands without waiting for the answers to earlier ones, and hands on
  * events as they come. It does not connect again by itself: only the caller knows what is to be done then.
  */
-import type { Clock } from '../control/ports.js';
+import { Allowance } from '../connection/allowance.js';
+import type { Clock, Timer } from '../control/ports.js';
 import { errorText } from '../errors.js';
 import { millis, type Millis } from '../units.js';
 import { decodeVersion, type QemuVersion } from './answers.js';
@@ -10,7 +11,7 @@ import { startDeadline } from './deadline.js';
 import { brokenProtocol, connectionGone, noGreeting, QmpError } from './errors.js';
 import { Exchange, type ExecuteOptions } from './exchange.js';
 import type { JsonObject } from './fields.js';
-import { LineDecoder } from './line-decoder.js';
+import { LINE_BYTES_MAX, LineDecoder } from './line-decoder.js';
 import { decodeMessage, type Message, type QmpArguments, type QmpEvent } from './message.js';
 import type { Transport } from './transport.js';
 
@@ -77,6 +78,11 @@ export const IN_FLIGHT_MAX = 8;
 const WAITING_MAX = 128;
 /** QEMU answers in less than a millisecond, unless it is stopped or its main loop is held up, as by a slow disk. */
 const LIMIT = millis(5_000);
+/**
+ * Two of the longest lines. A monitor that answers us sends a few KiB a second, and one that is met for the first time a few hundred; whoever sends
+ * without end must not keep us from the others.
+ */
+export const BYTES_PER_SECOND_MAX = 2 * LINE_BYTES_MAX;
 
 /**
  * Begins to speak with a QEMU over `transport`, and closes it in the end, also when this rejects. Rejects with `QmpError`: ETIMEDOUT
@@ -105,6 +111,8 @@ class Session implements Qmp {
   readonly #options: QmpOptions;
   readonly #exchange: Exchange;
   readonly #decoder = new LineDecoder();
+  readonly #bytes: Allowance;
+  readonly #pausing: Timer;
   #greeting: Waiter | null = null;
   #hasGreeted = false;
   #isReady = false;
@@ -118,6 +126,10 @@ class Session implements Qmp {
     this.#transport = transport;
     this.#options = options;
     this.#exchange = new Exchange({ transport, clock, limit, inFlightMax, waitingMax });
+    this.#bytes = new Allowance(BYTES_PER_SECOND_MAX, () => clock.now());
+    this.#pausing = clock.timer(() => {
+      transport.resume();
+    });
     this.closed = new Promise((resolve) => (this.#tellEnd = resolve));
   }
 
@@ -181,7 +193,17 @@ class Session implements Qmp {
     } catch (error) {
       const why = error instanceof QmpError ? error : brokenProtocol(errorText(error));
       void this.#end({ kind: 'lost', error: why });
+      return;
     }
+    this.#pace(chunk.length);
+  }
+
+  #pace(bytes: number): void {
+    this.#bytes.spend(bytes);
+    const { wait } = this.#bytes;
+    if (wait === 0 || this.#hasEnded) return;
+    this.#transport.pause();
+    this.#pausing.set(wait);
   }
 
   #take(message: Message): void {
@@ -212,6 +234,7 @@ class Session implements Qmp {
   #end(end: QmpEnd): Promise<void> {
     if (!this.#hasEnded) {
       this.#hasEnded = true;
+      this.#pausing.clear();
       const why = end.kind === 'lost' ? end.error : null;
       this.#greeting?.reject(
         why ?? connectionGone({ command: 'the greeting', at: this.#transport.description }, false, null),

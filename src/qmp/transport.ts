@@ -15,6 +15,9 @@ export interface Transport {
   peerPid(): number | null;
   /** Begins to receive. Called once; until then nothing that comes is lost. */
   start(listener: TransportListener): void;
+  /** Receives nothing more until `resume`; what comes meanwhile waits with QEMU. */
+  pause(): void;
+  resume(): void;
   /** Sends one line, after those before it. False: it was not taken, because the other side reads too slowly. */
   send(line: Buffer): boolean;
   /** Ends the connection. It may be called again. */

@@ -22,6 +22,12 @@ export async function connectUnixSocket(path: string, signal: AbortSignal): Prom
     start: (listener) => {
       stream.start(listener);
     },
+    pause: () => {
+      stream.pause();
+    },
+    resume: () => {
+      stream.resume();
+    },
     send: (line) => {
       if (stream.unsentBytes + line.length > UNREAD_BYTES_MAX) return false;
       stream.send(line);

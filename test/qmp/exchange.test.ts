@@ -29,6 +29,14 @@ class NotedTransport implements Transport {
     throw new Error('an exchange does not start its transport');
   }
 
+  pause(): void {
+    throw new Error('an exchange does not receive');
+  }
+
+  resume(): void {
+    this.pause();
+  }
+
   send(line: Buffer): boolean {
     if (!this.isFull) this.sent.push(JSON.parse(line.toString()) as Sent);
     return !this.isFull;

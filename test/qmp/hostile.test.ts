@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { setImmediate } from 'node:timers/promises';
+import { BYTES_PER_SECOND_MAX } from '../../src/qmp/client.js';
 import { connectQmp, QmpError } from '../../src/qmp/index.js';
 import { LINE_BYTES_MAX } from '../../src/qmp/line-decoder.js';
 import { VirtualClock } from '../../src/sim/index.js';
@@ -110,17 +112,44 @@ describe('what nobody asked for', () => {
     const FLOOD = 100_000;
     const PADDING = 'x'.repeat(900);
     let events = 0;
-    const { fake, qmp } = await opened(context, {
+    const { fake, qmp, clock } = await opened(context, {
       events: { onEvent: () => (events += 1), onError: (error) => assert.fail(String(error)) },
     });
     const parts = Buffer.from(line({ event: 'BALLOON_CHANGE', data: { PADDING } }) + line({ return: PADDING }));
     const many = Buffer.concat(Array.from({ length: 100 }, () => parts));
-    for (let sent = 0; sent < FLOOD; sent += 100) {
-      if (!fake.last.socket.write(many)) await new Promise((resolve) => fake.last.socket.once('drain', resolve));
+    for (let sent = 0; sent < FLOOD; sent += 100) fake.last.socket.write(many);
+    for (let second = 1; events < FLOOD; second += 1) {
+      await until('a second has its part', () => events === FLOOD || clock.nextTimerAt === second * 1_000);
+      await clock.advanceTo(millis(second * 1_000));
     }
     assert.deepEqual(await qmp.execute('query-name'), { name: 'vm1' });
-    assert.equal(events, FLOOD);
     assert.equal(qmp.counts.strayMessages, FLOOD);
+  });
+
+  it('is read no faster than so many bytes a second, whoever sends without end', async (context) => {
+    let events = 0;
+    const { fake, clock } = await opened(context, {
+      events: { onEvent: () => (events += 1), onError: (error) => assert.fail(String(error)) },
+    });
+    const event = Buffer.from(line({ event: 'BALLOON_CHANGE', data: { padding: 'x'.repeat(900) } }));
+    const inSecond = Math.floor(BYTES_PER_SECOND_MAX / event.length);
+    // What one read takes besides.
+    const slack = Math.ceil((64 * 1024) / event.length);
+    for (let sent = 0; sent < 5 * inSecond; sent += 1) fake.last.socket.write(event);
+    for (let second = 1; second <= 4; second += 1) {
+      await until('a second has its part', () => events >= second * (inSecond - 1));
+      for (let turn = 0; turn < 100; turn += 1) await setImmediate();
+      assert.ok(events <= second * (inSecond + slack), `${events} after ${second} s`);
+      await clock.advanceTo(millis(second * 1_000));
+    }
+  });
+
+  it('leaves nothing behind when the connection is closed while it waits', async (context) => {
+    const { fake, qmp, clock } = await opened(context);
+    fake.last.socket.on('error', () => undefined).write(Buffer.alloc(2 * BYTES_PER_SECOND_MAX, line({})));
+    await until('it is not read on', () => clock.nextTimerAt === 1_000);
+    await qmp.close();
+    assert.notEqual(clock.nextTimerAt, 1_000);
   });
 });
 
