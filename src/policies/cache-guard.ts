@@ -72,7 +72,7 @@ function guarded({ reading, tunables }: GuestView, wish: Wish, cache: CacheMemor
   if (unknown !== null || room === null || sight.kind === 'unknown') {
     return { wish: unwatched(wish, { reading, room, current, detail: unknown ?? '' }), cache: watched };
   }
-  if (sight.kind === 'beginning') return { wish: raised(wish, { least: room.untouched }), cache: watched };
+  if (sight.kind !== 'counted') return { wish: raised(wish, { least: room.untouched }), cache: watched };
   return watchful(wish, watched, { sight, room, now });
 }
 

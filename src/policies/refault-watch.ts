@@ -20,6 +20,8 @@ export type RefaultSight =
   | { readonly kind: 'unknown'; readonly detail: string }
   /** There is a count, and none before it that it can be compared with. `isReboot`: it went back. */
   | { readonly kind: 'beginning'; readonly isReboot: boolean }
+  /** Nobody has counted since the look before. */
+  | { readonly kind: 'nothing-new' }
   | {
       readonly kind: 'counted';
       /** Since the look before. */
@@ -60,7 +62,7 @@ export function watchRefaults(
   const begun: RefaultMemory = { seen: { refaults: value, at }, excess: 0 };
   if (seen === null || isReboot) return { memory: begun, sight: { kind: 'beginning', isReboot } };
   // Nothing newer was said: what was found before holds, and nothing new follows from it.
-  if (at <= seen.at) return { memory, sight: { kind: 'beginning', isReboot: false } };
+  if (at <= seen.at) return { memory, sight: { kind: 'nothing-new' } };
   const fresh = value - seen.refaults;
   const minutes = (at - seen.at) / MINUTE;
   const excess = Math.max(0, memory.excess + fresh - allowedPerMinute(cached) * minutes);

@@ -42,8 +42,8 @@ describe('the refault counter', () => {
   });
 
   it('makes nothing of a count that is no newer than the last', () => {
-    assert.deepEqual(lastOf([0, 1_000], [5, 1_000], [5, 9_000]), { kind: 'beginning', isReboot: false });
-    assert.deepEqual(lastOf([0, 1_000], [5, 1_000], [4, 9_000]), { kind: 'beginning', isReboot: false });
+    assert.deepEqual(lastOf([0, 1_000], [5, 1_000], [5, 9_000]), { kind: 'nothing-new' });
+    assert.deepEqual(lastOf([0, 1_000], [5, 1_000], [4, 9_000]), { kind: 'nothing-new' });
   });
 
   it('passes over what is no more than 0.05 % of the cache a minute', () => {
