@@ -209,6 +209,25 @@ describe('swap stripes: shrinking', () => {
   });
 });
 
+describe('swap stripes: a tool that is killed when the kernel is about to finish', () => {
+  it('has emptied the stripe: it is put back with its priority', async () => {
+    const stripes = await open();
+    const before = kernel.areas.get('/dev/stripe-c')?.priority;
+    kernel.during = (call) => {
+      if (!call.startsWith('off')) return;
+      kernel.areas.delete('/dev/stripe-c');
+      kernel.show();
+      return refuse('ENOMEM');
+    };
+    assert.match(await stripes.shrinkTo(pages(12_000), NEVER), /stripe-c/);
+    assert.deepEqual(kernel.calls, ['off /dev/stripe-c', `on /dev/stripe-c ${before}`]);
+    assert.deepEqual(
+      stripes.report().map(({ state }) => state),
+      ['on', 'on', 'on'],
+    );
+  });
+});
+
 describe('swap stripes: a stripe that cannot be put back', () => {
   async function withCOff(): Promise<SwapStripes> {
     const stripes = await open();
