@@ -19,6 +19,7 @@ const GUESTS = {
   'test/whole': CAN,
   'test/mute': CAN,
   'test/silent': CAN,
+  'test/refuses': CAN,
   'test/bare': { ...CAN, canSetTarget: false },
 };
 
@@ -77,6 +78,9 @@ class FakeHost implements Hypervisor {
   };
 
   setTarget: Hypervisor['setTarget'] = (guest, target) => {
+    if (guest === 'test/refuses') {
+      return Promise.reject(new HypervisorError({ code: 'EIO', guest, message: 'its quota is used up' }));
+    }
     this.targets.push(`${guest} ${target}`);
     return Promise.resolve();
   };
@@ -119,6 +123,15 @@ describe('giving back where no daemon runs', () => {
     assert.equal(result.code, 'ETIMEDOUT');
     assert.match(result.message, /what test\/silent holds could not be seen.*1 guest was told/);
     assert.deepEqual(host.targets, ['test/answers 4000']);
+  });
+
+  it('fails where a guest could not be told, names it, and does not count it', async (test) => {
+    const { host, result } = await releaseOf(test, ['test/answers', 'test/refuses']);
+    assert.ok(result instanceof SelfballoonError && result.code === 'EIO', String(result));
+    assert.match(result.message, /^test\/refuses could not be told .*1 guest was told/);
+    assert.deepEqual(host.targets, ['test/answers 4000']);
+    const other = await releaseOf(test, ['test/refuses', 'test/silent']);
+    assert.match(String(other.result), /0 guests were told.*test\/refuses could not be told/);
   });
 
   it('counts those that were told something, and not those that have everything', async (test) => {

@@ -23,8 +23,8 @@ const QUIET = millis(1_500);
 
 /**
  * Returns a sentence that says what was done. `place` is that of a host, and is closed here. Rejects with `SelfballoonError`
- * `ETIMEDOUT` where a guest could not be seen in time, and `EUNAVAILABLE` where whoever may be there could not be reached: what was done
- * for the others is in the message.
+ * `ETIMEDOUT` where a guest could not be seen in time, `EUNAVAILABLE` where whoever may be there could not be reached, and `EIO` where a
+ * guest could not be told: what was done for the others is in the message.
  */
 export async function releaseHost(place: Place, config: Config, print: (text: string) => void): Promise<string> {
   const loop = new Loop<SelfshrinkMemory>({
@@ -73,14 +73,17 @@ async function lookAndGiveBack(
   ending.abort();
   await running;
   const unreleased = await loop.giveBack();
-  const told = loop.state.guests.list.filter(({ decision }) => isTold(decision)).length;
-  for (const state of loop.state.guests.list) if (isLeftSmall(state)) print(sayLeftSmall(state));
-  const failed = unreleased.length === 0 ? '' : `; not taken by ${unreleased.join(', ')}`;
+  const { list } = loop.state.guests;
+  const told = list.filter(({ guest, decision }) => isTold(decision) && !unreleased.includes(guest.id)).length;
+  for (const state of list) if (isLeftSmall(state)) print(sayLeftSmall(state));
   const who = told === 1 ? '1 guest was' : `${told} guests were`;
-  const done = `no daemon answers; ${who} told to take back what they may have and their host has free${failed}`;
+  const done = `no daemon answers; ${who} told to take back what they may have and their host has free`;
   const { unseen } = drivenIn(loop);
-  if (unseen.length > 0) throw notSeen(unseen, done);
-  if (unreached.length > 0) throw notReached(unreached, done);
+  const unhappy = unreleased.filter((guest) => !unseen.includes(guest));
+  const also = unhappy.length === 0 ? done : `${done}; ${unhappy.join(', ')} could not be told`;
+  if (unseen.length > 0) throw notSeen(unseen, also);
+  if (unreached.length > 0) throw notReached(unreached, also);
+  if (unhappy.length > 0) throw notTold(unhappy, done);
   return done;
 }
 
@@ -103,6 +106,13 @@ function drivenIn({ state }: Loop<SelfshrinkMemory>): { readonly all: number; re
   const unseen = driven.filter((guest) => heldBy(guest) === null);
   return { all: driven.length, unseen: unseen.map(({ guest }) => guest.id) };
 }
+
+const notTold = (guests: readonly GuestId[], done: string): SelfballoonError =>
+  new SelfballoonError({
+    code: 'EIO',
+    message: `${guests.join(', ')} could not be told to take memory back, or the host has not enough free; ${done}`,
+    advice: 'See the lines above for what was answered, and run release again',
+  });
 
 const notReached = (unreached: readonly string[], done: string): SelfballoonError =>
   new SelfballoonError({
