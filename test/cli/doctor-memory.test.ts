@@ -27,6 +27,13 @@ describe('the doctor on swap stripes', () => {
   });
 });
 
+describe('the doctor on a swap stripe that is not there', () => {
+  it('fails: run would not start with nothing but such', (test) => {
+    const root = writeRoot(test, { 'proc/swaps': HEADING });
+    assert.equal(checkTier([join(root, 'nothing')], root)[0]?.level, 'fail');
+  });
+});
+
 describe('the swap that run is going to switch on', () => {
   it('is that of the configured devices that are not on yet, as far as their sizes are known', (test) => {
     const root = writeRoot(test, {

@@ -17,6 +17,7 @@ import {
 } from '../../server/index.js';
 import { mibToPages, pagesToBytes } from '../../units.js';
 import { FailureLog } from './failure-log.js';
+import { LimitWatch } from './limit-watch.js';
 import { logLine, sayWarning } from './log.js';
 import type { Place } from './place.js';
 
@@ -49,6 +50,7 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
     },
     now: () => place.clock.now(),
   });
+  const limits = new LimitWatch({ limits: config.guestLimits, now: () => place.clock.now(), warn });
   const loop = new Loop<SelfshrinkMemory>({
     step: createStep(policy),
     policyName: policy.name,
@@ -70,6 +72,7 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
     },
     afterStep: ({ state, decisions }) => {
       failures.afterStep((guest) => state.guests.get(guest));
+      limits.look(() => state.guests.list);
       parts.afterStep(decisions);
     },
   });

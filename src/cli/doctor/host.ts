@@ -4,6 +4,7 @@ import { errorText } from '../../errors.js';
 import type { XenSituation } from '../../hypervisors/xen-guest/detect.js';
 import { DOMAINS, homeOf, NODES, parseDomid } from '../../hypervisors/xen-host/codec.js';
 import { openLimitSetter } from '../../hypervisors/xen-host/xenctrl.js';
+import type { SightSource } from '../../hypervisors/xen-host/sight.js';
 import { openXlSight } from '../../hypervisors/xen-host/xl-sight.js';
 import { openXenstat } from '../../hypervisors/xen-host/xenstat.js';
 import { connectUnixSocket, openXenstore, XenstoreError, type Xenstore } from '../../xenstore/index.js';
@@ -59,20 +60,28 @@ async function reports(store: Xenstore, domid: number): Promise<boolean> {
   return false;
 }
 
+/** `auto` takes the library, and the tools where that does not work. */
 async function checkSight(asked: XenSight): Promise<Finding> {
+  if (asked === 'xl') return lookWith(openXlSight);
+  const byLibrary = await lookWith(openXenstat);
+  if (byLibrary.level === 'ok' || asked !== 'auto') return byLibrary;
+  const byTools = await lookWith(openXlSight);
+  if (byTools.level !== 'ok') return fail(`${byLibrary.what}; ${byTools.what}`, 'Mend one of the two');
+  return warn(byLibrary.what, `The xl tools are used instead, three processes for each look: ${byTools.what}`);
+}
+
+async function lookWith(open: () => SightSource | Promise<SightSource>): Promise<Finding> {
   try {
-    const sight = asked === 'xl' ? openXlSight() : await openXenstat();
+    const sight = await open();
     try {
       const { free, total } = await sight.look(AbortSignal.timeout(LIMIT_MS));
       const mib = (size: number): number => Math.floor(size / 1024);
-      return ok(`${sight.description} sees the host: ${mib(free)} of ${mib(total)} MiB are free`);
+      return ok(`the host is seen by ${sight.description}: ${mib(free)} of ${mib(total)} MiB are free`);
     } finally {
       await sight.close();
     }
   } catch (error) {
-    const what = `the host's memory cannot be seen: ${errorText(error)}`;
-    if (asked !== 'auto') return fail(what, 'Set xen_host.sight to auto, or mend this');
-    return warn(what, 'The xl tools are used instead, three processes for each look');
+    return fail(`the host's memory cannot be seen: ${errorText(error)}`, 'Set xen_host.sight to auto, or mend this');
   }
 }
 

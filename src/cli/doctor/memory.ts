@@ -1,4 +1,5 @@
 /** Does the guest have what a shrinking guest needs: swap as large as its memory, a tier that catches it, and readings. */
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Signals } from '../../control/reading.js';
 import type { Field } from '../../control/signal.js';
@@ -95,6 +96,12 @@ export function checkTier(devices: readonly string[], root: string): readonly Fi
 
 function checkStripe(device: string, swaps: readonly SwapArea[]): Finding {
   const area = swaps.find(({ name }) => name === kernelName(device));
+  if (area === undefined && !existsSync(device)) {
+    return fail(
+      `swap stripe ${device} does not exist`,
+      'Make it, or take it out of overflow.devices: without any stripe that can be switched on run refuses to start',
+    );
+  }
   if (area === undefined) {
     return warn(
       `swap stripe ${device} is not switched on`,
