@@ -7,7 +7,7 @@ export * as balloon from './balloon/index.js';
 export * as signals from './signals/index.js';
 export { loadConfig, type Config, type LoadedConfig } from './config/index.js';
 export { Loop, type LoopParts } from './runtime/loop.js';
-export type { Commands } from './runtime/commands.js';
+export type { CommandAnswer, Commands } from './runtime/commands.js';
 export type { GuestPhase, GuestRow, ReadModel, Snapshot } from './runtime/read-model.js';
 export { openJournalFile, type JournalFileOptions } from './runtime/journal-file.js';
 export { RealClock } from './runtime/real-clock.js';

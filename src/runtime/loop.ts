@@ -2,7 +2,7 @@
  * The loop. It carries events to the step and the step's actions to the ports, and nothing else: it decides nothing. The daemon
  * and the simulator run this same loop; only the ports differ.
  */
-import type { Action, Answer, GuestAction, Tell } from '../control/actions.js';
+import type { Action, GuestAction, Tell } from '../control/actions.js';
 import type { ActionId, Event } from '../control/events.js';
 import { isOwed } from '../control/guest-give-back.js';
 import type { GuestState } from '../control/guest-state.js';
@@ -11,9 +11,9 @@ import type { Clock, GuestNotice, Hypervisor } from '../control/ports.js';
 import type { Pursuit } from '../control/pursuit.js';
 import type { GuestId } from '../control/reading.js';
 import type { ControlState, Step, StepResult } from '../control/step.js';
-import { errorText, SelfballoonError } from '../errors.js';
+import { errorText } from '../errors.js';
 import { addMillis, millis, minMillis, type Millis } from '../units.js';
-import type { Commands, TunableListener } from './commands.js';
+import type { CommandAnswer, Commands, TunableListener } from './commands.js';
 import { Executor } from './executor.js';
 import { Inbox } from './inbox.js';
 import { PublishedState, type ReadModel } from './read-model.js';
@@ -40,13 +40,14 @@ export const FAREWELL_MAX = millis(10_000);
 const OWED_MAX = millis(3_000);
 /** A hypervisor that was lost is asked again after this. */
 const WATCH_AGAIN_AFTER = millis(5_000);
+const ENDED: CommandAnswer = { result: 'EUNAVAILABLE', why: 'the daemon is shutting down' };
 
 export class Loop<Memory> implements Commands {
   readonly #parts: LoopParts<Memory>;
   readonly #inbox: Inbox;
   readonly #executor: Executor;
   readonly #owners = new Map<GuestId, Hypervisor>();
-  readonly #questions = new Map<ActionId, (answer: Answer) => void>();
+  readonly #questions = new Map<ActionId, (answer: CommandAnswer) => void>();
   readonly #published: PublishedState<Memory>;
   #state: ControlState<Memory>;
   #lastQuestion = 0;
@@ -75,11 +76,11 @@ export class Loop<Memory> implements Commands {
     return this.#state;
   }
 
-  writeTunable(write: { readonly name: string; readonly text: string; readonly mayChange: boolean }): Promise<Answer> {
+  writeTunable(write: Parameters<Commands['writeTunable']>[0]): Promise<CommandAnswer> {
     return this.#ask((id) => ({ kind: 'tunable-write', id, ...write }));
   }
 
-  release(): Promise<Answer> {
+  release(): Promise<CommandAnswer> {
     return this.#ask((id) => ({ kind: 'release', id }));
   }
 
@@ -94,7 +95,7 @@ export class Loop<Memory> implements Commands {
     watching.abort();
     await Promise.all(watches);
     this.#isEnded = true;
-    for (const answer of this.#questions.values()) answer({ result: 'ENOENT', why: 'the daemon is shutting down' });
+    for (const answer of this.#questions.values()) answer(ENDED);
     this.#questions.clear();
   }
 
@@ -186,16 +187,13 @@ export class Loop<Memory> implements Commands {
     if (this.#inbox.post(event)) return;
     // Only these two carry the number of a question; an action's number is another one.
     if (event.kind === 'tunable-write' || event.kind === 'release') {
-      this.#answer(event.id, { result: 'ENOENT', why: 'the daemon has too much to do; ask again later' });
+      this.#answer(event.id, { result: 'EUNAVAILABLE', why: 'the daemon has too much to do; ask again later' });
     }
     this.#warn(`the queue of events is full; lost: ${event.kind}`);
   }
 
-  #ask(event: (id: ActionId) => Event): Promise<Answer> {
-    if (this.#isEnded) {
-      const message = 'the daemon is shutting down';
-      return Promise.reject(new SelfballoonError({ code: 'EUNAVAILABLE', message, advice: 'Start it again' }));
-    }
+  #ask(event: (id: ActionId) => Event): Promise<CommandAnswer> {
+    if (this.#isEnded) return Promise.resolve(ENDED);
     const id = ++this.#lastQuestion;
     return new Promise((resolve) => {
       this.#questions.set(id, resolve);
@@ -203,7 +201,7 @@ export class Loop<Memory> implements Commands {
     });
   }
 
-  #answer(id: ActionId, answer: Answer): void {
+  #answer(id: ActionId, answer: CommandAnswer): void {
     this.#questions.get(id)?.(answer);
     this.#questions.delete(id);
   }

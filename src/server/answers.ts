@@ -1,10 +1,11 @@
 /** How the server answers: JSON with a length, one request a connection, and the codes of refused commands as HTTP statuses. */
 import type { ServerResponse } from 'node:http';
-import type { Answer } from '../control/actions.js';
+import type { CommandAnswer } from '../runtime/commands.js';
 import { STATUS_CODES } from './node-http.js';
 
 /** An error's code as the client sees it. */
-export type RefusalCode = 'EPERM' | 'EINVAL' | 'ENOENT' | 'EMETHOD' | 'ETOOLARGE' | 'EBADREQUEST' | 'ETIMEDOUT' | 'EIO';
+export type RefusalCode =
+  Exclude<CommandAnswer['result'], 'ok'> | 'EMETHOD' | 'ETOOLARGE' | 'EBADREQUEST' | 'ETIMEDOUT' | 'EIO';
 
 export interface Refusal {
   readonly status: number;
@@ -36,10 +37,10 @@ export function sendRefusal(response: ServerResponse, { status, code, message }:
   sendJson(response, status, { code, message });
 }
 
-const STATUS_OF = { EPERM: 403, EINVAL: 422, ENOENT: 404 } as const;
+const STATUS_OF = { EPERM: 403, EINVAL: 422, ENOENT: 404, EUNAVAILABLE: 503 } as const;
 
 /** Answers with what the loop said to a command: 204, or the refusal with its reason. */
-export function sendAnswer(response: ServerResponse, answer: Answer): void {
+export function sendAnswer(response: ServerResponse, answer: CommandAnswer): void {
   if (answer.result === 'ok') sendNothing(response);
   else sendRefusal(response, { status: STATUS_OF[answer.result], code: answer.result, message: answer.why });
 }

@@ -194,14 +194,20 @@ class FollowedFiles implements AttributeFiles {
     try {
       const answer = await this.options.commands.writeTunable({ name, text, mayChange: true });
       if (answer.result === 'ok') return;
+      // What the step refuses it tells itself; this one it never saw.
+      if (answer.result === 'EUNAVAILABLE') this.#warnNotHandedIn(name, answer.why);
     } catch (error) {
-      this.options.warn(`a value written to ${this.#folder.path}/${name} could not be handed in: ${errorText(error)}`);
+      this.#warnNotHandedIn(name, errorText(error));
     }
     this.#attempt(`putting ${name} back`, () => {
       const found = this.#folder.read(name);
       if (found.kind === 'text' && found.text === text) this.#putBack(name);
       else this.#lookSoon(name, SETTLE_MS);
     });
+  }
+
+  #warnNotHandedIn(name: string, why: string): void {
+    this.options.warn(`a value written to ${this.#folder.path}/${name} could not be handed in: ${why}`);
   }
 
   #putBack(name: string): void {

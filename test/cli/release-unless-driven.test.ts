@@ -11,11 +11,11 @@ import { XenGuestRoot } from './xen-guest-root.js';
 const HEALTH = '{"status":"ok","version":"0.1.0"}';
 
 /** Somebody answers there, and notes what is asked. */
-async function daemonAt(test: TestContext, socket: string, says = HEALTH): Promise<readonly string[]> {
+async function daemonAt(test: TestContext, socket: string, says = HEALTH, status = 200): Promise<readonly string[]> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
-    response.end(says);
+    response.writeHead(status).end(says);
   });
   await new Promise<void>((resolve) => {
     server.listen(socket, resolve);
@@ -74,5 +74,13 @@ describe('release --unless-driven', () => {
     const asked = await daemonAt(test, flags.socket);
     await releaseAll(flags);
     assert.deepEqual(asked, ['POST /v1/release']);
+  });
+
+  it('does nothing beside a daemon that cannot do it now, which has the same code as none at all', async (test) => {
+    const { root, flags } = halved(test);
+    const refusal = '{"code":"EUNAVAILABLE","message":"the daemon has too much to do; ask again later"}';
+    await daemonAt(test, flags.socket, refusal, 503);
+    await assert.rejects(releaseAll(flags), { code: 'EUNAVAILABLE', message: /too much to do/ });
+    assert.equal(root.target.trim(), '131072');
   });
 });

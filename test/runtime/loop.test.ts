@@ -6,6 +6,8 @@ import { createReplay, type Difference, type JournalRecord } from '../../src/con
 import { createStep, initialState } from '../../src/control/step.js';
 import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
 import { selfPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
+import type { CommandAnswer } from '../../src/runtime/commands.js';
+import { INBOX_MAX } from '../../src/runtime/inbox.js';
 import { Loop } from '../../src/runtime/loop.js';
 import { VirtualClock } from '../../src/sim/index.js';
 import { millis } from '../../src/units.js';
@@ -132,6 +134,19 @@ describe('the loop', () => {
     });
   });
 
+  it('answers a command that comes while too much waits: it is the loop that is not there for it', async () => {
+    await withRig({ a: fakeGuest() }, async ({ clock, loop }) => {
+      const waiting = Array.from({ length: INBOX_MAX }, () => loop.release());
+      const late = loop.release();
+      assert.deepEqual(await late, {
+        result: 'EUNAVAILABLE',
+        why: 'the daemon has too much to do; ask again later',
+      });
+      await clock.advanceTo(millis(1));
+      assert.deepEqual(await waiting[0], { result: 'ok' });
+    });
+  });
+
   it('asks nothing of a guest that is only observed', async () => {
     await withRig(
       { a: fakeGuest() },
@@ -147,6 +162,19 @@ describe('the loop', () => {
 });
 
 describe('the end', () => {
+  it('is told to whoever asks for something then, before and after it', async () => {
+    const shuttingDown = { result: 'EUNAVAILABLE', why: 'the daemon is shutting down' };
+    const answers: CommandAnswer[] = [];
+    const { loop } = await withRig({ a: fakeGuest() }, async (rig) => {
+      await rig.clock.advanceTo(millis(1));
+      void rig.loop.release().then((answer) => answers.push(answer));
+    });
+    assert.deepEqual(answers, [shuttingDown]);
+    assert.deepEqual(await loop.release(), shuttingDown);
+    const write = { name: 'selfballoon_interval', text: '9', mayChange: true };
+    assert.deepEqual(await loop.writeTunable(write), shuttingDown);
+  });
+
   it('gives everything back, and names the guests that did not take it', async () => {
     const guests = { good: fakeGuest(), bad: fakeGuest({ behaviour: 'refuses' }) };
     const { loop } = await withRig(guests, async ({ clock }) => {

@@ -220,6 +220,15 @@ describe('attribute files', () => {
     assert.match(warnings[0] ?? '', /selfballoon_interval could not be handed in: gone$/);
   });
 
+  it('are put back when the loop takes no commands, and tell it: the loop does not', async (context) => {
+    const { loop, shell, shows, warnings } = await show(context);
+    loop.writeTunable = () => Promise.resolve({ result: 'EUNAVAILABLE', why: 'the daemon is shutting down' });
+    await shell(`echo 10 > ${INTERVAL}`);
+    await until('it is told', () => warnings.length === 1);
+    await shows(INTERVAL, '5\n');
+    assert.match(warnings[0] ?? '', /selfballoon_interval could not be handed in: the daemon is shutting down$/);
+  });
+
   it('are removed in the end, but not what others have put there', async (context) => {
     const { files, folder } = await show(context);
     writeFileSync(join(folder, 'notes'), '');

@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Answer } from '../../src/control/actions.js';
 import { DEFAULT_TUNABLES, formatTunable, writeTunable, type Tunables } from '../../src/control/tunables.js';
-import type { Commands, TunableListener } from '../../src/runtime/commands.js';
+import type { CommandAnswer, Commands, TunableListener } from '../../src/runtime/commands.js';
 import type { GuestRow, ReadModel, Snapshot } from '../../src/runtime/read-model.js';
 import { millis } from '../../src/units.js';
 
@@ -32,7 +31,7 @@ export class FakeLoop implements ReadModel, Commands {
     };
   }
 
-  async writeTunable(write: Parameters<Commands['writeTunable']>[0]): Promise<Answer> {
+  async writeTunable(write: Parameters<Commands['writeTunable']>[0]): Promise<CommandAnswer> {
     await Promise.resolve();
     this.writes.push(`${write.name}=${write.text}`);
     const outcome = writeTunable(this.tunables, { ...write, hasFrontswap: this.hasFrontswap });
@@ -42,7 +41,7 @@ export class FakeLoop implements ReadModel, Commands {
     return { result: 'ok' };
   }
 
-  async release(): Promise<Answer> {
+  async release(): Promise<CommandAnswer> {
     await Promise.resolve();
     this.releases += 1;
     return { result: 'ok' };

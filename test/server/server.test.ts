@@ -227,6 +227,16 @@ describe('the server refuses', () => {
     assert.deepEqual(warnings, ['a request could not be answered: broken']);
   });
 
+  it('a command that the loop cannot take now, as what may be tried again', async (context) => {
+    const why = 'the daemon is shutting down';
+    const unavailable = () => Promise.resolve({ result: 'EUNAVAILABLE', why } as const);
+    const { ask } = await serve(context, { commands: { writeTunable: unavailable, release: unavailable } });
+    for (const answer of [await ask('POST', '/v1/release'), await ask('PUT', '/v1/tunables/x', '1')]) {
+      assert.equal(answer.status, 503);
+      assert.deepEqual(JSON.parse(answer.body), { code: 'EUNAVAILABLE', message: why });
+    }
+  });
+
   it('to die of a command that fails', async (context) => {
     const failing = {
       writeTunable: () => Promise.reject(new Error('gone')),

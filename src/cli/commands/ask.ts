@@ -22,6 +22,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   EINVAL: 'EINVAL',
   ENOENT: 'ENOENT',
   ETIMEDOUT: 'ETIMEDOUT',
+  EUNAVAILABLE: 'EUNAVAILABLE',
 };
 
 /** Asks the daemon, and throws what it refused as `SelfballoonError` with the same code. */
@@ -31,7 +32,11 @@ export async function ask(
   path: string,
   body?: string,
 ): Promise<string> {
-  const answer = await request(await socketPathOf(flags), method, path, body);
+  return bodyOf(await request(await socketPathOf(flags), method, path, body));
+}
+
+/** What was answered. Throws a refusal as `SelfballoonError` with the same code. */
+export function bodyOf(answer: ClientAnswer): string {
   if (answer.status >= 400) throw refusal(answer);
   return answer.body;
 }

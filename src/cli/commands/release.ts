@@ -5,8 +5,9 @@
 import { loadConfig, type Config, type HypervisorChoice } from '../../config/index.js';
 import { errorText, SelfballoonError } from '../../errors.js';
 import { detectXen } from '../../hypervisors/xen-guest/detect.js';
+import { request, type ClientAnswer } from '../../server/client.js';
 import { defaultSocketPath } from '../../server/socket-path.js';
-import { ask, type AskFlags } from './ask.js';
+import { bodyOf, socketPathOf, type AskFlags } from './ask.js';
 
 export interface ReleaseFlags extends AskFlags {
   readonly hypervisor?: string;
@@ -43,17 +44,20 @@ export async function releaseAll(flags: ReleaseFlags, defaults: ReleaseDefaults 
 }
 
 async function askOrRelease(flags: ReleaseFlags, release: (noDaemon: unknown) => Promise<string>): Promise<string> {
+  const isLook = flags.unlessDriven === true;
+  let answer: ClientAnswer;
   try {
-    if (flags.unlessDriven === true) {
-      if (!isDaemon(await ask(flags, 'GET', '/v1/health'))) throw notDaemon();
-      return 'a daemon answers and goes on: nothing was released';
-    }
-    await ask(flags, 'POST', '/v1/release');
-    return 'the daemon gives everything back; selfballooning is 0 now';
+    const socketPath = await socketPathOf(flags);
+    answer = await (isLook ? request(socketPath, 'GET', '/v1/health') : request(socketPath, 'POST', '/v1/release'));
   } catch (error) {
     if (codeOf(error) !== 'EUNAVAILABLE') throw error;
     return release(error);
   }
+  // A daemon that cannot do it now is there all the same, and two must not drive the same guests.
+  const body = bodyOf(answer);
+  if (!isLook) return 'the daemon gives everything back; selfballooning is 0 now';
+  if (!isDaemon(body)) throw notDaemon();
+  return 'a daemon answers and goes on: nothing was released';
 }
 
 /** By what our daemon says of its health. */
