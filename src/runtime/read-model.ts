@@ -148,15 +148,16 @@ function guestRow<Memory>(state: GuestState<Memory>): GuestRow {
   };
 }
 
+/** The first that fits, in the order of docs/reference/reasons.md. */
 function phaseOf<Memory>(state: GuestState<Memory>): GuestPhase {
   const { pursuit, growth } = state;
   if (state.readFailure !== null) return 'unreadable';
   if (state.reading === null) return 'waiting';
   if (!state.isDriven) return 'observed';
   if (failedRequest(state) !== null) return 'failed';
-  if (state.isReleased) return 'released';
   if (pursuit?.isUncooperative === true) return 'uncooperative';
   if (pursuit?.phase === 'stuck') return 'stuck';
+  if (state.isReleased) return 'released';
   return wayOf(pursuit, bootHeldBy(state)) ?? wayOf(growth?.pursuit ?? null, growth?.plugged ?? null) ?? 'steady';
 }
 
