@@ -1,6 +1,6 @@
 /**
  * The start-up rule: may self-ballooning run here at all, and which of the two controllers. It knows facts about the machine
- * and nothing of where they come from.
+ * and nothing of where they come from, nor of what else could be driven there instead.
  *
  * Source: specification 1, "Start-up".
  */
@@ -18,36 +18,27 @@ export interface Situation {
 
 export type StartUp =
   | { readonly result: 'ok'; readonly selfballooning: boolean; readonly selfshrinking: boolean }
-  | { readonly result: 'ENODEV'; readonly why: string; readonly advice: string };
+  | { readonly result: 'ENODEV'; readonly cause: StartUpRefusal; readonly why: string };
 
-const refused = (why: string, advice: string): StartUp => ({ result: 'ENODEV', why, advice });
+/** Why it must not run, for whoever knows what can be done about it; `why` is the same as a sentence. */
+export type StartUpRefusal = 'no-guest' | 'initial-domain' | 'no-tier' | 'not-wanted';
+
+const refused = (cause: StartUpRefusal, why: string): StartUp => ({ result: 'ENODEV', cause, why });
 
 /** Decides whether to start, and with what. */
 export function decideStartUp(situation: Situation): StartUp {
   if (!situation.xenDomain) {
-    return refused(
-      'this is not a Xen guest',
-      'Run it inside a Xen guest, or name another hypervisor with --hypervisor',
-    );
+    return refused('no-guest', 'this is not a Xen guest');
   }
   if (situation.initialDomain) {
-    return refused(
-      'this is the initial domain (dom0), and self-ballooning is disabled there',
-      'Run it inside the guests; or, to drive all of them from here, say --hypervisor xen-host',
-    );
+    return refused('initial-domain', 'this is the initial domain (dom0), and self-ballooning is disabled there');
   }
   const wanted = wantedBy(situation.bootOptions, situation.frontswapConfigured);
   const selfballooning = situation.tierPresent && wanted.selfballooning;
   const selfshrinking = situation.tierPresent && situation.frontswapConfigured && wanted.selfshrinking;
   if (selfballooning || selfshrinking) return { result: 'ok', selfballooning, selfshrinking };
   if (!situation.tierPresent) {
-    return refused(
-      'there is no overflow tier to catch what a smaller guest must swap',
-      'Set up swap stripes (see docs/reference/configuration.md, [overflow]), so that a mistake costs time and not a process',
-    );
+    return refused('no-tier', 'there is no overflow tier to catch what a smaller guest must swap');
   }
-  return refused(
-    'neither self-ballooning nor self-shrinking is wanted',
-    'Drop noselfballooning or noselfshrink, or give selfballooning',
-  );
+  return refused('not-wanted', 'neither self-ballooning nor self-shrinking is wanted');
 }

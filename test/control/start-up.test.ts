@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pickBootOptions, wantedBy } from '../../src/control/boot-options.js';
-import { decideStartUp, type Situation } from '../../src/control/start-up.js';
+import { decideStartUp, type Situation, type StartUpRefusal } from '../../src/control/start-up.js';
 
 const guest: Situation = {
   xenDomain: true,
@@ -17,19 +17,24 @@ describe('start-up', () => {
     assert.deepEqual(decideStartUp(guest), { result: 'ok', selfballooning: true, selfshrinking: true });
   });
 
-  const refusals: readonly (readonly [string, Partial<Situation>, RegExp])[] = [
-    ['outside Xen', { xenDomain: false }, /not a Xen guest/],
-    ['in dom0', { initialDomain: true }, /initial domain \(dom0\), and self-ballooning is disabled there/],
-    ['without an overflow tier', { tierPresent: false }, /no overflow tier/],
-    ['when nothing is wanted', { bootOptions: ['noselfballooning', 'noselfshrink'] }, /neither/],
-    ['without frontswap and without being asked', { frontswapConfigured: false }, /neither/],
+  const refusals: readonly (readonly [string, Partial<Situation>, StartUpRefusal, RegExp])[] = [
+    ['outside Xen', { xenDomain: false }, 'no-guest', /not a Xen guest/],
+    [
+      'in dom0',
+      { initialDomain: true },
+      'initial-domain',
+      /initial domain \(dom0\), and self-ballooning is disabled there/,
+    ],
+    ['without an overflow tier', { tierPresent: false }, 'no-tier', /no overflow tier/],
+    ['when nothing is wanted', { bootOptions: ['noselfballooning', 'noselfshrink'] }, 'not-wanted', /neither/],
+    ['without frontswap and without being asked', { frontswapConfigured: false }, 'not-wanted', /neither/],
   ];
-  for (const [name, change, why] of refusals) {
-    it(`is refused ${name}, with what to do`, () => {
+  for (const [name, change, cause, why] of refusals) {
+    it(`is refused ${name}, and says why`, () => {
       const decided = decideStartUp({ ...guest, ...change });
       assert.ok(decided.result === 'ENODEV');
       assert.match(decided.why, why);
-      assert.notEqual(decided.advice, '');
+      assert.equal(decided.cause, cause);
     });
   }
 

@@ -3,7 +3,7 @@ import type { Config } from '../../config/index.js';
 import type { BootOption } from '../../control/boot-options.js';
 import type { GuestPolicy } from '../../control/policy.js';
 import type { Clock, Hypervisor } from '../../control/ports.js';
-import { decideStartUp, type Situation } from '../../control/start-up.js';
+import { decideStartUp, type Situation, type StartUpRefusal } from '../../control/start-up.js';
 import type { Tunables } from '../../control/tunables.js';
 import { SelfballoonError } from '../../errors.js';
 import type { SelfshrinkMemory } from '../../policies/index.js';
@@ -33,6 +33,15 @@ export interface PlaceOptions {
   readonly warn: (message: string) => void;
 }
 
+/** What to do where the start-up rule says no. */
+export const START_UP_ADVICE: Readonly<Record<StartUpRefusal, string>> = {
+  'no-guest': 'Run it inside a Xen guest. On a host of QEMU machines say --hypervisor libvirt or qmp',
+  'initial-domain': 'To drive all guests from here, say --hypervisor xen-host; or run it inside them',
+  'no-tier':
+    'Set up swap stripes (see docs/reference/configuration.md, [overflow]), so that a mistake costs time and not a process',
+  'not-wanted': 'Drop noselfballooning or noselfshrink, or give selfballooning',
+};
+
 /** The tunables to start with: what is configured, with the two switches as the start-up rule decides. */
 export function startingTunables(configured: Tunables, situation: Situation): Tunables {
   const decided = decideStartUp(situation);
@@ -40,7 +49,7 @@ export function startingTunables(configured: Tunables, situation: Situation): Tu
     throw new SelfballoonError({
       code: decided.result,
       message: `not started: ${decided.why}`,
-      advice: decided.advice,
+      advice: START_UP_ADVICE[decided.cause],
     });
   }
   return {

@@ -5,6 +5,7 @@ import type { HypervisorChoice } from '../../config/index.js';
 import { errorText } from '../../errors.js';
 import type { XenSituation } from '../../hypervisors/xen-guest/detect.js';
 import { XEN_MEMORY } from '../../hypervisors/xen-guest/balloon-files.js';
+import { START_UP_ADVICE } from '../daemon/place.js';
 import { fail, ok, warn, type Finding } from './finding.js';
 
 export function checkDomain(xen: XenSituation, choice: HypervisorChoice): Finding {
@@ -15,14 +16,14 @@ export function checkDomain(xen: XenSituation, choice: HypervisorChoice): Findin
     case 'initial-domain':
       return fail(
         `this is the initial domain, dom0 (${xen.seen}), and self-ballooning is disabled there`,
-        'Run it inside the guests, or simulate with --hypervisor embedded',
+        START_UP_ADVICE['initial-domain'],
       );
     case 'not-xen':
       return choice === 'xen-guest'
-        ? fail(`this is not a Xen guest (${xen.seen})`, 'Run it inside a Xen guest, or leave hypervisor at auto')
+        ? fail(`this is not a Xen guest (${xen.seen})`, START_UP_ADVICE['no-guest'])
         : warn(
             `nothing to drive was found (${xen.seen}); run would start the embedded simulated host`,
-            'Run it inside a Xen guest to drive something real',
+            `To drive something real: ${START_UP_ADVICE['no-guest']}`,
           );
   }
 }
