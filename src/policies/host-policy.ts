@@ -15,12 +15,12 @@ import type { SelfshrinkMemory } from './selfshrink.js';
 import { isShortFor, usedMemoryWish } from './used-memory.js';
 
 /** Specification 1 from outside, without a look at the guests' page cache: what the product's rule is compared with. */
-export const bareHostPolicy: GuestPolicy<SelfshrinkMemory> = { ...selfPolicy, name: 'host', decide };
+export const bareHostPolicy: GuestPolicy<SelfshrinkMemory> = { ...selfPolicy, name: 'host-bare', decide };
 
 export type HostMemory = SelfshrinkMemory & WithCacheMemory;
 
 /** Specification 1 from outside. Guests that report nothing are left alone, and those that live from their page cache keep it. */
-export const hostPolicy: GuestPolicy<HostMemory> = guardCache(bareHostPolicy);
+export const hostPolicy: GuestPolicy<HostMemory> = { ...guardCache(bareHostPolicy), name: 'host' };
 
 function decide(view: GuestView, memory: SelfshrinkMemory, now: Millis): Decision<SelfshrinkMemory> {
   const decided = selfPolicy.decide(view, memory, now);

@@ -1,5 +1,5 @@
-/** The policies there are, by name. A rule is one file; this is where it is made known. */
-import { hostPolicy } from './host-policy.js';
+/** The policies there are. A rule is one file; this is where it is made known, by a name that no other has: journals go by it. */
+import { bareHostPolicy, hostPolicy } from './host-policy.js';
 import { selfPolicy } from './self-policy.js';
 
 export { damp, floorPages, selfballoonStep } from './selfballoon.js';
@@ -12,7 +12,7 @@ export { bareHostPolicy, hostPolicy, type HostMemory } from './host-policy.js';
 export { CACHE_START, guardCache, type CacheMemory, type WithCacheMemory } from './cache-guard.js';
 export { preferredPages, usedMemoryWish, type UsedMemoryTunables } from './used-memory.js';
 
-export const POLICIES = { selfballoon: selfPolicy, host: hostPolicy } as const;
+export const POLICIES = { selfballoon: selfPolicy, host: hostPolicy, 'host-bare': bareHostPolicy } as const;
 
 /** The policy of that name, or null where there is none. */
 export const findPolicy = (name: string): typeof selfPolicy | null =>
