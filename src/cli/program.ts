@@ -1,5 +1,6 @@
 /** The command line: names, flags and help of every command. What a command does is loaded only when it is called. */
 import { Command, Option } from 'commander';
+import { HYPERVISORS, LOG_FORMATS, LOG_LEVELS } from '../config/choices.js';
 import type { BootOption } from '../control/boot-options.js';
 import type { AskFlags } from './commands/ask.js';
 import type { DoctorFlags } from './commands/doctor.js';
@@ -14,8 +15,6 @@ const print = (text: string): void => {
 const exitWith = (isGood: boolean): void => {
   process.exitCode = isGood ? 0 : 1;
 };
-
-const HYPERVISOR_WORDS = ['auto', 'embedded', 'xen-guest', 'xen-host', 'qmp', 'libvirt'];
 
 const CONFIG: readonly [string, string] = [
   '--config <file>',
@@ -46,15 +45,15 @@ function addRun(program: Command): void {
   program
     .command('run')
     .description('run the daemon in the foreground; Ctrl-C gives everything back')
-    .addOption(new Option('--hypervisor <kind>', 'what to drive').choices(HYPERVISOR_WORDS))
+    .addOption(new Option('--hypervisor <kind>', 'what to drive').choices(HYPERVISORS))
     .option(...CONFIG)
     .option('--dry-run', 'decide and log, change nothing')
     .option('--speed <factor>', 'simulated seconds in a real one, for the embedded host')
     .option('--seed <number>', "seed of the embedded host's guests")
     .option(...SOCKET)
     .option('--journal <file>', 'keep a journal of every event and decision')
-    .addOption(new Option('--log-format <format>', 'how log lines look').choices(['text', 'json']))
-    .addOption(new Option('--log-level <level>', 'least level shown').choices(['debug', 'info', 'warning', 'error']))
+    .addOption(new Option('--log-format <format>', 'how log lines look').choices(LOG_FORMATS))
+    .addOption(new Option('--log-level <level>', 'least level shown').choices(LOG_LEVELS))
     .option('--no-table', 'one line a round, even on a terminal')
     .option('--selfballooning', 'boot option: self-ballooning is wanted even without frontswap')
     .option('--noselfballooning', 'boot option: no self-ballooning')
@@ -72,8 +71,8 @@ function addReport(program: Command): void {
     .command('report')
     .description('inside a Xen guest: tell the host how this guest is, and change nothing')
     .option(...CONFIG)
-    .addOption(new Option('--log-format <format>', 'how log lines look').choices(['text', 'json']))
-    .addOption(new Option('--log-level <level>', 'least level shown').choices(['debug', 'info', 'warning', 'error']))
+    .addOption(new Option('--log-format <format>', 'how log lines look').choices(LOG_FORMATS))
+    .addOption(new Option('--log-level <level>', 'least level shown').choices(LOG_LEVELS))
     .action(async (flags: ReportFlags) => {
       const { keepEngineSmall } = await import('./daemon/engine.js');
       keepEngineSmall();
@@ -85,8 +84,8 @@ function addReport(program: Command): void {
     .description('inside a guest of QEMU: tell the host how this guest is, and change nothing')
     .option('--port <device>', 'the port to write to (default: the one that is called org.selfballoon.0)')
     .option(...CONFIG)
-    .addOption(new Option('--log-format <format>', 'how log lines look').choices(['text', 'json']))
-    .addOption(new Option('--log-level <level>', 'least level shown').choices(['debug', 'info', 'warning', 'error']))
+    .addOption(new Option('--log-format <format>', 'how log lines look').choices(LOG_FORMATS))
+    .addOption(new Option('--log-level <level>', 'least level shown').choices(LOG_LEVELS))
     .action(async (flags: AgentFlags) => {
       const { keepEngineSmall } = await import('./daemon/engine.js');
       keepEngineSmall();
@@ -131,7 +130,7 @@ function addTalk(program: Command): void {
       await setTunable(name, value, flags);
     });
   talking('release', 'give all memory back, and switch self-ballooning off')
-    .addOption(new Option('--hypervisor <kind>', 'what is driven, if no daemon answers').choices(HYPERVISOR_WORDS))
+    .addOption(new Option('--hypervisor <kind>', 'what is driven, if no daemon answers').choices(HYPERVISORS))
     .option('--unless-driven', 'do nothing where a daemon answers')
     .action(async (flags: ReleaseFlags) => {
       const { releaseAll } = await import('./commands/release.js');
@@ -143,7 +142,7 @@ function addChecks(program: Command): void {
   program
     .command('doctor')
     .description('check what self-ballooning needs here, and say what to do')
-    .addOption(new Option('--hypervisor <kind>', 'what is going to be driven').choices(HYPERVISOR_WORDS))
+    .addOption(new Option('--hypervisor <kind>', 'what is going to be driven').choices(HYPERVISORS))
     .option(...CONFIG)
     .option(...SOCKET)
     .option('--json', 'as JSON, for programs')

@@ -3,14 +3,8 @@ import * as v from 'valibot';
 import { NO_LIMITS, type GuestLimits } from '../control/limits.js';
 import { DEFAULT_TUNABLES, writeTunable, type Tunables } from '../control/tunables.js';
 import { mib, mibToPages, millis, NO_PAGES, type MiB, type Millis, type Pages } from '../units.js';
-import {
-  CONFIG_SCHEMA,
-  type HYPERVISORS,
-  type LOG_FORMATS,
-  type LOG_LEVELS,
-  type WrittenConfig,
-  type XEN_SIGHTS,
-} from './schema.js';
+import type { HYPERVISORS, LOG_FORMATS, LOG_LEVELS, XEN_SIGHTS } from './choices.js';
+import { CONFIG_SCHEMA, type WrittenConfig } from './schema.js';
 
 export type HypervisorChoice = (typeof HYPERVISORS)[number];
 export type XenSight = (typeof XEN_SIGHTS)[number];

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { acceptedText, AUTOMATIC, TUNABLES, type TunableRow } from '../control/tunables.js';
+import { HYPERVISORS, LOG_FORMATS, LOG_LEVELS, XEN_SIGHTS } from './choices.js';
 import {
   choiceKey,
   numberKey,
@@ -25,13 +26,6 @@ const UINT32_MAX = 2 ** 32 - 1;
 const OVERFLOW_DEVICES_MAX = 32;
 /** A host has its monitors in one folder or a few. */
 const QMP_SOCKETS_MAX = 256;
-
-/** Which hypervisor is driven. `auto` looks which of them is there. */
-export const HYPERVISORS = ['auto', 'embedded', 'xen-guest', 'xen-host', 'qmp', 'libvirt'] as const;
-/** Through what dom0 sees the host's memory. */
-export const XEN_SIGHTS = ['auto', 'libxenstat', 'xl'] as const;
-export const LOG_FORMATS = ['text', 'json'] as const;
-export const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
 
 function tunableKey(row: TunableRow) {
   const { takesAutomatic, default: fallback, min, unit } = row;
