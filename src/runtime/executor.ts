@@ -2,6 +2,7 @@
  * Carries out actions over the ports and reports what came of each as an event. Every look and every request is answered:
  * by the hypervisor, by its error, or by the time limit. One guest's failure is that guest's alone.
  */
+import { unlessAborted } from '../control/abort.js';
 import type { Action, GuestAction } from '../control/actions.js';
 import type { Event } from '../control/events.js';
 import { Lanes } from '../control/lanes.js';
@@ -85,7 +86,7 @@ export class Executor {
     const limit = this.clock.timeLimit(CALL_TIME_LIMIT);
     const reading = this.#read(hypervisor, guests, report, limit);
     try {
-      await withinLimit(reading, limit);
+      await unlessAborted(reading, limit, outOfTime);
       for (const guest of open) this.#failLook(guest, 'EIO', 'the hypervisor said nothing about this guest');
     } catch (error) {
       for (const guest of open) this.#failLook(guest, codeOf(error), errorText(error));
@@ -201,20 +202,4 @@ function asEvent(outcome: Exclude<ReadOutcome, { kind: 'host-reading' }>): Event
   if (outcome.kind === 'reading') return outcome;
   const { code, message } = outcome.error;
   return { kind: 'reading-failed', guest: outcome.guest, code, message };
-}
-
-/** Waits for `call`, but not past `limit`, even if the call does not heed it. */
-async function withinLimit(call: Promise<void>, limit: AbortSignal): Promise<void> {
-  let onAbort = (): void => undefined;
-  const ended = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      reject(outOfTime());
-    };
-    limit.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    await Promise.race([call, ended]);
-  } finally {
-    limit.removeEventListener('abort', onAbort);
-  }
 }
