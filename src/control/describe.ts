@@ -1,11 +1,15 @@
 /** Makes the sentence of a reason. The numbers come out in MiB, for people; programs read the reason itself. */
+import { mib, mibToPages } from '../units.js';
 import type { Reason } from './reason.js';
 
-const PAGES_PER_MIB = 256;
+const PAGES_PER_MIB = mibToPages(mib(1));
+
+/** For people only: pages as MiB, to the nearest one. */
+export const nearestMib = (pageCount: number): number => Math.round(pageCount / PAGES_PER_MIB);
 
 const mibText = (reason: Reason, name: string): string => {
   const value = reason.numbers[name];
-  return value === undefined ? '?' : `${Math.round(value / PAGES_PER_MIB)} MiB`;
+  return value === undefined ? '?' : `${nearestMib(value)} MiB`;
 };
 
 const partsOfGoal = (reason: Reason): string => {

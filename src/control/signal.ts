@@ -43,6 +43,9 @@ export function mapField<T, U>(field: Field<T>, convert: (value: T) => U): Field
   return field.known ? { known: true, value: convert(field.value) } : field;
 }
 
+/** For whoever shows or compares it, and has no word for why something is not known: null = not known, or no such signal. */
+export const knownValue = <T>(field: Field<T> | undefined): T | null => (field?.known === true ? field.value : null);
+
 /** A signal that was true more than `ageMax` before `now` is no longer known. A time in the future counts as stale too. */
 export function refuseStale<T>(signal: Signal<T>, now: Millis, ageMax: Millis): Signal<T> {
   if (!signal.known || (now - signal.at <= ageMax && signal.at <= now)) return signal;

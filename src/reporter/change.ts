@@ -1,6 +1,6 @@
 /** Whether a guest has changed enough for a new report. It does not know when the last one was sent. */
 import type { Signals } from '../control/reading.js';
-import type { Signal } from '../control/signal.js';
+import { knownValue, type Signal } from '../control/signal.js';
 import { REPORTED_SIZES } from '../signals/report.js';
 import { mib, mibToPages, type Pages } from '../units.js';
 
@@ -14,12 +14,10 @@ const SIZES = [...REPORTED_SIZES, 'maxPfn'] as const;
 export function hasChanged(before: Signals, after: Signals): boolean {
   return (
     SIZES.some((name) => isOtherSize(before[name], after[name])) ||
-    valueOf(before.oomKills) !== valueOf(after.oomKills) ||
+    knownValue(before.oomKills) !== knownValue(after.oomKills) ||
     isOtherPressure(before, after)
   );
 }
-
-const valueOf = <T>(signal: Signal<T>): T | null => (signal.known ? signal.value : null);
 
 function isOtherSize(before: Signal<Pages>, after: Signal<Pages>): boolean {
   if (!before.known || !after.known) return before.known !== after.known;

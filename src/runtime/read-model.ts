@@ -8,7 +8,7 @@ import type { HostReading } from '../control/pool.js';
 import type { Pursuit } from '../control/pursuit.js';
 import type { Reading } from '../control/reading.js';
 import type { Reason } from '../control/reason.js';
-import type { Signal } from '../control/signal.js';
+import { knownValue } from '../control/signal.js';
 import type { ControlState } from '../control/step.js';
 import type { Tunables } from '../control/tunables.js';
 import type { Millis, Pages } from '../units.js';
@@ -121,12 +121,10 @@ export class PublishedState<Memory> implements ReadModel {
   }
 }
 
-const valueOf = <T>(signal: Signal<T> | undefined): T | null => (signal?.known === true ? signal.value : null);
-
 const hostRow = ({ pool, total, free, reserve }: HostReading): HostRow => ({
   name: pool,
-  totalPages: valueOf(total),
-  freePages: valueOf(free),
+  totalPages: knownValue(total),
+  freePages: knownValue(free),
   reservePages: reserve,
 });
 
@@ -138,8 +136,8 @@ function guestRow<Memory>(state: GuestState<Memory>): GuestRow {
     isSimulated: guest.capabilities.isSimulated,
     isDriven: state.isDriven,
     phase: phaseOf(state),
-    currentPages: valueOf(reading?.current),
-    maximumPages: valueOf(reading?.maximum),
+    currentPages: knownValue(reading?.current),
+    maximumPages: knownValue(reading?.maximum),
     goalPages: decision?.goal ?? null,
     targetPages: decision?.target ?? null,
     reason: decision?.reason ?? null,

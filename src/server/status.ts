@@ -4,7 +4,7 @@
  */
 import type { GrowthSignals, Pressure, Reading } from '../control/reading.js';
 import type { Reason } from '../control/reason.js';
-import type { Signal } from '../control/signal.js';
+import { knownValue, type Signal } from '../control/signal.js';
 import type { Tunables } from '../control/tunables.js';
 import { SelfballoonError } from '../errors.js';
 import type { Pages } from '../units.js';
@@ -73,27 +73,25 @@ function guestOf({ reading, ...row }: GuestRow): StatusGuest {
   return { ...row, reading: reading === null ? null : readingOf(reading) };
 }
 
-const valueOf = <T>(signal: Signal<T> | undefined): T | null => (signal?.known === true ? signal.value : null);
-
 function readingOf(reading: Reading): StatusReading {
   return {
     atMs: reading.at,
-    totalPages: valueOf(reading.total),
-    freePages: valueOf(reading.free),
-    availablePages: valueOf(reading.available),
-    cachedPages: valueOf(reading.cached),
-    committedPages: valueOf(reading.committed),
-    reservePages: valueOf(reading.reserve),
-    swapTotalPages: valueOf(reading.swapTotal),
-    swapUsedPages: valueOf(reading.swapUsed),
-    overflowUsedPages: valueOf(reading.overflowUsed),
-    refaultsCount: valueOf(reading.refaults),
-    majorFaultsCount: valueOf(reading.majorFaults),
-    oomKillsCount: valueOf(reading.oomKills),
-    pressure: valueOf(reading.pressure),
-    pluggedPages: valueOf(reading.growth?.plugged),
-    plugAskedPages: valueOf(reading.growth?.asked),
-    pluggablePages: valueOf(reading.growth?.pluggable),
+    totalPages: knownValue(reading.total),
+    freePages: knownValue(reading.free),
+    availablePages: knownValue(reading.available),
+    cachedPages: knownValue(reading.cached),
+    committedPages: knownValue(reading.committed),
+    reservePages: knownValue(reading.reserve),
+    swapTotalPages: knownValue(reading.swapTotal),
+    swapUsedPages: knownValue(reading.swapUsed),
+    overflowUsedPages: knownValue(reading.overflowUsed),
+    refaultsCount: knownValue(reading.refaults),
+    majorFaultsCount: knownValue(reading.majorFaults),
+    oomKillsCount: knownValue(reading.oomKills),
+    pressure: knownValue(reading.pressure),
+    pluggedPages: knownValue(reading.growth?.plugged),
+    plugAskedPages: knownValue(reading.growth?.asked),
+    pluggablePages: knownValue(reading.growth?.pluggable),
     unknown: unknownIn(reading),
     refusal: reading.refusal ?? null,
   };

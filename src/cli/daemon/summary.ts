@@ -1,4 +1,5 @@
 /** One line for a whole round, for logs and terminals without a screen. */
+import { nearestMib } from '../../control/describe.js';
 import type { GuestPhase } from '../../runtime/read-model.js';
 
 /** As much of a guest as people are shown; page counts, null = not known. The read model's rows and the API's both are it. */
@@ -28,10 +29,7 @@ export interface Shown {
   readonly guests: readonly ShownGuest[];
 }
 
-const PAGES_PER_MIB = 256;
-
-export const mibText = (count: number | null): string =>
-  count === null ? '?' : String(Math.round(count / PAGES_PER_MIB));
+export const mibText = (count: number | null): string => (count === null ? '?' : String(nearestMib(count)));
 
 /** Null when one of them is not known: a sum with a hole in it is no sum. */
 function sum(guests: readonly ShownGuest[], of: (guest: ShownGuest) => number | null): number | null {
