@@ -9,11 +9,12 @@
  * - `EGONE`: the guest is no longer there
  * - `EIO`: reading or writing failed for a reason that the message gives
  * - `ECONFIG`: the configuration is not usable
- * - `EUNAVAILABLE`: no daemon, or no such part, to talk to
+ * - `EUNAVAILABLE`: no daemon, or no such part, to talk to, or none that can take it now
  */
 export type ErrorCode =
   'EPERM' | 'EINVAL' | 'ENODEV' | 'ENOENT' | 'ENOMEM' | 'ETIMEDOUT' | 'EGONE' | 'EIO' | 'ECONFIG' | 'EUNAVAILABLE';
 
+/** What an error is made of. */
 export interface ErrorDetails {
   readonly code: ErrorCode;
   /** What was being done and what was seen. One sentence, no full stop needed. */

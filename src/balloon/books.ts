@@ -26,6 +26,7 @@ export interface BalloonStats extends RetryState {
   readonly totalPages: Pages;
 }
 
+/** What a balloon driver begins with. */
 export interface BalloonOptions {
   /** The RAM that the guest has at start; 0 or more. */
   readonly bootPages: Pages;

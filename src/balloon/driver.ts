@@ -15,6 +15,7 @@ import type { BalloonPorts } from './ports.js';
 import { decreaseReservation, increaseReservation } from './resize.js';
 import { updateSchedule, type WorkerOutcome } from './retry.js';
 
+/** One guest's balloon driver. It does nothing by itself: the worker is run by whoever was asked to schedule it. */
 export interface BalloonDriver {
   /** The counts as they are now: a copy, it does not change afterwards. */
   readonly stats: BalloonStats;

@@ -15,10 +15,13 @@ export interface FrameRun {
 /** The run of `length` frames that rises from `start`. */
 export const risingRun = (start: number, length: number): FrameRun => ({ start, length, step: 1 });
 
+/** The frame that the run ends with: the lowest one of a run that falls. */
 export const lastFrame = (run: FrameRun): number => run.start + run.step * (run.length - 1);
+/** The lowest frame of the run, in whichever direction it goes. */
 export const lowestFrame = (run: FrameRun): number => (run.step === 1 ? run.start : lastFrame(run));
 /** One above the highest frame of the run. */
 export const endFrame = (run: FrameRun): number => (run.step === 1 ? run.start + run.length : run.start + 1);
+/** The same frames in the other direction. */
 export const reverseRun = (run: FrameRun): FrameRun => ({
   start: lastFrame(run),
   length: run.length,

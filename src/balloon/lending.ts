@@ -11,6 +11,7 @@ import { reserveAdditionalMemory } from './growth.js';
 import type { BalloonPorts } from './ports.js';
 import { decreaseReservation } from './resize.js';
 
+/** What came of a loan: all of it or nothing. */
 export type LendOutcome =
   /** The frames lent, in the order in which they left the list. */
   | { readonly kind: 'lent'; readonly runs: readonly FrameRun[] }

@@ -8,6 +8,7 @@ import { appendRun, checkRun, endFrame, lowestFrame, runText, type FrameRun } fr
 import { FrameSet } from './frame-set.js';
 import type { FrameAllocator } from './ports.js';
 
+/** Hands out the lowest free frames first. Throws `BalloonBugError` when a frame is freed that is free already. */
 export class LowestFirstAllocator implements FrameAllocator {
   /** How many pages it may still hand out. Each page taken lowers it by 1, each page freed raises it by 1. */
   allocatablePages: Pages;

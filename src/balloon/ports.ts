@@ -5,6 +5,7 @@
 import type { Pages } from '../units.js';
 import type { FrameRun } from './frame-run.js';
 
+/** What came of asking for memory behind frames. */
 export type IncreaseOutcome =
   /** The first `count` frames of those asked for have memory behind them again; 0 up to the number asked for. */
   { readonly kind: 'granted'; readonly count: Pages } | { readonly kind: 'failed' };
@@ -17,6 +18,7 @@ export interface Reservation {
   decrease(runs: readonly FrameRun[], count: Pages): Pages;
 }
 
+/** How hard the guest's allocator may try. */
 export interface TakeOptions {
   /** True: the allocator may try as hard as it can. False: it must not try so hard that it kills processes. */
   readonly tryHard: boolean;
@@ -30,6 +32,7 @@ export interface FrameAllocator {
   free(runs: readonly FrameRun[]): void;
 }
 
+/** What came of asking for more frames. */
 export type HotplugOutcome =
   /** The memory is there and its sections will come online. `pending` are its frames, exactly as many as were asked for. */
   { readonly kind: 'added'; readonly pending: readonly FrameRun[] } | { readonly kind: 'refused' };

@@ -14,6 +14,7 @@
  */
 export type WorkerOutcome = 'done' | 'wait' | 'again' | 'cancelled';
 
+/** How often a driver has tried in a row, and when it tries next. */
 export interface RetryState {
   /** Seconds until the next attempt, should this one fail. */
   readonly scheduleDelay: number;

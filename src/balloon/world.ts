@@ -10,6 +10,7 @@ import { countFrames, risingRun, type FrameRun } from './frame-run.js';
 import { LowestFirstAllocator } from './lowest-first-allocator.js';
 import type { HotplugOutcome, IncreaseOutcome, MemoryHotplug, Reservation } from './ports.js';
 
+/** What such a world begins with: pages of 4 KiB, each 0 or more. */
 export interface WorldOptions {
   readonly bootPages: Pages;
   /** Frames beyond the boot memory, in one region right behind it. */
@@ -78,6 +79,7 @@ export class NextFrameHotplug implements MemoryHotplug {
   }
 }
 
+/** A driver with everything around it, which a test or a replay holds in its hand. */
 export interface World {
   readonly driver: BalloonDriver;
   readonly reservation: CountingReservation;

@@ -21,6 +21,7 @@ const TRIGGER: PressureTrigger = { stall: millis(100), window: millis(1_000) };
 /** For a host that cannot see the guest otherwise between two rounds (docs/decisions/0013). */
 const AGENT_TRIGGER: PressureTrigger = { stall: millis(20), window: millis(500) };
 
+/** Every setting, with its default where nobody gave one. The reference page of the configuration says what each does. */
 export interface Config {
   readonly hypervisor: HypervisorChoice;
   readonly isDryRun: boolean;

@@ -22,6 +22,7 @@ export interface ConfigSources {
   readonly defaultFile?: string | null;
 }
 
+/** A configuration, and where it comes from. */
 export interface LoadedConfig {
   readonly config: Config;
   /** For every key by its name (`tunables.selfballoon_interval`), where its value comes from. */

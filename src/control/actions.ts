@@ -6,6 +6,7 @@ import type { GuestId } from './reading.js';
 import type { Reason } from './reason.js';
 import type { TunableName } from './tunables.js';
 
+/** What is asked of a guest. Those with an id are answered by `action-done` or `action-failed`. */
 export type GuestAction =
   /** Look at the guest now; answered by `reading` or `reading-failed`. */
   | { readonly kind: 'look'; readonly guest: GuestId }
@@ -15,6 +16,7 @@ export type GuestAction =
   | { readonly kind: 'set-growth'; readonly guest: GuestId; readonly id: ActionId; readonly plugged: Pages }
   | { readonly kind: 'shrink-overflow'; readonly guest: GuestId; readonly id: ActionId; readonly to: Pages };
 
+/** The codes of what is told. They are interface: docs/reference/reasons.md says what each means. */
 export type TellCode =
   | 'guest-came'
   | 'guest-left'
@@ -45,9 +47,11 @@ export interface Tell {
   readonly failure?: { readonly part: FailedPart; readonly code: ErrorCode };
 }
 
+/** What became of a question. A refusal changed nothing; `why` is a sentence for people. */
 export type Answer =
   { readonly result: 'ok' } | { readonly result: 'EPERM' | 'EINVAL' | 'ENOENT'; readonly why: string };
 
+/** What is asked of the shell itself. Not answered. */
 export type HostAction =
   | Tell
   /** The answer to a question from outside (a tunable written, a release asked for). */
@@ -55,6 +59,7 @@ export type HostAction =
   /** A tunable has a new value, or a refused one must be put back where it is shown. */
   | { readonly kind: 'show-tunable'; readonly name: TunableName; readonly text: string };
 
+/** Everything that a step can ask for. */
 export type Action = GuestAction | HostAction;
 
 /** What was decided about one guest in one step, whether or not anything was asked of it. Kept in the journal. */

@@ -12,6 +12,7 @@ import { dividePages, type Millis, type Pages } from '../units.js';
  */
 export type AlarmCause = 'stalled' | 'low' | 'silent' | 'restarted';
 
+/** What was seen in the guest when it was raised. */
 export interface Alarm {
   readonly cause: AlarmCause;
   /** When it was seen. */

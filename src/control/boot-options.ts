@@ -3,8 +3,10 @@
  * administrator wants; whether it can be had is the start-up rule's business.
  */
 
+/** All boot options there are, in the order in which they are shown. */
 export const BOOT_OPTIONS = ['selfballooning', 'noselfballooning', 'noselfshrink'] as const;
 
+/** One of them, by its name. */
 export type BootOption = (typeof BOOT_OPTIONS)[number];
 
 const isBootOption = (word: string): word is BootOption => (BOOT_OPTIONS as readonly string[]).includes(word);
@@ -15,6 +17,7 @@ export function pickBootOptions(words: readonly string[]): readonly BootOption[]
   return BOOT_OPTIONS.filter((option) => given.has(option));
 }
 
+/** Which of the two controllers is wanted. */
 export interface Wanted {
   readonly selfballooning: boolean;
   readonly selfshrinking: boolean;

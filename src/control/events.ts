@@ -8,6 +8,7 @@ import type { GuestId, Reading } from './reading.js';
 /** Identifies an action, so that its answer can be told from answers to questions no longer open. */
 export type ActionId = number;
 
+/** What is learnt of one guest. One of a guest that is not there any more is ignored. */
 export type GuestEvent =
   | { readonly kind: 'reading'; readonly guest: GuestId; readonly reading: Reading }
   /** Memory gets tight in the guest, between two looks at it. */
@@ -24,6 +25,7 @@ export type GuestEvent =
       readonly message: string;
     };
 
+/** What is learnt of guests coming and going, of a host's memory, and of questions from outside. */
 export type HostEvent =
   | { readonly kind: 'guest-came'; readonly guest: GuestDescription }
   | { readonly kind: 'guest-changed'; readonly guest: GuestDescription }
@@ -40,4 +42,5 @@ export type HostEvent =
   | { readonly kind: 'release'; readonly id: ActionId }
   | { readonly kind: 'time-passed' };
 
+/** Everything that a step can be told. */
 export type Event = GuestEvent | HostEvent;

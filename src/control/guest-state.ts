@@ -9,6 +9,7 @@ import type { Pursuit } from './pursuit.js';
 import type { Reading } from './reading.js';
 import type { Relief } from './relief.js';
 
+/** What is known of one guest and was asked of it. JSON data, as far as the policy's `memory` is. */
 export interface GuestState<Memory> {
   readonly guest: GuestDescription;
   readonly limits: GuestLimits;

@@ -37,6 +37,7 @@ const lookInterval = (tunables: Tunables): Millis => {
 /** A reading is too old to take memory on when it was true more than this before: one look's interval, and a second of grace. */
 const readingAgeMax = (tunables: Tunables): Millis => addMillis(lookInterval(tunables), GRACE);
 
+/** The control of one guest: each call gives the state that follows, and emits into the context what is to be done. */
 export interface GuestControl<Memory> {
   begin(guest: GuestDescription, settings: GuestSettings, context: StepContext): GuestState<Memory>;
   handle(state: GuestState<Memory>, event: GuestEvent, context: StepContext): GuestState<Memory>;
@@ -47,6 +48,7 @@ export interface GuestControl<Memory> {
   change(state: GuestState<Memory>, guest: GuestDescription, settings: GuestSettings): GuestState<Memory>;
 }
 
+/** What a guest may be asked for. */
 export interface GuestSettings {
   readonly limits: GuestLimits;
   readonly isDriven: boolean;

@@ -14,6 +14,7 @@ import type { UnseenHosts } from './unseen-host.js';
 /** Raised whenever the meaning of a record changes; a journal of another format is not replayed. */
 export const JOURNAL_FORMAT = 2;
 
+/** The first record of each file: the state from which the following steps go on. */
 export interface StartRecord {
   readonly kind: 'start';
   readonly format: number;
@@ -24,6 +25,7 @@ export interface StartRecord {
   readonly state: unknown;
 }
 
+/** One step: what went in, and what came out. */
 export interface StepRecord {
   readonly kind: 'step';
   readonly at: Millis;
@@ -33,6 +35,7 @@ export interface StepRecord {
   readonly wakeAt: Millis | null;
 }
 
+/** A line of the journal. */
 export type JournalRecord = StartRecord | StepRecord;
 
 /** Where the loop puts its records. Never throws: a full disk must not stop the loop. */
@@ -58,6 +61,7 @@ export function decodeState<Memory>(encoded: unknown): ControlState<Memory> {
   return { ...state, unseenHosts: state.unseenHosts ?? {}, guests: Roster.of(guests) };
 }
 
+/** Where a replay decided otherwise. Times are the recorded ones; both sides are JSON data. */
 export interface Difference {
   /** `step`: something else is decided. `start`: the steps before lead to another state; only what differs is given. */
   readonly kind: 'step' | 'start';
@@ -66,6 +70,7 @@ export interface Difference {
   readonly decided: unknown;
 }
 
+/** A replay under way. It counts what it has taken so far. */
 export interface Replay {
   /** Takes the next record. A step before the first start cannot be replayed and is counted as skipped. */
   take(record: JournalRecord): Difference | null;

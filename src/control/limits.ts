@@ -4,6 +4,7 @@
 import { maxPages, minPages, NO_PAGES, pages, subtractPages, type Pages } from '../units.js';
 import type { Signal } from './signal.js';
 
+/** Between what sizes a guest may be set. */
 export interface GuestLimits {
   /** Least that the administrator lets the guest be set to. */
   readonly floor: Pages;
@@ -11,6 +12,7 @@ export interface GuestLimits {
   readonly ceiling: Pages | null;
 }
 
+/** Of a guest for which nobody has set any: 0 pages, and its own maximum. */
 export const NO_LIMITS: GuestLimits = { floor: NO_PAGES, ceiling: null };
 
 /** Our configuration's limits, and what its hypervisor's administrator allows: no floor is lowered, and our ceiling comes first. */
@@ -26,6 +28,7 @@ export function ceilingNow({ ceiling }: Pick<GuestLimits, 'ceiling'>, maximum: S
   return ceiling === null ? maximum.value : minPages(ceiling, maximum.value);
 }
 
+/** The target after the limits, and whether one of them has changed it. */
 export type Limited =
   | { readonly kind: 'as-wished'; readonly target: Pages }
   | { readonly kind: 'clamped-to-floor' | 'clamped-to-ceiling'; readonly target: Pages };

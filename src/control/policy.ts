@@ -7,6 +7,7 @@ import type { Reading } from './reading.js';
 import type { Reason } from './reason.js';
 import type { TunableName, Tunables } from './tunables.js';
 
+/** What a policy sees of its guest. Signals that are too old or cannot be true are unknown in it. */
 export interface GuestView {
   readonly reading: Reading;
   readonly tunables: Tunables;
@@ -30,6 +31,7 @@ export type Wish =
     }
   | { readonly kind: 'hold'; readonly reason: Reason };
 
+/** What a policy says when it is asked. */
 export interface Decision<Memory> {
   readonly wish: Wish;
   /** Shrink the overflow tier to this many pages; null = leave it alone. */
@@ -42,12 +44,17 @@ export interface Decision<Memory> {
   readonly wakeAt: Millis | null;
 }
 
+/** A tunable with its values before and after; all others are the same in both. */
 export interface TunableChange {
   readonly name: TunableName;
   readonly before: Tunables;
   readonly after: Tunables;
 }
 
+/**
+ * A rule for one guest. A call depends on nothing but its arguments, and does not change them; `memory` is what the call before
+ * returned.
+ */
 export interface GuestPolicy<Memory> {
   readonly name: string;
   /** What the policy remembers at the start. JSON data. */

@@ -43,6 +43,7 @@ export interface GuestDescription {
   readonly limits?: GuestLimits;
 }
 
+/** What a hypervisor tells unasked. */
 export type GuestNotice =
   | { readonly kind: 'guest-came'; readonly guest: GuestDescription }
   | { readonly kind: 'guest-left'; readonly guest: GuestId }
@@ -53,6 +54,7 @@ export type GuestNotice =
   /** What it holds has changed, between two looks at it. */
   | { readonly kind: 'guest-moved'; readonly guest: GuestId };
 
+/** One finding of a look at guests. */
 export type ReadOutcome =
   /** The host's own memory, from the same look as the guests' readings that follow. */
   | { readonly kind: 'host-reading'; readonly host: HostReading }
@@ -116,6 +118,7 @@ export interface OverflowTier {
   close(): Promise<void>;
 }
 
+/** What a tier holds, of how much, in pages; or why it cannot be used at present. */
 export type OverflowReading =
   | { readonly kind: 'present'; readonly used: Pages; readonly total: Pages }
   | { readonly kind: 'absent'; readonly why: string };

@@ -14,6 +14,7 @@ import type { ActionId } from './events.js';
  */
 export type PursuitPhase = 'asked' | 'accepted' | 'reached' | 'failed' | 'stuck';
 
+/** One request, from being asked to being reached. Sizes are pages of the part that it is about: boot memory, or plugged memory. */
 export interface Pursuit {
   readonly id: ActionId;
   readonly target: Pages;

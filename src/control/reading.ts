@@ -13,6 +13,7 @@ export interface Pressure {
   readonly fullPercent: number;
 }
 
+/** Every signal that a source can have. Sizes are pages of 4 KiB, counts begin with the guest's boot. */
 export interface Signals {
   /** What the guest holds in all, plugged memory included, as its balloon driver or its hypervisor says. */
   readonly current: Signal<Pages>;
@@ -56,6 +57,7 @@ export interface GrowthSignals {
   readonly pluggable: Signal<Pages>;
 }
 
+/** One look at one guest. JSON data. */
 export interface Reading extends Signals {
   /** When the look was finished. */
   readonly at: Millis;

@@ -23,6 +23,7 @@ export type ReasonCode =
   | 'cache-unwatched'
   | 'released';
 
+/** Why something was decided, for programs; `describeReason` makes the sentence. */
 export interface Reason {
   readonly code: ReasonCode;
   /** Page counts and the like, by name. */

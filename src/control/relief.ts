@@ -4,6 +4,7 @@
  */
 import { addMillis, millis, type Millis } from '../units.js';
 
+/** A guest's time of rest after it was under pressure. Times are the step's. */
 export interface Relief {
   /** Nothing is taken before this. */
   readonly until: Millis;

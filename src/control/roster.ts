@@ -8,6 +8,7 @@ import type { GuestId } from './reading.js';
 
 const NOTHING_SUMMED: PromisedSums = new Map();
 
+/** All guests, by id and in order. It is never changed: each method gives another one. */
 export class Roster<Memory> {
   readonly #promised: PromisedSums;
 

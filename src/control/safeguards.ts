@@ -22,6 +22,7 @@ export interface Safeguards {
   readonly relieve: (before: Relief | null, now: Millis) => Relief | null;
 }
 
+/** The safeguards of the product, all of them. `createStep` takes others for tests that leave one out. */
 export const SAFEGUARDS: Safeguards = {
   believe: believable,
   limit: limitTarget,

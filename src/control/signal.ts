@@ -13,6 +13,7 @@ import type { Millis } from '../units.js';
  */
 export type UnknownReason = 'not-reported' | 'unreadable' | 'malformed' | 'implausible' | 'stale';
 
+/** That something is not known, and why. */
 export interface Unknown {
   readonly known: false;
   readonly reason: UnknownReason;
@@ -26,8 +27,11 @@ export type Field<T> = { readonly known: true; readonly value: T } | Unknown;
 /** A value with the time at which it was true. */
 export type Signal<T> = { readonly known: true; readonly value: T; readonly at: Millis } | Unknown;
 
+/** A value that a parser found. */
 export const known = <T>(value: T): Field<T> => ({ known: true, value });
+/** A value that was true at `at`. */
 export const knownAt = <T>(value: T, at: Millis): Signal<T> => ({ known: true, value, at });
+/** That it is not known; `detail` is for a message. */
 export const unknown = (reason: UnknownReason, detail: string): Unknown => ({ known: false, reason, detail });
 
 /** One shared "the source does not have it", so that a reading of a thousand guests does not allocate thousands of them. */

@@ -6,6 +6,7 @@
  */
 import { wantedBy, type BootOption } from './boot-options.js';
 
+/** What the start-up rule goes by. */
 export interface Situation {
   readonly xenDomain: boolean;
   readonly initialDomain: boolean;
@@ -16,6 +17,7 @@ export interface Situation {
   readonly bootOptions: readonly BootOption[];
 }
 
+/** Which of the controllers start, or why none may. */
 export type StartUp =
   | { readonly result: 'ok'; readonly selfballooning: boolean; readonly selfshrinking: boolean }
   | { readonly result: 'ENODEV'; readonly cause: StartUpRefusal; readonly why: string };

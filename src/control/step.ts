@@ -24,6 +24,7 @@ import { NOT_REPORTED, refuseStale } from './signal.js';
 import { formatTunable, writeTunable, type TunableName, type Tunables } from './tunables.js';
 import { afterFailedLook, afterHostReading, type UnseenHosts, type UnseenNews } from './unseen-host.js';
 
+/** Everything that the core knows. A step never changes it: the next one is another object. */
 export interface ControlState<Memory> {
   readonly tunables: Tunables;
   /** True: decide and log, change nothing. */
@@ -40,6 +41,7 @@ export interface ControlState<Memory> {
   readonly nextId: ActionId;
 }
 
+/** The next state, and what follows from the events. Actions are in the order in which they came about. */
 export interface StepResult<Memory> {
   readonly state: ControlState<Memory>;
   readonly actions: readonly Action[];
@@ -48,8 +50,10 @@ export interface StepResult<Memory> {
   readonly wakeAt: Millis | null;
 }
 
+/** `now` is never before that of the step before. Never throws for what a guest or a hypervisor says: such a guest is left alone. */
 export type Step<Memory> = (state: ControlState<Memory>, events: readonly Event[], now: Millis) => StepResult<Memory>;
 
+/** What is settled before any guest has come. */
 export type ControlSettings = Omit<ControlState<never>, 'guests' | 'pools' | 'unseenHosts' | 'nextId'>;
 
 /** The state before any guest has come. */

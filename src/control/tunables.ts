@@ -11,6 +11,7 @@ export const TUNABLE_MAX = 4_294_967_295;
 /** Stands for "10 % of the RAM the guest's kernel manages now" in `selfballoon_reserved_mb`. */
 export const AUTOMATIC = 'auto';
 
+/** The tunables' values, by the names that the kernel driver gave them. Whole numbers from 0 to `TUNABLE_MAX`, one also `AUTOMATIC`; `TUNABLES` has the units. */
 export interface Tunables {
   readonly selfballooning: number;
   readonly selfballoon_interval: number;
@@ -23,8 +24,10 @@ export interface Tunables {
   readonly frontswap_inertia: number;
 }
 
+/** The name of a tunable. */
 export type TunableName = keyof Tunables;
 
+/** What is known of a tunable. `min` and `max` are the least and the most that can be written; a default may lie outside. */
 export interface TunableRow {
   readonly name: TunableName;
   readonly unit: string;
@@ -104,6 +107,7 @@ export function acceptedText(of: TunableRow): string {
   return of.takesAutomatic ? `${range}, or ${AUTOMATIC}` : range;
 }
 
+/** A write as it was asked for: `text` has not been looked at yet. */
 export interface TunableWrite {
   readonly name: string;
   readonly text: string;
@@ -113,6 +117,7 @@ export interface TunableWrite {
   readonly hasFrontswap: boolean;
 }
 
+/** The tunables with the new value; or why nothing was changed. */
 export type TunableWriteResult =
   | { readonly result: 'ok'; readonly name: TunableName; readonly tunables: Tunables }
   | { readonly result: 'EPERM' | 'EINVAL' | 'ENOENT'; readonly why: string };

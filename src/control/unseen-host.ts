@@ -14,6 +14,7 @@ export interface UnseenHost {
   readonly lastAt: Millis;
 }
 
+/** Hosts of which nobody knows what they have free, by pool. */
 export type UnseenHosts = Readonly<Record<PoolId, UnseenHost>>;
 
 /** What is remembered from now on, and what is to be told; null = nothing. */

@@ -17,6 +17,7 @@ import { isShortFor, usedMemoryWish } from './used-memory.js';
 /** Specification 1 from outside, without a look at the guests' page cache: what the product's rule is compared with. */
 export const bareHostPolicy: GuestPolicy<SelfshrinkMemory> = { ...selfPolicy, name: 'host-bare', decide };
 
+/** What the rule for guests seen from outside remembers of one. */
 export type HostMemory = SelfshrinkMemory & WithCacheMemory;
 
 /** Specification 1 from outside. Guests that report nothing are left alone, and those that live from their page cache keep it. */

@@ -12,6 +12,7 @@ export { bareHostPolicy, hostPolicy, type HostMemory } from './host-policy.js';
 export { CACHE_START, guardCache, type CacheMemory, type WithCacheMemory } from './cache-guard.js';
 export { preferredPages, usedMemoryWish, type UsedMemoryTunables } from './used-memory.js';
 
+/** Every policy, under the name that it has in journals. */
 export const POLICIES = { selfballoon: selfPolicy, host: hostPolicy, 'host-bare': bareHostPolicy } as const;
 
 /** The policy of that name, or null where there is none. */

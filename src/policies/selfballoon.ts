@@ -5,6 +5,7 @@
  */
 import { addPages, dividePages, maxPages, mib, mibToPages, subtractPages, type Pages } from '../units.js';
 
+/** What the rule goes by: pages of 4 KiB, each 0 or more. */
 export interface SelfballoonInputs {
   /** RAM that the guest's kernel manages now. */
   readonly totalramPages: Pages;
@@ -22,12 +23,14 @@ export interface SelfballoonInputs {
   readonly reservedPages: Pages;
 }
 
+/** Divisors of 1 or more, and MiB; 0 MiB stands for the floor by the guest's size. */
 export interface SelfballoonTunables {
   readonly selfballoon_downhysteresis: number;
   readonly selfballoon_uphysteresis: number;
   readonly selfballoon_min_usable_mb: number;
 }
 
+/** What the rule says, in pages. */
 export type SelfballoonStep =
   | {
       readonly kind: 'target';

@@ -4,6 +4,7 @@
  */
 import { dividePages, NO_PAGES, subtractPages, type Pages } from '../units.js';
 
+/** What the rule remembers from one step to the next. */
 export interface SelfshrinkMemory {
   /** Page count at the last look. */
   readonly seenPages: Pages;
@@ -11,17 +12,20 @@ export interface SelfshrinkMemory {
   readonly countdown: number;
 }
 
+/** A divisor of 1 or more, and a number of steps, 0 or more. */
 export interface SelfshrinkTunables {
   readonly frontswap_hysteresis: number;
   readonly frontswap_inertia: number;
 }
 
+/** What the rule says. */
 export interface SelfshrinkStep {
   readonly memory: SelfshrinkMemory;
   /** Shrink the tier to this many pages; null = not this time. */
   readonly shrinkTo: Pages | null;
 }
 
+/** What it remembers before its first step. */
 export const SELFSHRINK_START: SelfshrinkMemory = { seenPages: NO_PAGES, countdown: 0 };
 
 const rest = (seenPages: Pages, countdown: number): SelfshrinkStep => ({

@@ -12,6 +12,7 @@ import { damp } from './selfballoon.js';
 const PREFERRED_TENTHS = 13;
 const PREFERRED_MIN = mibToPages(mib(200));
 
+/** Divisors of 1 or more, and MiB, 0 or more. */
 export interface UsedMemoryTunables {
   readonly selfballoon_downhysteresis: number;
   readonly selfballoon_uphysteresis: number;

@@ -4,6 +4,7 @@ import type { Answer } from '../control/actions.js';
 /** The step's answer; or `EUNAVAILABLE` from a loop that is ending, or in which too much waits to take another command. */
 export type CommandAnswer = Answer | { readonly result: 'EUNAVAILABLE'; readonly why: string };
 
+/** What was refused, or could not be taken, is an answer too, and no error. */
 export interface Commands {
   /** Writes a tunable. `mayChange` says whether the operating system lets the asker change things. */
   writeTunable(write: {

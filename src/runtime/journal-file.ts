@@ -7,6 +7,7 @@ import type { Journal, JournalRecord, StartRecord, StepRecord } from '../control
 import { errorText } from '../errors.js';
 import type { Bytes } from '../units.js';
 
+/** Where a journal is kept, and how much of it. */
 export interface JournalFileOptions {
   readonly path: string;
   /** A new file is begun when one has grown past this. */

@@ -18,6 +18,7 @@ import { Executor } from './executor.js';
 import { Inbox } from './inbox.js';
 import { PublishedState, type ReadModel } from './read-model.js';
 
+/** What a loop is made of: the step, its first state, and the ports. */
 export interface LoopParts<Memory> {
   readonly step: Step<Memory>;
   readonly policyName: string;
@@ -42,6 +43,7 @@ const OWED_MAX = millis(3_000);
 const WATCH_AGAIN_AFTER = millis(5_000);
 const ENDED: CommandAnswer = { result: 'EUNAVAILABLE', why: 'the daemon is shutting down' };
 
+/** A loop over one state. `run` it once; `giveBack` may be called when that has ended. */
 export class Loop<Memory> implements Commands {
   readonly #parts: LoopParts<Memory>;
   readonly #inbox: Inbox;

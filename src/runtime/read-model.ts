@@ -26,6 +26,7 @@ export type GuestPhase =
   | 'unreadable'
   | 'released';
 
+/** One guest as it is shown. Sizes are pages of 4 KiB. */
 export interface GuestRow {
   readonly id: string;
   readonly name: string;
@@ -59,6 +60,7 @@ export interface HostRow {
   readonly reservePages: Pages;
 }
 
+/** The state as it is shown. It does not change any more. */
 export interface Snapshot {
   /** Rises by one with each step of the loop. */
   readonly version: number;
@@ -74,6 +76,7 @@ export interface Snapshot {
   readonly guests: readonly GuestRow[];
 }
 
+/** Where to look. The same snapshot is given until the loop has made a step. */
 export interface ReadModel {
   snapshot(): Snapshot;
 }

@@ -16,6 +16,7 @@ interface SharedLimit {
   readonly sharedUntil: number;
 }
 
+/** The machine's own time, in milliseconds since 1970, as it was at the start plus what has passed since: it never goes back. */
 export class RealClock implements Clock {
   /** The latest of each length. */
   readonly #limits = new Map<Millis, SharedLimit>();

@@ -15,6 +15,7 @@ import { EphemeralPool, PersistentPool } from './tmem.js';
 import { watermarksFor, type Watermarks } from './watermarks.js';
 import { LATER, noDemand, SOON, type Demand, type Workload } from './workload.js';
 
+/** What a simulated guest has. Sizes are pages of 4 KiB, 0 or more. */
 export interface GuestKernelOptions {
   readonly bootPages: Pages;
   /** What the guest could hold at most; the rest starts in the balloon. */
@@ -39,6 +40,7 @@ const KERNEL_SHARE = 0.005;
 export const ownPagesOf = (maximumPages: number): Pages =>
   pages(OWN_PAGES + Math.ceil(maximumPages / FRAMES_PER_OWN_PAGE));
 
+/** The memory of one simulated guest, as its kernel would manage it, second by second. */
 export class GuestKernel implements BalloonedKernel {
   readonly options: GuestKernelOptions;
   readonly watermarks: Watermarks;

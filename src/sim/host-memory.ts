@@ -16,6 +16,7 @@ export interface Evictable {
 /** Ephemeral pages go from one pool after the other, 1 MiB at a time, so that no guest pays for all. */
 const EVICTION_PAGES = 256;
 
+/** The memory of a simulated host, and who has it. Sizes are pages of 4 KiB. */
 export class HostMemory {
   readonly totalPages: Pages;
   #free: number;

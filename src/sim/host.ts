@@ -12,6 +12,7 @@ import { PLUG_BLOCK } from './plugged-memory.js';
 import { createRandomStream } from './random.js';
 import type { WorkloadFactory } from './workload.js';
 
+/** A simulated guest as it is to be started. */
 export interface SimGuestOptions {
   /** Unique on its host; 1 to 200 characters. Also names its random stream. */
   readonly name: string;
@@ -28,6 +29,7 @@ export interface SimGuestOptions {
   readonly hasTmem?: boolean;
 }
 
+/** A simulated host as it is at its start, without guests. */
 export interface SimHostOptions {
   readonly totalPages: Pages;
   /** The same seed makes the same world. */
@@ -56,6 +58,7 @@ const GUESTS_MAX = 100_000;
 const refuse = (guest: string, message: string, advice: string): SelfballoonError =>
   new SelfballoonError({ code: 'EINVAL', guest, message, advice });
 
+/** A simulated host with its guests. Time goes on only when it is told to. */
 export class SimHost {
   readonly memory: HostMemory;
   readonly #seed: number;

@@ -11,6 +11,7 @@ export const PLUG_BLOCK = pages(512);
 /** Far below a balloon's speed: under software emulation 256 MiB were seen to take 6 s, and hardware is faster. */
 const PLUG_PAGES_PER_SECOND = 64 * PLUG_BLOCK;
 
+/** What a simulated guest has plugged in beyond its boot memory. Sizes are pages, in whole blocks of 2 MiB. */
 export class PluggedMemory {
   readonly #kernel: BalloonedKernel;
   readonly #host: HostMemory;

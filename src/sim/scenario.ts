@@ -22,6 +22,7 @@ const BOOT_SHARE = 0.45;
 const HOST_MIB_MIN = 2_048;
 const HOST_MIB_MAX = 64 * 1024 * 1024;
 
+/** The host of the demonstration. The same seed makes the same world. */
 export interface EmbeddedHostOptions {
   readonly seed: number;
   /** The host's memory, 2,048 or more. */

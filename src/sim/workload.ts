@@ -23,6 +23,7 @@ export interface Demand {
   writesPerSecond: number;
 }
 
+/** What runs in a simulated guest: it says what it needs, and never sees what it gets. */
 export interface Workload {
   /** In a word or two, for people. */
   readonly life: string;

@@ -10,6 +10,7 @@ import { slowLeak } from './slow-leak.js';
 import { swapping } from './swapping.js';
 import { webServer } from './web-server.js';
 
+/** The lives there are, by name: what each is like is in its own file. */
 export const LIVES = {
   idle,
   web: webServer,
@@ -22,4 +23,5 @@ export const LIVES = {
   files: fileReader,
 } as const satisfies Readonly<Record<string, WorkloadFactory>>;
 
+/** The name of one of them. */
 export type LifeName = keyof typeof LIVES;
