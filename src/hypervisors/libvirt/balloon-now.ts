@@ -21,7 +21,7 @@ export interface Asked {
 }
 
 /** Whether it was asked for something, or seen to move, so shortly before that libvirt may not have heard all of it. */
-export function mayHaveMoved({ held }: Domain, asked: Asked | undefined, now: Millis): boolean {
+export function mayHaveMoved({ followed: { held } }: Domain, asked: Asked | undefined, now: Millis): boolean {
   const since = millis(now - HEARD_WITHIN);
   if (asked === undefined) return false;
   return asked.at >= since || (held.at(since) ?? NO_PAGES) !== (held.at(now) ?? NO_PAGES);

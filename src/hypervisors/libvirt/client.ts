@@ -9,28 +9,20 @@ import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
 import { spread } from '../../control/plug-devices.js';
-import type { GuestId } from '../../control/reading.js';
+import type { GuestId, Reading } from '../../control/reading.js';
 import { SharedLook, type Seen } from '../../control/shared-look.js';
 import type { HypervisorError } from '../../errors.js';
-import type { InsideChoice } from '../../inside/index.js';
+import type { InsideChoice, Said } from '../../inside/index.js';
+import { residentAs, type Sight } from '../../signals/followed-guest.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import { isToldInside } from '../../signals/polling-phase.js';
 import type { PlugSizes } from '../../signals/plugged.js';
-import {
-  addPages,
-  millis,
-  NO_PAGES,
-  pagesToKib,
-  type GuestSize,
-  type KiB,
-  type Millis,
-  type Pages,
-} from '../../units.js';
+import { millis, NO_PAGES, pagesToKib, type GuestSize, type KiB, type Millis, type Pages } from '../../units.js';
 import type { DomainStats, Virsh, VirshOptions } from '../../virsh/index.js';
 import { actOn } from './act-on.js';
 import { AllDomains, type AllStats } from './all-domains.js';
 import { BalloonNow, HEARD_WITHIN, mayHaveMoved } from './balloon-now.js';
-import { baseIn, formatTarget, heldIn, readingOf, residentIn, setTargetWords } from './codec.js';
+import { baseIn, formatTarget, heldIn, readingOf, residentIn, setTargetWords, type DomainLook } from './codec.js';
 import {
   asHypervisorError,
   closed,
@@ -212,44 +204,44 @@ class LibvirtHost implements Hypervisor {
       this.#roster.refresh();
       return { kind: 'reading-failed', guest, error: notTold(guest) };
     }
-    const { clock, wall } = this.#options;
     const [grown, inside, actual] = await Promise.all([
       this.#growthOf(domain, heard, seen.at, signal),
       domain.inside.look(),
       this.#balloonNow(domain, heard, signal),
     ]);
     const stats = actual === null ? heard : { ...heard, current: actual };
-    const { shape, sinceReset } = domain;
     domain.polling.noteSeen(stats.lastUpdate, seen.at);
     domain.polling.isNeeded = stats.lastUpdate !== null && !isToldInside(inside.sources, seen.at);
-    domain.base = baseIn(stats, shape);
-    const asked = this.#asked.get(domain)?.target ?? null;
-    const said = grown.plugged === null ? null : heldIn(stats, shape);
-    const size = sinceReset.see(said, { base: domain.base, asked }, grown.at);
-    const kept = size?.keeps ?? null;
-    if (size !== null) {
-      const plugged = grown.plugged?.plugged ?? NO_PAGES;
-      domain.held.note(addPages(size.keeps, plugged), grown.at);
-      // A description is newer than the statistics. Before the guest's own reading, which ends what it was promised.
-      const more = domain.givenAgain.note(addPages(size.mayTouch, plugged), residentIn(stats));
-      if (more > 0) report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
-    }
-    const onItsWayTo = kept === null ? null : this.#onItsWayTo(domain, kept, clock.now());
-    const plugged = grown.plugged === undefined ? {} : { plugged: grown.plugged };
-    const look = {
-      stats,
-      shape,
-      keptSinceReset: sinceReset.isAwaited ? kept : null,
-      asked,
-      onItsWayTo,
-      inside,
-      before: domain.held,
-      ...plugged,
-    };
-    const reading = domain.kernelShare.settle(readingOf(look, { at: clock.now(), wall: wall() }));
-    if (reading.used.known) domain.held.used = reading.used.value;
+    domain.followed.noteBase(baseIn(stats, domain.shape));
+    const reading = this.#readingOf(domain, { stats, grown, inside, report });
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };
+  }
+
+  #readingOf(domain: Domain, { stats, grown, inside, report }: Looked): Reading {
+    const { clock, wall } = this.#options;
+    const { shape, followed } = domain;
+    const asked = this.#asked.get(domain)?.target ?? null;
+    const sight: Sight = {
+      said: grown.plugged === null ? null : heldIn(stats, shape),
+      asked,
+      plugged: grown.plugged?.plugged ?? NO_PAGES,
+      // A description is newer than the statistics.
+      at: grown.at,
+      residence: residentAs(residentIn(stats)),
+    };
+    return followed.read(sight, {
+      onMoreUntouched: () => {
+        report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
+      },
+      makeReading: ({ keeps, before }) => {
+        const onItsWayTo = keeps === null ? null : this.#onItsWayTo(domain, keeps, clock.now());
+        const keptSinceReset = followed.isAwaited ? keeps : null;
+        const look: DomainLook = { stats, shape, keptSinceReset, asked, onItsWayTo, inside, before };
+        const all = grown.plugged === undefined ? look : { ...look, plugged: grown.plugged };
+        return readingOf(all, { at: clock.now(), wall: wall() });
+      },
+    });
   }
 
   /** Null: what libvirt has heard is good, or is all there is. */
@@ -266,7 +258,8 @@ class LibvirtHost implements Hypervisor {
     const asked = this.#asked.get(domain);
     if (asked === undefined || asked.target >= kept) return null;
     const since = millis(now - HEARD_WITHIN);
-    const isFalling = (domain.held.at(since) ?? NO_PAGES) > (domain.held.at(now) ?? NO_PAGES);
+    const { held } = domain.followed;
+    const isFalling = (held.at(since) ?? NO_PAGES) > (held.at(now) ?? NO_PAGES);
     return asked.at >= since || isFalling ? asked.target : null;
   }
 
@@ -283,7 +276,7 @@ class LibvirtHost implements Hypervisor {
     const domain = this.#roster.find(guest);
     if (domain === null) throw goneDomain(guest);
     if (domain.shape.balloon === null) throw noBalloon(guest);
-    const size = formatTarget(domain.sinceReset.askFor(target, domain.base));
+    const size = formatTarget(domain.followed.askFor(target));
     if (size === null) throw impossibleTarget(guest, target);
     const work = this.#targets.run(guest, () => this.#ask(guest, { domain, target, size, signal }));
     await unlessAborted(work, signal, () => targetTooSlow(guest, target));
@@ -379,6 +372,14 @@ interface Look {
   readonly guest: GuestId;
   readonly seen: Seen<AllStats> | HypervisorError;
   readonly signal: AbortSignal;
+  readonly report: (outcome: ReadOutcome) => void;
+}
+
+/** A look at one of them that has ended. */
+interface Looked {
+  readonly stats: DomainStats;
+  readonly grown: Grown;
+  readonly inside: Said;
   readonly report: (outcome: ReadOutcome) => void;
 }
 

@@ -10,10 +10,7 @@ import type { GuestId } from '../../control/reading.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { errorText } from '../../errors.js';
 import type { Inside } from '../../inside/index.js';
-import { GivenAgain } from '../../signals/given-again.js';
-import { HeldBefore } from '../../signals/held-before.js';
-import { KernelShare } from '../../signals/kernel-share.js';
-import { SizeSinceReset } from '../../signals/size-since-reset.js';
+import { FollowedGuest, residentAs } from '../../signals/followed-guest.js';
 import {
   addMillis,
   addPages,
@@ -66,17 +63,12 @@ export interface Domain {
   metAt: Millis;
   /** When its shape was last described. */
   describedAt: Millis;
-  /** What it keeps under an empty balloon, as last said; null: nobody has. */
-  base: Pages | null;
   /** How often something was asked to be plugged in, and what of that was over when its shape was last described. */
   growthsAsked: number;
   growthsDescribed: number;
   readonly inside: Inside;
-  /** What it kept at its last looks. */
-  held: HeldBefore;
-  kernelShare: KernelShare;
-  readonly givenAgain: GivenAgain;
-  readonly sinceReset: SizeSinceReset;
+  /** What is remembered from look to look. */
+  readonly followed: FollowedGuest;
 }
 
 /** Between the start of listening and the first event that is heard lies no more: virsh says nothing when it is ready. */
@@ -127,7 +119,7 @@ export class Roster {
   /** What all of them hold and their host still counts as free. */
   get untouched(): Pages {
     let sum = NO_PAGES;
-    for (const { givenAgain } of this.#domains.values()) sum = addPages(sum, givenAgain.untouched);
+    for (const { followed } of this.#domains.values()) sum = addPages(sum, followed.untouched);
     return sum;
   }
 
@@ -136,7 +128,8 @@ export class Roster {
     for (const domain of this.#domains.values()) {
       const said = stats.get(domain.shape.name);
       if (said === undefined || said.current === null) continue;
-      domain.givenAgain.note(maxPages(kibToPagesDown(said.current), sizeAnew(domain)), residentIn(said));
+      const mayTouch = maxPages(kibToPagesDown(said.current), sizeAnew(domain));
+      domain.followed.noteMayTouch(mayTouch, residentAs(residentIn(said)));
     }
   }
 
@@ -166,7 +159,7 @@ export class Roster {
       const known = [...this.#domains.values()].find(({ shape }) => shape.name === domain);
       if (known === undefined) return;
       if (kind === 'restarted') this.#beginAnew(known);
-      else known.sinceReset.hear(this.#options.clock.now());
+      else known.followed.hear(this.#options.clock.now());
       return;
     }
     this.#doubted.add(domain);
@@ -176,9 +169,8 @@ export class Roster {
   /** The same domain, with a kernel that knows nothing of what the one before needed, in the memory that was left to that. */
   #beginAnew(domain: Domain): void {
     const now = this.#options.clock.now();
-    domain.held = new HeldBefore();
-    domain.kernelShare = new KernelShare({ isHostLate: true });
-    domain.sinceReset.reset(domain.base, now);
+    // What its QEMU has of the host's memory is in the statistics, with which the next look begins.
+    domain.followed.beginAnew(now, null);
     this.#options.put({ kind: 'guest-alarm', guest: domain.id, alarm: beginsAnew(now) });
   }
 
@@ -298,10 +290,10 @@ export class Roster {
     const told = describe(id, shape);
     const polling = new StatsPolling({ uuid, id, clock, tell, isLeftAlone: !switchesPolling });
     const domain: Domain = {
-      ...{ uuid, id, shape, told, polling, metAt: millis(0), inside, base: null, isAnswering: true },
+      ...{ uuid, id, shape, told, polling, metAt: millis(0), inside, isAnswering: true },
       ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
-      ...{ held: new HeldBefore(), kernelShare: new KernelShare({ isHostLate: true }), givenAgain: new GivenAgain() },
-      ...{ sinceReset: new SizeSinceReset() },
+      // QEMU tells libvirt of a balloon once a second at most.
+      followed: new FollowedGuest({ isHostLate: true }),
     };
     this.#domains.set(uuid, domain);
     this.#ids.set(id, domain);
@@ -345,8 +337,8 @@ export class Roster {
 }
 
 /** What one that was reset may touch, before its balloon driver speaks. */
-const sizeAnew = ({ base, shape, sinceReset }: Domain): Pages =>
-  sinceReset.isAwaited && base !== null ? addPages(base, kibToPagesDown(virtioMem(shape).current)) : NO_PAGES;
+const sizeAnew = ({ shape, followed: { sizeAnew: base } }: Domain): Pages =>
+  base === null ? NO_PAGES : addPages(base, kibToPagesDown(virtioMem(shape).current));
 
 const describeWords = (uuid: string): readonly string[] => ['dumpxml', uuid];
 const isRunOf = (domain: Domain, { id, name }: DomainShape): boolean =>

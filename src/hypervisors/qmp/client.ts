@@ -7,13 +7,12 @@ import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import { spread } from '../../control/plug-devices.js';
 import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
-import type { GuestId } from '../../control/reading.js';
+import type { GuestId, Reading } from '../../control/reading.js';
 import type { InsideChoice } from '../../inside/index.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
 import { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import {
-  addPages,
   bytesToPagesDown,
   millis,
   NO_PAGES,
@@ -41,7 +40,7 @@ import {
   targetTooSlow,
 } from './errors.js';
 import { openInside } from './inside.js';
-import type { Machine } from './machine.js';
+import type { Look, Machine } from './machine.js';
 import { KIND, Roster } from './roster.js';
 
 export interface QmpHostOptions {
@@ -126,50 +125,42 @@ class QmpHost implements Hypervisor {
 
   /** Ends when QEMU has answered, or has had its time to. Never rejects. */
   async #readOne(guest: GuestId, report: (outcome: ReadOutcome) => void): Promise<Outcome> {
-    const { clock, wall } = this.#options;
     const machine = this.#roster.find(guest);
     if (machine === null) return { kind: 'reading-failed', guest, error: goneMachine(guest) };
     try {
-      const { seen, more } = await this.#lookAt(machine);
-      // Before the guest's own reading, which ends what it was promised.
-      if (more > 0) report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
-      const reading = machine.kernelShare.settle(readingOf(seen, { at: clock.now(), wall: wall() }));
-      if (reading.used.known) seen.before.used = reading.used.value;
-      return { kind: 'reading', guest, reading };
+      const began = this.#options.clock.now();
+      const look = await machine.look(began);
+      return { kind: 'reading', guest, reading: this.#readingOf(machine, { look, began, report }) };
     } catch (error) {
       return { kind: 'reading-failed', guest, error: asHypervisorError(guest, 'looking at it', error) };
     }
   }
 
-  /** `more`: what it holds, has not touched, and was not known to. */
-  async #lookAt(machine: Machine): Promise<{ readonly seen: MachineLook; readonly more: Pages }> {
-    const began = this.#options.clock.now();
-    const { actual, stats, inside, plugged } = await machine.look(began);
-    const { base, balloon, plugs } = machine;
-    const [said, all] = [actual, base].map((size) => (size === null ? null : bytesToPagesDown(size)));
+  #readingOf(machine: Machine, { look, began, report }: Looked): Reading {
+    const { clock, wall } = this.#options;
+    const { actual, stats, inside, plugged } = look;
+    const { base, balloon, plugs, residence } = machine;
+    const deflatesOnOom = balloon?.deflatesOnOom ?? false;
+    const said = actual === null ? null : bytesToPagesDown(actual);
     const asked = this.#asked.get(machine) ?? null;
-    const size = machine.sinceReset.see(said ?? null, { base: all ?? null, asked }, began);
-    const grown = plugged?.plugged ?? NO_PAGES;
-    if (size !== null) machine.held.note(addPages(size.keeps, grown), began);
-    const more = size === null ? NO_PAGES : machine.noteMayTouch(addPages(size.mayTouch, grown));
-    const seen: MachineLook = {
-      actual: size === null ? null : pagesToBytes(size.keeps),
-      stats,
-      inside,
-      base,
-      deflatesOnOom: balloon?.deflatesOnOom ?? false,
-      asked,
-      before: machine.held,
-    };
-    return { seen: plugs.length === 0 ? seen : { ...seen, plugged }, more };
+    const sight = { said, asked, plugged: plugged?.plugged ?? NO_PAGES, at: began, residence };
+    return machine.followed.read(sight, {
+      onMoreUntouched: () => {
+        report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
+      },
+      makeReading: ({ keeps, before }) => {
+        const kept = keeps === null ? null : pagesToBytes(keeps);
+        const seen: MachineLook = { actual: kept, stats, inside, base, deflatesOnOom, asked, before };
+        return readingOf(plugs.length === 0 ? seen : { ...seen, plugged }, { at: clock.now(), wall: wall() });
+      },
+    });
   }
 
   async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {
     const machine = this.#roster.find(guest);
     if (machine === null) throw goneMachine(guest);
     if (machine.balloon === null) throw noBalloon(guest);
-    const base = machine.base === null ? null : bytesToPagesDown(machine.base);
-    const size = formatTarget(machine.sinceReset.askFor(target, base));
+    const size = formatTarget(machine.followed.askFor(target));
     if (size === null) throw impossibleTarget(guest, target);
     const work = this.#targets.run(guest, () => this.#ask(guest, { machine, target, size, signal }));
     await unlessAborted(work, signal, () => targetTooSlow(guest, target));
@@ -236,6 +227,13 @@ class QmpHost implements Hypervisor {
 
 /** What a look at a guest brings. */
 type Outcome = Exclude<ReadOutcome, { kind: 'host-reading' }>;
+
+/** A look that has ended. */
+interface Looked {
+  readonly look: Look;
+  readonly began: Millis;
+  readonly report: (outcome: ReadOutcome) => void;
+}
 
 interface Asked {
   readonly machine: Machine;

@@ -3,16 +3,7 @@
  * It keeps what does not change from look to look, and decides nothing.
  */
 import { basename, extname } from 'node:path';
-import {
-  bytesToPagesDown,
-  maxPages,
-  millis,
-  NO_PAGES,
-  pagesToBytes,
-  type Bytes,
-  type Millis,
-  type Pages,
-} from '../../units.js';
+import { bytesToPagesDown, millis, NO_PAGES, pagesToBytes, type Bytes, type Millis, type Pages } from '../../units.js';
 import {
   balloonArguments,
   decodeBalloon,
@@ -28,11 +19,8 @@ import type { Beat } from '../../control/beat.js';
 import type { Clock } from '../../control/ports.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
-import { GivenAgain } from '../../signals/given-again.js';
-import { HeldBefore } from '../../signals/held-before.js';
-import { KernelShare } from '../../signals/kernel-share.js';
+import { FollowedGuest, residentAs, type Residence } from '../../signals/followed-guest.js';
 import { isToldInside } from '../../signals/polling-phase.js';
-import { SizeSinceReset } from '../../signals/size-since-reset.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
@@ -67,11 +55,8 @@ export class Machine {
   readonly name: string;
   /** As QEMU says it; null: it has none. */
   readonly ownName: string | null;
-  /** What it kept at its last looks. */
-  held = new HeldBefore();
-  kernelShare = new KernelShare({ isHostLate: false });
-  readonly givenAgain: GivenAgain;
-  readonly sinceReset = new SizeSinceReset();
+  /** What is remembered from look to look. */
+  readonly followed: FollowedGuest;
   /** The process behind the monitor; null: not known. */
   readonly pid: number | null;
   /** The ways into the guest. */
@@ -82,17 +67,17 @@ export class Machine {
   #emulator: EmulatorMemory | null = null;
   #beat: Beat | null = null;
   #isTold = false;
-  #mayTouch: Pages | null = null;
   #lookedAt: Millis | null = null;
   #lookGap: Millis | null = null;
 
   private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs, before }: Met) {
     this.#qmp = qmp;
     this.pid = qmp.peerPid();
-    this.givenAgain = before?.givenAgain ?? new GivenAgain();
+    this.followed = new FollowedGuest({ isHostLate: false, before: before?.followed ?? null });
     this.name = name;
     this.ownName = ownName;
     this.#base = base;
+    this.#followBase();
     this.ports = ports;
     this.#balloon = balloon;
     this.#plugs = plugs;
@@ -132,17 +117,14 @@ export class Machine {
     this.#emulator = emulator;
   }
 
-  /** It may touch so much in all. Returns by how much more of it is untouched than before. */
-  noteMayTouch(size: Pages): Pages {
-    this.#mayTouch = size;
-    this.#emulator?.noteHeld(size);
-    const resident = this.givenAgain.hasMore(size) ? (this.#emulator?.resident() ?? null) : null;
-    return this.givenAgain.note(size, resident);
+  /** What of the host's memory its emulator has. */
+  get residence(): Residence {
+    return this.#emulator ?? residentAs(null);
   }
 
-  /** Looks again what of the host's memory its emulator has. */
+  /** Looks at that again, where it was not just done. */
   renewUntouched(): void {
-    if (this.#mayTouch !== null && this.#emulator?.isOld === true) this.noteMayTouch(this.#mayTouch);
+    if (this.#emulator?.isOld === true) this.followed.renewUntouched(this.#emulator);
   }
 
   /** What it keeps under an empty balloon, DIMMs included, as last said; null where this QEMU does not say. */
@@ -208,7 +190,13 @@ export class Machine {
   async #readDevices(now: Millis): Promise<unknown> {
     const answer = await answerOrNull(this.#qmp.execute('query-memory-devices'));
     this.#base.note(answer, now);
+    this.#followBase();
     return answer;
+  }
+
+  #followBase(): void {
+    const { base } = this;
+    this.followed.noteBase(base === null ? null : bytesToPagesDown(base));
   }
 
   /** Asks the guest to keep `size`. Settles only when it can have no more effect. Rejects with `QmpError`. */
@@ -226,16 +214,6 @@ export class Machine {
       ),
     );
     for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
-  }
-
-  /** The guest begins anew: what its kernel held, used and kept for itself was another's. */
-  beginAnew(now: Millis): void {
-    this.held = new HeldBefore();
-    this.kernelShare = new KernelShare({ isHostLate: false });
-    const base = this.base === null ? null : bytesToPagesDown(this.base);
-    this.sinceReset.reset(base, now);
-    // At once: the next look may be a while from now.
-    if (this.sinceReset.isAwaited && base !== null) this.noteMayTouch(maxPages(base, this.#mayTouch ?? NO_PAGES));
   }
 
   /** A device was unplugged. */

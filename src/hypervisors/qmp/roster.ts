@@ -109,7 +109,7 @@ export class Roster {
   get untouched(): Pages {
     let sum = NO_PAGES;
     for (const { present } of this.#places.values()) {
-      if (present !== null) sum = addPages(sum, present.machine.givenAgain.untouched);
+      if (present !== null) sum = addPages(sum, present.machine.followed.untouched);
     }
     return sum;
   }
@@ -287,13 +287,13 @@ export class Roster {
     const news = decodeEvent(event);
     if (place === undefined || news === null) return;
     if (news.kind === 'shutdown') place.isShuttingDown = true;
-    if (news.kind === 'balloon-change') place.present?.machine.sinceReset.hear(this.#options.clock.now());
+    if (news.kind === 'balloon-change') place.present?.machine.followed.hear(this.#options.clock.now());
     if (MOVES.has(news.kind)) this.#tellMove(place);
     if (OF_DEVICES.has(news.kind)) place.present?.machine.doubtBase(this.#options.clock.now());
     if (news.kind === 'reset' && place.present !== null) {
       const { machine, told } = place.present;
       const now = this.#options.clock.now();
-      machine.beginAnew(now);
+      machine.followed.beginAnew(now, machine.residence);
       this.#options.put({ kind: 'guest-alarm', guest: told.id, alarm: beginsAnew(now) });
     }
     if (news.kind === 'device-deleted' && place.present !== null) {
