@@ -6,8 +6,8 @@
 import type { Millis, KiB, Pages } from '../../units.js';
 import { millis, NO_PAGES } from '../../units.js';
 import { domainMemoryWords, parseActual, type Virsh } from '../../virsh/index.js';
+import type { Domain } from './domain.js';
 import { plugsOf } from './memory-devices.js';
-import type { Domain } from './roster.js';
 
 /** QEMU tells libvirt of a balloon once a second at most, and then it is looked at. */
 export const HEARD_WITHIN = millis(2_000);

@@ -15,14 +15,14 @@ import type { HypervisorError } from '../../errors.js';
 import type { InsideChoice, Said } from '../../inside/index.js';
 import { residentAs, type Sight } from '../../signals/followed-guest.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
-import { isToldInside } from '../../signals/polling-phase.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { millis, NO_PAGES, pagesToKib, type GuestSize, type KiB, type Millis, type Pages } from '../../units.js';
 import type { DomainStats, Virsh, VirshOptions } from '../../virsh/index.js';
 import { actOn } from './act-on.js';
 import { AllDomains, type AllStats } from './all-domains.js';
 import { BalloonNow, HEARD_WITHIN, mayHaveMoved } from './balloon-now.js';
-import { baseIn, formatTarget, heldIn, readingOf, residentIn, setTargetWords, type DomainLook } from './codec.js';
+import { formatTarget, heldIn, readingOf, residentIn, setTargetWords, type DomainLook } from './codec.js';
+import { KIND, type Domain } from './domain.js';
 import {
   asHypervisorError,
   closed,
@@ -47,7 +47,7 @@ import { openInside } from './inside.js';
 import { plugsOf, setGrowthWords, sizesOf } from './memory-devices.js';
 import { isOutdated } from './plug-look.js';
 import { PollingRounds } from './polling-rounds.js';
-import { KIND, Roster, type Domain } from './roster.js';
+import { Roster } from './roster.js';
 import { stoppedQemus } from './stopped-qemus.js';
 
 export interface LibvirtHostOptions {
@@ -196,10 +196,9 @@ class LibvirtHost implements Hypervisor {
     if (seen instanceof Error) {
       return { kind: 'reading-failed', guest, error: forGuest(seen, guest) };
     }
-    const heard = seen.sight.get(domain.shape.name);
-    domain.isAnswering = heard !== undefined && (heard.lastUpdate !== null || domain.shape.balloon === null);
-    if (heard === undefined) {
-      domain.polling.isNeeded = false;
+    const heard = seen.sight.get(domain.shape.name) ?? null;
+    domain.noteAnswer(heard);
+    if (heard === null) {
       if (this.#all.isLeftOut(domain.uuid)) return { kind: 'reading-failed', guest, error: leftOut(guest) };
       this.#roster.refresh();
       return { kind: 'reading-failed', guest, error: notTold(guest) };
@@ -210,9 +209,7 @@ class LibvirtHost implements Hypervisor {
       this.#balloonNow(domain, heard, signal),
     ]);
     const stats = actual === null ? heard : { ...heard, current: actual };
-    domain.polling.noteSeen(stats.lastUpdate, seen.at);
-    domain.polling.isNeeded = stats.lastUpdate !== null && !isToldInside(inside.sources, seen.at);
-    domain.followed.noteBase(baseIn(stats, domain.shape));
+    domain.noteStats(stats, inside.sources, seen.at);
     const reading = this.#readingOf(domain, { stats, grown, inside, report });
     if (domain.shape.balloon !== null && !reading.total.known) this.#roster.doubt(domain);
     return { kind: 'reading', guest, reading };
@@ -309,7 +306,7 @@ class LibvirtHost implements Hypervisor {
         const size = sizes.map(pagesToKib).join(' + ');
         throw asHypervisorError(error, `asking to have ${size} KiB plugged in`, guest);
       } finally {
-        domain.growthsAsked += 1;
+        domain.noteGrowthAsked();
       }
     };
     await unlessAborted(this.#growths.run(guest, ask), signal, () => growthTooSlow(guest, plugged));

@@ -3,29 +3,16 @@
  * another now. While there is no connection those that were there are taken to be there still. It does not know what is asked of them.
  */
 import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
-import { NO_LIMITS } from '../../control/limits.js';
-import { blockOf } from '../../control/plug-devices.js';
-import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
+import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { errorText } from '../../errors.js';
 import type { Inside } from '../../inside/index.js';
-import { FollowedGuest, residentAs } from '../../signals/followed-guest.js';
-import {
-  addMillis,
-  addPages,
-  kibToPagesDown,
-  maxPages,
-  millis,
-  NO_PAGES,
-  type Millis,
-  type Pages,
-} from '../../units.js';
+import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import {
   LIST_DOMAINS,
   parseDomainList,
   parseDomainXml,
-  virtioMem,
   VirshError,
   type DomainEvent,
   type DomainShape,
@@ -33,12 +20,9 @@ import {
   type Virsh,
 } from '../../virsh/index.js';
 import { actOn } from './act-on.js';
-import { residentIn } from './codec.js';
+import { Domain, KIND } from './domain.js';
 import type { InsideOptions } from './inside.js';
-import { plugsOf } from './memory-devices.js';
 import { StatsPolling } from './stats-polling.js';
-
-export const KIND = 'libvirt';
 
 export interface RosterOptions {
   readonly clock: Clock;
@@ -49,26 +33,6 @@ export interface RosterOptions {
   readonly openInside: (options: Pick<InsideOptions, 'guest' | 'shape' | 'onAlarm'>) => Inside;
   /** Told, in words for the log, what a person should know of. */
   readonly tell: (message: string) => void;
-}
-
-/** One run of a domain. */
-export interface Domain {
-  readonly uuid: string;
-  readonly id: GuestId;
-  shape: DomainShape;
-  told: GuestDescription;
-  readonly polling: StatsPolling;
-  /** Its QEMU answered when it was last looked at. */
-  isAnswering: boolean;
-  metAt: Millis;
-  /** When its shape was last described. */
-  describedAt: Millis;
-  /** How often something was asked to be plugged in, and what of that was over when its shape was last described. */
-  growthsAsked: number;
-  growthsDescribed: number;
-  readonly inside: Inside;
-  /** What is remembered from look to look. */
-  readonly followed: FollowedGuest;
 }
 
 /** Between the start of listening and the first event that is heard lies no more: virsh says nothing when it is ready. */
@@ -127,9 +91,7 @@ export class Roster {
   noteGiven(stats: ReadonlyMap<string, DomainStats>): void {
     for (const domain of this.#domains.values()) {
       const said = stats.get(domain.shape.name);
-      if (said === undefined || said.current === null) continue;
-      const mayTouch = maxPages(kibToPagesDown(said.current), sizeAnew(domain));
-      domain.followed.noteMayTouch(mayTouch, residentAs(residentIn(said)));
+      if (said !== undefined) domain.noteGiven(said);
     }
   }
 
@@ -242,13 +204,13 @@ export class Roster {
     try {
       const shape = parseDomainXml(await virsh.look(describeWords(domain.uuid), signal));
       if (this.#domains.get(domain.uuid) !== domain) return false;
-      if (!isRunOf(domain, shape)) {
+      if (!domain.isRunOf(shape)) {
         this.#doubted.add(shape.name);
         this.refresh();
         return false;
       }
       this.#changed(domain, shape);
-      domain.growthsDescribed = growthsAsked;
+      domain.noteGrowthsDescribed(growthsAsked);
       return true;
     } catch {
       // A connection that is lost is told of elsewhere, and a look that failed is made again in the next round.
@@ -273,10 +235,10 @@ export class Roster {
 
   #take(virsh: Virsh, uuid: string, shape: DomainShape): void {
     const before = this.#domains.get(uuid);
-    const isSameRun = before !== undefined && isRunOf(before, shape);
+    const isSameRun = before !== undefined && before.isRunOf(shape);
     if (before !== undefined && !isSameRun) this.#left(before);
     const domain = isSameRun ? this.#changed(before, shape) : this.#came(uuid, shape);
-    domain.metAt = this.#options.clock.now();
+    domain.noteMet(this.#options.clock.now());
     if (shape.balloon !== null) domain.polling.switchOn(virsh, shape.balloon.statsPeriod);
   }
 
@@ -287,14 +249,8 @@ export class Roster {
       if (this.#ids.get(id)?.uuid === uuid) put({ kind: 'guest-alarm', guest: id, alarm });
     };
     const inside = this.#options.openInside({ guest: id, shape, onAlarm });
-    const told = describe(id, shape);
     const polling = new StatsPolling({ uuid, id, clock, tell, isLeftAlone: !switchesPolling });
-    const domain: Domain = {
-      ...{ uuid, id, shape, told, polling, metAt: millis(0), inside, isAnswering: true },
-      ...{ describedAt: this.#options.clock.now(), growthsAsked: 0, growthsDescribed: 0 },
-      // QEMU tells libvirt of a balloon once a second at most.
-      followed: new FollowedGuest({ isHostLate: true }),
-    };
+    const domain = new Domain({ uuid, id, shape, polling, inside, now: clock.now() });
     this.#domains.set(uuid, domain);
     this.#ids.set(id, domain);
     put({ kind: 'guest-came', guest: domain.told });
@@ -302,14 +258,8 @@ export class Roster {
   }
 
   #changed(domain: Domain, shape: DomainShape): Domain {
-    const told = describe(domain.id, shape);
-    domain.shape = shape;
-    domain.describedAt = this.#options.clock.now();
-    const [is, was] = [told.capabilities, domain.told.capabilities];
-    if (is.canSetTarget !== was.canSetTarget || is.growthBlock !== was.growthBlock) {
-      domain.told = told;
-      this.#options.put({ kind: 'guest-changed', guest: told });
-    }
+    const changed = domain.noteShape(shape, this.#options.clock.now());
+    if (changed !== null) this.#options.put({ kind: 'guest-changed', guest: changed });
     return domain;
   }
 
@@ -336,32 +286,6 @@ export class Roster {
   }
 }
 
-/** What one that was reset may touch, before its balloon driver speaks. */
-const sizeAnew = ({ shape, followed: { sizeAnew: base } }: Domain): Pages =>
-  base === null ? NO_PAGES : addPages(base, kibToPagesDown(virtioMem(shape).current));
-
 const describeWords = (uuid: string): readonly string[] => ['dumpxml', uuid];
-const isRunOf = (domain: Domain, { id, name }: DomainShape): boolean =>
-  domain.shape.id === id && domain.shape.name === name;
-
-const describe = (id: GuestId, shape: DomainShape): GuestDescription => ({
-  id,
-  name: cleanGuestName(KIND, shape.name),
-  capabilities: capabilitiesOf(shape),
-  pool: KIND,
-  isSeenWithAll: true,
-  limits: NO_LIMITS,
-});
-
-const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
-const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
-
-function capabilitiesOf(shape: DomainShape): Capabilities {
-  if (shape.balloon === null) return WATCHED;
-  const block = blockOf(plugsOf(shape));
-  const { deflatesOnOom } = shape.balloon;
-  return { ...DRIVEN, deflatesOnOom, ...(block === null ? {} : { growthBlock: block }) };
-}
-
 /** An id has at most 255 characters. */
 const NAME_MAX = 100;

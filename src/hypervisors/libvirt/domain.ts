@@ -1,0 +1,164 @@
+/**
+ * One run of a domain: who it is, how it was last described, and what its looks have said. It asks libvirt nothing and decides nothing.
+ */
+import { cleanGuestName } from '../../control/guest-name.js';
+import { NO_LIMITS } from '../../control/limits.js';
+import { blockOf } from '../../control/plug-devices.js';
+import type { Capabilities, GuestDescription } from '../../control/ports.js';
+import type { GuestId, Signals } from '../../control/reading.js';
+import type { Inside } from '../../inside/index.js';
+import { FollowedGuest, residentAs } from '../../signals/followed-guest.js';
+import { isToldInside } from '../../signals/polling-phase.js';
+import { addPages, kibToPagesDown, maxPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
+import { virtioMem, type DomainShape, type DomainStats } from '../../virsh/index.js';
+import { baseIn, residentIn } from './codec.js';
+import { plugsOf } from './memory-devices.js';
+import type { StatsPolling } from './stats-polling.js';
+
+export const KIND = 'libvirt';
+
+export interface DomainOptions {
+  readonly uuid: string;
+  readonly id: GuestId;
+  readonly shape: DomainShape;
+  readonly polling: StatsPolling;
+  readonly inside: Inside;
+  /** When it was described so. */
+  readonly now: Millis;
+}
+
+export class Domain {
+  readonly uuid: string;
+  readonly id: GuestId;
+  readonly polling: StatsPolling;
+  readonly inside: Inside;
+  /** What is remembered from look to look. QEMU tells libvirt of a balloon once a second at most, so what it says may be old. */
+  readonly followed = new FollowedGuest({ isHostLate: true });
+  #shape: DomainShape;
+  #told: GuestDescription;
+  #isAnswering = true;
+  #metAt = millis(0);
+  #describedAt: Millis;
+  #growthsAsked = 0;
+  #growthsDescribed = 0;
+
+  constructor({ uuid, id, shape, polling, inside, now }: DomainOptions) {
+    this.uuid = uuid;
+    this.id = id;
+    this.polling = polling;
+    this.inside = inside;
+    this.#shape = shape;
+    this.#told = describe(id, shape);
+    this.#describedAt = now;
+  }
+
+  /** As it was last described. */
+  get shape(): DomainShape {
+    return this.#shape;
+  }
+
+  /** As it was last told of as a guest. */
+  get told(): GuestDescription {
+    return this.#told;
+  }
+
+  /** When its shape was last described. */
+  get describedAt(): Millis {
+    return this.#describedAt;
+  }
+
+  /** When it was last met. */
+  get metAt(): Millis {
+    return this.#metAt;
+  }
+
+  /** Whether its QEMU answered when it was last looked at. */
+  get isAnswering(): boolean {
+    return this.#isAnswering;
+  }
+
+  /** How often something was asked to be plugged in. */
+  get growthsAsked(): number {
+    return this.#growthsAsked;
+  }
+
+  /** Whether something was asked to be plugged in that was not over when its shape was last described. */
+  get isGrowthNews(): boolean {
+    return this.#growthsAsked !== this.#growthsDescribed;
+  }
+
+  /** Whether that describes the same run. */
+  isRunOf({ id, name }: DomainShape): boolean {
+    return this.#shape.id === id && this.#shape.name === name;
+  }
+
+  noteMet(now: Millis): void {
+    this.#metAt = now;
+  }
+
+  /** It is described anew. Returns what there is to tell: what can be done with it is something else now; null: nothing. */
+  noteShape(shape: DomainShape, now: Millis): GuestDescription | null {
+    this.#shape = shape;
+    this.#describedAt = now;
+    const told = describe(this.id, shape);
+    const [is, was] = [told.capabilities, this.#told.capabilities];
+    if (is.canSetTarget === was.canSetTarget && is.growthBlock === was.growthBlock) return null;
+    this.#told = told;
+    return told;
+  }
+
+  /** Asking for something to be plugged in is over, well or not. */
+  noteGrowthAsked(): void {
+    this.#growthsAsked += 1;
+  }
+
+  /** Of what was asked to be plugged in so much was over when its shape was last described. */
+  noteGrowthsDescribed(growths: number): void {
+    this.#growthsDescribed = growths;
+  }
+
+  /** What a look at all domains says of it at the beginning; null: nothing. */
+  noteAnswer(heard: DomainStats | null): void {
+    this.#isAnswering = heard !== null && (heard.lastUpdate !== null || this.#shape.balloon === null);
+    if (heard === null) this.polling.isNeeded = false;
+  }
+
+  /** What a look that began at `at` has found, and what those inside have said by its end. */
+  noteStats(stats: DomainStats, inside: readonly Partial<Signals>[], at: Millis): void {
+    this.polling.noteSeen(stats.lastUpdate, at);
+    this.polling.isNeeded = stats.lastUpdate !== null && !isToldInside(inside, at);
+    this.followed.noteBase(baseIn(stats, this.#shape));
+  }
+
+  /** What it may touch, by statistics that come before its own look. */
+  noteGiven(said: DomainStats): void {
+    if (said.current === null) return;
+    const mayTouch = maxPages(kibToPagesDown(said.current), this.#sizeAnew());
+    this.followed.noteMayTouch(mayTouch, residentAs(residentIn(said)));
+  }
+
+  /** What one that was reset may touch, before its balloon driver speaks. */
+  #sizeAnew(): Pages {
+    const { sizeAnew } = this.followed;
+    return sizeAnew === null ? NO_PAGES : addPages(sizeAnew, kibToPagesDown(virtioMem(this.#shape).current));
+  }
+}
+
+const describe = (id: GuestId, shape: DomainShape): GuestDescription => ({
+  id,
+  name: cleanGuestName(KIND, shape.name),
+  capabilities: capabilitiesOf(shape),
+  pool: KIND,
+  isSeenWithAll: true,
+  limits: NO_LIMITS,
+});
+
+const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
+const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
+
+function capabilitiesOf(shape: DomainShape): Capabilities {
+  if (shape.balloon === null) return WATCHED;
+  const block = blockOf(plugsOf(shape));
+  const { deflatesOnOom } = shape.balloon;
+  return { ...DRIVEN, deflatesOnOom, ...(block === null ? {} : { growthBlock: block }) };
+}
