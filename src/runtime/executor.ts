@@ -6,13 +6,13 @@ import { unlessAborted } from '../control/abort.js';
 import type { Action, GuestAction } from '../control/actions.js';
 import type { Event } from '../control/events.js';
 import { Lanes } from '../control/lanes.js';
-import type { Clock, Hypervisor, ReadOutcome } from '../control/ports.js';
+import { CALL_TIME_LIMIT, type Clock, type Hypervisor, type ReadOutcome } from '../control/ports.js';
 import type { GuestId } from '../control/reading.js';
 import { errorText, HypervisorError, type ErrorCode } from '../errors.js';
 import { millis, type Millis } from '../units.js';
 
-/** No answer to a look or a request within this is a failure. Seen: 0.4 to 40 ms; a busy host may take far longer. */
-export const CALL_TIME_LIMIT = millis(5_000);
+/** Of looks and requests; it belongs to the port. */
+export { CALL_TIME_LIMIT };
 /** Shrinking an overflow tier reads pages back from it: 0.15 s seen for an empty stripe, minutes for a full one on a disk. */
 export const SHRINK_TIME_LIMIT = millis(600_000);
 

@@ -7,7 +7,13 @@ import { unlessAborted } from '../../control/abort.js';
 import { beatInSecond } from '../../control/beat.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
-import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
+import {
+  CALL_TIME_LIMIT,
+  type Clock,
+  type GuestNotice,
+  type Hypervisor,
+  type ReadOutcome,
+} from '../../control/ports.js';
 import { spread } from '../../control/plug-devices.js';
 import type { GuestId, Reading } from '../../control/reading.js';
 import { SharedLook, type Seen } from '../../control/shared-look.js';
@@ -337,7 +343,7 @@ class LibvirtHost implements Hypervisor {
     try {
       const settled = Promise.all([this.#targets.settled(), this.#growths.settled()]);
       const isBusy = this.#targets.isBusy || this.#growths.isBusy;
-      if (isBusy) await unlessAborted(settled, clock.timeLimit(CLOSE_WAIT), stillAsking);
+      if (isBusy) await unlessAborted(settled, clock.timeLimit(CALL_TIME_LIMIT), stillAsking);
     } finally {
       // What is not put back in time stays switched on, which costs a guest next to nothing.
       await unlessAborted(
@@ -388,8 +394,6 @@ interface Asked {
   readonly signal: AbortSignal;
 }
 
-/** How long closing waits for requests on their way: as long as the executor waits for an answer to any call. */
-const CLOSE_WAIT = millis(5_000);
 /** For closing what is open inside of guests, at the end. */
 const INSIDE_LIMIT = millis(1_000);
 /** For putting back what was changed, at the end. */

@@ -6,7 +6,13 @@ import { endedOrAborted, unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import { spread } from '../../control/plug-devices.js';
-import type { Clock, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
+import {
+  CALL_TIME_LIMIT,
+  type Clock,
+  type GuestNotice,
+  type Hypervisor,
+  type ReadOutcome,
+} from '../../control/ports.js';
 import type { GuestId, Reading } from '../../control/reading.js';
 import type { InsideChoice } from '../../inside/index.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
@@ -14,7 +20,6 @@ import { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import {
   bytesToPagesDown,
-  millis,
   NO_PAGES,
   pagesToBytes,
   type Bytes,
@@ -216,7 +221,7 @@ class QmpHost implements Hypervisor {
     try {
       const settled = Promise.all([this.#targets.settled(), this.#growths.settled()]);
       const isBusy = this.#targets.isBusy || this.#growths.isBusy;
-      if (isBusy) await unlessAborted(settled, clock.timeLimit(CLOSE_WAIT), stillAsking);
+      if (isBusy) await unlessAborted(settled, clock.timeLimit(CALL_TIME_LIMIT), stillAsking);
     } finally {
       this.#ending.abort();
       await this.#keeping;
@@ -242,6 +247,3 @@ interface Asked {
   readonly size: Bytes;
   readonly signal: AbortSignal;
 }
-
-/** How long closing waits for requests on their way: as long as the executor waits for an answer to any call. */
-const CLOSE_WAIT = millis(5_000);

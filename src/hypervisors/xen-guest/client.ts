@@ -5,13 +5,20 @@
 import { join } from 'node:path';
 import { unlessAborted, untilAborted } from '../../control/abort.js';
 import type { Alarm } from '../../control/alarm.js';
-import type { Clock, GuestNotice, Hypervisor, OverflowTier, ReadOutcome } from '../../control/ports.js';
+import {
+  CALL_TIME_LIMIT,
+  type Clock,
+  type GuestNotice,
+  type Hypervisor,
+  type OverflowTier,
+  type ReadOutcome,
+} from '../../control/ports.js';
 import type { GuestId, Reading } from '../../control/reading.js';
 import { knownAt, stamp, unknown, type Signal } from '../../control/signal.js';
 import { openAlarmSensor } from '../../signals/alarm-sensor.js';
 import { openGuestReader, type GuestReader } from '../../signals/guest-reader.js';
 import type { TriggerSettings } from '../../signals/trigger-file.js';
-import { millis, type GuestSize, type Millis, type Pages } from '../../units.js';
+import type { GuestSize, Millis, Pages } from '../../units.js';
 import { AlarmBox } from './alarm-box.js';
 import { openBalloonFiles, XEN_MEMORY, type BalloonFiles } from './balloon-files.js';
 import { formatTarget } from './codec.js';
@@ -30,9 +37,6 @@ import { cleanName, guestId, guestName, KIND } from './name.js';
 import { RestingMaximum } from './resting-maximum.js';
 import { setAttribute, type SetAttribute } from './target-file.js';
 import { TargetWriter } from './target-writer.js';
-
-/** How long closing waits for a target on its way: as long as the executor waits for an answer to any call. */
-const CLOSE_WAIT = millis(5_000);
 
 /** How the guest is watched between two readings. */
 export interface AlarmOptions {
@@ -192,7 +196,7 @@ class XenGuest implements Hypervisor {
     this.#reader.close();
     this.#balloon.close();
     if (!this.#targets.isBusy) return;
-    const limit = (this.#options.timeLimit ?? realTimeLimit)(CLOSE_WAIT);
+    const limit = (this.#options.timeLimit ?? realTimeLimit)(CALL_TIME_LIMIT);
     await unlessAborted(this.#targets.settled(), limit, () => stillWriting(this.#id, this.#targetPath));
   }
 }

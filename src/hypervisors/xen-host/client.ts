@@ -6,13 +6,14 @@ import { ConnectionKeeper } from '../../connection/keeper.js';
 import { unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
-import type {
-  Capabilities,
-  Clock,
-  GuestDescription,
-  GuestNotice,
-  Hypervisor,
-  ReadOutcome,
+import {
+  CALL_TIME_LIMIT,
+  type Capabilities,
+  type Clock,
+  type GuestDescription,
+  type GuestNotice,
+  type Hypervisor,
+  type ReadOutcome,
 } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { SharedLook } from '../../control/shared-look.js';
@@ -20,7 +21,6 @@ import { knownAt } from '../../control/signal.js';
 import {
   kib,
   kibToPagesDown,
-  millis,
   pagesToKib,
   subtractToZero,
   type GuestSize,
@@ -238,7 +238,8 @@ class XenHost implements Hypervisor {
   async close(): Promise<void> {
     const { clock, sight, limits } = this.#options;
     try {
-      if (this.#targets.isBusy) await unlessAborted(this.#targets.settled(), clock.timeLimit(CLOSE_WAIT), stillAsking);
+      if (this.#targets.isBusy)
+        await unlessAborted(this.#targets.settled(), clock.timeLimit(CALL_TIME_LIMIT), stillAsking);
     } finally {
       this.#ending.abort();
       await this.#keeping;
@@ -261,9 +262,6 @@ interface Asked {
   readonly text: string;
   readonly signal: AbortSignal;
 }
-
-/** How long closing waits for targets on their way: as long as the executor waits for an answer to any call. */
-const CLOSE_WAIT = millis(5_000);
 
 /** As Xen's toolstack leaves above a target (`LIBXL_MAXMEM_CONSTANT`), in KiB. */
 const LIMIT_SLACK = 1024;
