@@ -2,7 +2,7 @@
  * Which domains run: what libvirt lists, each met once in every run of it, and again when an event or its silence says that it may be
  * another now. While there is no connection those that were there are taken to be there still. It does not know what is asked of them.
  */
-import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
+import { distinctGuestId } from '../../control/guest-name.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
@@ -243,7 +243,8 @@ export class Roster {
   }
 
   #came(uuid: string, shape: DomainShape): Domain {
-    const id = this.#freeId(shape.name, uuid);
+    // Two names that differ only in characters which are not kept are told apart by a UUID.
+    const id = distinctGuestId({ kind: KIND, name: shape.name, mark: uuid }, (taken) => this.#ids.has(taken));
     const { put, tell, clock, switchesPolling } = this.#options;
     const onAlarm = (alarm: Alarm): void => {
       if (this.#ids.get(id)?.uuid === uuid) put({ kind: 'guest-alarm', guest: id, alarm });
@@ -278,14 +279,6 @@ export class Roster {
     // At the same time: somebody inside who does not answer is no reason to leave statistics on.
     await Promise.all([...back, ...domains.map(({ inside }) => inside.close(limit))]);
   }
-
-  /** By its name. Two names that differ only in characters which are not kept are told apart by a UUID. */
-  #freeId(name: string, uuid: string): GuestId {
-    const id = guestIdOf(KIND, cleanGuestName(KIND, name));
-    return this.#ids.has(id) ? guestIdOf(KIND, cleanGuestName(KIND, `${name.slice(0, NAME_MAX)}:${uuid}`)) : id;
-  }
 }
 
 const describeWords = (uuid: string): readonly string[] => ['dumpxml', uuid];
-/** An id has at most 255 characters. */
-const NAME_MAX = 100;

@@ -5,7 +5,7 @@
 import { ConnectionKeeper } from '../../connection/keeper.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { beatInSecond } from '../../control/beat.js';
-import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
+import { cleanGuestName, distinctGuestId } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
@@ -208,7 +208,8 @@ export class Roster {
       );
       return;
     }
-    const id = this.#freeId(machine.name, path);
+    // By its socket where another has its name. So a machine has the same id after a restart of either of us.
+    const id = distinctGuestId({ kind: KIND, name: machine.name, mark: path }, (taken) => this.#ids.has(taken));
     const told = describe(id, machine);
     machine.enter(beatInSecond(told), this.#openInside(id, machine, place), emulator);
     place.present = { machine, told };
@@ -263,12 +264,6 @@ export class Roster {
     this.#meetSpares(machine);
     this.#ids.delete(id);
     this.#options.put({ kind: 'guest-left', guest: id });
-  }
-
-  /** By its name; where another machine has that, with its socket. So a machine has the same id after a restart of either of us. */
-  #freeId(name: string, path: string): GuestId {
-    const id = guestIdOf(KIND, cleanGuestName(KIND, name));
-    return this.#ids.has(id) ? guestIdOf(KIND, cleanGuestName(KIND, `${name.slice(0, NAME_MAX)}:${path}`)) : id;
   }
 
   #listenerOf(path: string): EventListener {
@@ -339,5 +334,3 @@ const describe = (id: GuestId, { name, balloon, plugs }: Machine): GuestDescript
 const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
 const withGrowth = (block: Pages | null): Capabilities => (block === null ? DRIVEN : { ...DRIVEN, growthBlock: block });
 const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
-/** An id has at most 255 characters. */
-const NAME_MAX = 100;

@@ -2,7 +2,7 @@
  * Which domains there are, and what their folders say, while a connection to xenstored lasts and from one to the next. It turns
  * changes into notices, and does not know what they are for.
  */
-import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
+import { cleanGuestName, markedGuestId } from '../../control/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
@@ -185,6 +185,5 @@ const nameOf = ({ name, domid }: DomainRecord): string => {
 };
 
 /** With the number: a domain that is rebooted is another one of the same name. A domain that is renamed keeps its id. */
-const idOf = (record: DomainRecord): GuestId => guestIdOf(KIND, `${nameOf(record).slice(0, NAME_MAX)}:${record.domid}`);
-/** An id has at most 255 characters. */
-const NAME_MAX = 200;
+const idOf = (record: DomainRecord): GuestId =>
+  markedGuestId({ kind: KIND, name: nameOf(record), mark: `${record.domid}` });
