@@ -50,7 +50,7 @@ import {
   targetTooSlow,
 } from './errors.js';
 import { openInside } from './inside.js';
-import { plugsOf, setGrowthWords, sizesOf } from './memory-devices.js';
+import { plugsOf, setGrowthWords } from './memory-devices.js';
 import { isOutdated } from './plug-look.js';
 import { PollingRounds } from './polling-rounds.js';
 import { Roster } from './roster.js';
@@ -270,9 +270,9 @@ class LibvirtHost implements Hypervisor {
   async #growthOf(domain: Domain, { current }: DomainStats, at: Millis, signal: AbortSignal): Promise<Grown> {
     const { clock } = this.#options;
     const now = clock.now();
-    if (!isOutdated(domain, plugsOf(domain.shape), current, now)) return { plugged: pluggedInto(domain), at };
+    if (!isOutdated(domain, plugsOf(domain.shape), current, now)) return { plugged: domain.plugged, at };
     const renewed = unlessAborted(this.#roster.renew(domain, signal), signal, lookTooSlow).catch(() => false);
-    return (await renewed) ? { plugged: pluggedInto(domain), at: now } : { plugged: null, at };
+    return (await renewed) ? { plugged: domain.plugged, at: now } : { plugged: null, at };
   }
 
   async setTarget(guest: GuestId, target: GuestSize, signal: AbortSignal): Promise<void> {
@@ -363,11 +363,6 @@ class LibvirtHost implements Hypervisor {
 interface Grown {
   readonly plugged: PlugSizes | null | undefined;
   readonly at: Millis;
-}
-
-function pluggedInto({ shape }: Domain): PlugSizes | null | undefined {
-  const plugs = plugsOf(shape);
-  return plugs.length === 0 ? undefined : sizesOf(plugs);
 }
 
 /** One look at one of the guests that are looked at together. */

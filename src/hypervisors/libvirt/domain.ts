@@ -8,11 +8,12 @@ import type { Capabilities, GuestDescription } from '../../control/ports.js';
 import type { GuestId, Signals } from '../../control/reading.js';
 import type { Inside } from '../../inside/index.js';
 import { FollowedGuest, residentAs } from '../../signals/followed-guest.js';
+import type { PlugSizes } from '../../signals/plugged.js';
 import { isToldInside } from '../../signals/polling-phase.js';
 import { addPages, kibToPagesDown, maxPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import { virtioMem, type DomainShape, type DomainStats } from '../../virsh/index.js';
 import { baseIn, residentIn } from './codec.js';
-import { plugsOf } from './memory-devices.js';
+import { plugsOf, sizesOf } from './memory-devices.js';
 import type { StatsPolling } from './stats-polling.js';
 
 export const KIND = 'libvirt';
@@ -60,6 +61,12 @@ export class Domain {
   /** As it was last told of as a guest. */
   get told(): GuestDescription {
     return this.#told;
+  }
+
+  /** What is plugged into it beyond its boot memory; undefined: nothing can be. Null: libvirt did not say. */
+  get plugged(): PlugSizes | null | undefined {
+    const plugs = plugsOf(this.#shape);
+    return plugs.length === 0 ? undefined : sizesOf(plugs);
   }
 
   /** When its shape was last described. */
