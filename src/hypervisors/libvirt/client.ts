@@ -8,6 +8,14 @@ import { beatInSecond } from '../../control/beat.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import {
+  asHypervisorError,
+  growthSuperseded,
+  impossibleGrowth,
+  impossibleTarget,
+  noOverflow,
+  superseded,
+} from '../../control/port-errors.js';
+import {
   CALL_TIME_LIMIT,
   type Clock,
   type GuestNotice,
@@ -30,23 +38,17 @@ import { BalloonNow, HEARD_WITHIN, mayHaveMoved } from './balloon-now.js';
 import { formatTarget, heldIn, readingOf, residentIn, setTargetWords, type DomainLook } from './codec.js';
 import { KIND, type Domain } from './domain.js';
 import {
-  asHypervisorError,
   closed,
   forGuest,
   goneDomain,
-  growthSuperseded,
   growthTooSlow,
-  impossibleGrowth,
-  impossibleTarget,
   leftOut,
   lookTooSlow,
   noBalloon,
   noGrowth,
   noLibvirt,
-  noOverflow,
   notTold,
   stillAsking,
-  superseded,
   targetTooSlow,
 } from './errors.js';
 import { openInside } from './inside.js';
@@ -181,7 +183,7 @@ class LibvirtHost implements Hypervisor {
     try {
       return await this.#looks.look(signal);
     } catch (error) {
-      return asHypervisorError(error, 'looking at all domains');
+      return asHypervisorError(error, { doing: 'looking at all domains' });
     }
   }
 
@@ -280,7 +282,7 @@ class LibvirtHost implements Hypervisor {
     if (domain === null) throw goneDomain(guest);
     if (domain.shape.balloon === null) throw noBalloon(guest);
     const size = formatTarget(domain.followed.askFor(target));
-    if (size === null) throw impossibleTarget(guest, target);
+    if (size === null) throw impossibleTarget(guest, target, 'KiB');
     const work = this.#targets.run(guest, () => this.#ask(guest, { domain, target, size, signal }));
     await unlessAborted(work, signal, () => targetTooSlow(guest, target));
   }
@@ -292,7 +294,7 @@ class LibvirtHost implements Hypervisor {
       await actOn(this.#connected(guest), domain)(setTargetWords(domain.uuid, size), signal);
       this.#asked.set(domain, { target, at: this.#options.clock.now() });
     } catch (error) {
-      throw asHypervisorError(error, `asking for ${size} KiB`, guest);
+      throw asHypervisorError(error, { doing: `asking for ${size} KiB`, guest });
     }
   }
 
@@ -302,7 +304,7 @@ class LibvirtHost implements Hypervisor {
     const plugs = plugsOf(domain.shape);
     if (plugs.length === 0) throw noGrowth(guest);
     const sizes = spread(plugs, plugged);
-    if (sizes === null) throw impossibleGrowth(guest, plugged);
+    if (sizes === null) throw impossibleGrowth(guest, plugged, 'detached');
     const words = plugs.map(({ alias }, place) => setGrowthWords(domain.uuid, alias, sizes[place] ?? NO_PAGES));
     const ask = async (): Promise<void> => {
       if (signal.aborted) throw growthTooSlow(guest, plugged);
@@ -310,7 +312,7 @@ class LibvirtHost implements Hypervisor {
         await this.#askAll(domain, words, signal);
       } catch (error) {
         const size = sizes.map(pagesToKib).join(' + ');
-        throw asHypervisorError(error, `asking to have ${size} KiB plugged in`, guest);
+        throw asHypervisorError(error, { doing: `asking to have ${size} KiB plugged in`, guest });
       } finally {
         domain.noteGrowthAsked();
       }
@@ -331,7 +333,7 @@ class LibvirtHost implements Hypervisor {
   }
 
   shrinkOverflow(guest: GuestId): Promise<string> {
-    return Promise.reject(noOverflow(guest));
+    return Promise.reject(noOverflow(guest, 'its host'));
   }
 
   /**

@@ -1,5 +1,9 @@
 /** What can go wrong with libvirt's domains, in words and with what to do. */
-import { errorText, HypervisorError, SelfballoonError } from '../../errors.js';
+import * as port from '../../control/port-errors.js';
+import { HypervisorError } from '../../errors.js';
+
+const IF_SLOW =
+  'Is its QEMU stopped, or libvirt busy with it (migration, snapshot)? It is asked again in the next round';
 
 /** The domain is not there, or not any more. */
 export const goneDomain = (guest: string): HypervisorError =>
@@ -26,32 +30,6 @@ export const noLibvirt = (why: string, guest?: string): HypervisorError =>
     message: `there is no connection to libvirt: ${why}`,
   });
 
-/** The time is up, for one that waited as for one that was begun. */
-export const targetTooSlow = (guest: string, target: number): HypervisorError =>
-  new HypervisorError({
-    code: 'ETIMEDOUT',
-    guest,
-    message: `asking for ${target} pages had no answer in time`,
-    advice: 'Is its QEMU stopped, or libvirt busy with it (migration, snapshot)? It is asked again in the next round',
-  });
-
-/** It was never asked for. */
-export const superseded = (guest: string): HypervisorError =>
-  new HypervisorError({
-    code: 'EUNAVAILABLE',
-    guest,
-    message: 'a newer target took the place of this one while it waited, and this one was never asked for',
-  });
-
-/** A target that must never be asked for. */
-export const impossibleTarget = (guest: string, target: number): HypervisorError =>
-  new HypervisorError({
-    code: 'EINVAL',
-    guest,
-    message: `a target of ${target} pages was wanted and not asked for: it is 0 or not below 2^53 KiB`,
-    advice: 'This is a fault of the program; please report it',
-  });
-
 /** A domain without memory devices. */
 export const noGrowth = (guest: string): HypervisorError =>
   new HypervisorError({
@@ -61,40 +39,13 @@ export const noGrowth = (guest: string): HypervisorError =>
     advice: "Give the domain <memory model='virtio-mem'> (docs/guides/libvirt.md), and start it anew",
   });
 
+/** The time is up, for one that waited as for one that was begun. */
+export const targetTooSlow = (guest: string, target: number): HypervisorError =>
+  port.targetTooSlow(guest, target, IF_SLOW);
+
 /** The time is up. */
 export const growthTooSlow = (guest: string, plugged: number): HypervisorError =>
-  new HypervisorError({
-    code: 'ETIMEDOUT',
-    guest,
-    message: `asking to have ${plugged} pages plugged in had no answer in time`,
-    advice: 'Is its QEMU stopped, or libvirt busy with it (migration, snapshot)? It is asked again in the next round',
-  });
-
-/** It was never asked for. */
-export const growthSuperseded = (guest: string): HypervisorError =>
-  new HypervisorError({
-    code: 'EUNAVAILABLE',
-    guest,
-    message: 'something newer was asked to be plugged in while this waited, and this was never asked for',
-  });
-
-/** What can never be plugged in. */
-export const impossibleGrowth = (guest: string, plugged: number): HypervisorError =>
-  new HypervisorError({
-    code: 'EINVAL',
-    guest,
-    message: `${plugged} pages were to be plugged in and were not asked for: they are no whole blocks, or more than there can be`,
-    advice: 'Were memory devices detached just now? Otherwise this is a fault of the program; please report it',
-  });
-
-/** Nothing of the kind is here. */
-export const noOverflow = (guest: string): HypervisorError =>
-  new HypervisorError({
-    code: 'ENODEV',
-    guest,
-    message: 'its overflow tier is inside the guest, and cannot be shrunk from its host',
-    advice: 'Run selfballoon in the guest for that',
-  });
+  port.growthTooSlow(guest, plugged, IF_SLOW);
 
 /** Nothing is looked at any more. */
 export const closed = (): HypervisorError =>
@@ -138,14 +89,6 @@ export const stillAsking = (): HypervisorError =>
     advice:
       'Look at the domain with virsh dommemstat and dumpxml, and set what is wrong with virsh setmem and update-memory-device, with --live',
   });
-
-/** Whatever went wrong, as the one error that crosses the adapter's border. */
-export function asHypervisorError(cause: unknown, doing: string, guest?: string): HypervisorError {
-  if (cause instanceof HypervisorError) return cause;
-  const code = cause instanceof SelfballoonError ? cause.code : 'EIO';
-  const message = `${doing}: ${errorText(cause)}`;
-  return new HypervisorError({ code, message, cause, ...(guest === undefined ? {} : { guest }) });
-}
 
 /** What went wrong for all of them, as one guest's. */
 export const forGuest = (all: HypervisorError, guest: string): HypervisorError =>

@@ -7,6 +7,14 @@ import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
 import { spread } from '../../control/plug-devices.js';
 import {
+  asHypervisorError,
+  growthSuperseded,
+  impossibleGrowth,
+  impossibleTarget,
+  noOverflow,
+  superseded,
+} from '../../control/port-errors.js';
+import {
   CALL_TIME_LIMIT,
   type Clock,
   type GuestNotice,
@@ -29,19 +37,13 @@ import {
 } from '../../units.js';
 import { formatTarget, readingOf, type MachineLook } from './codec.js';
 import {
-  asHypervisorError,
   closed,
   goneMachine,
-  growthSuperseded,
   growthTooSlow,
-  impossibleGrowth,
-  impossibleTarget,
   lookTooSlow,
   noBalloon,
   noGrowth,
-  noOverflow,
   stillAsking,
-  superseded,
   targetTooSlow,
 } from './errors.js';
 import { openInside } from './inside.js';
@@ -137,7 +139,7 @@ class QmpHost implements Hypervisor {
       const look = await machine.look(began);
       return { kind: 'reading', guest, reading: this.#readingOf(machine, { look, began, report }) };
     } catch (error) {
-      return { kind: 'reading-failed', guest, error: asHypervisorError(guest, 'looking at it', error) };
+      return { kind: 'reading-failed', guest, error: asHypervisorError(error, { doing: 'looking at it', guest }) };
     }
   }
 
@@ -166,7 +168,7 @@ class QmpHost implements Hypervisor {
     if (machine === null) throw goneMachine(guest);
     if (machine.balloon === null) throw noBalloon(guest);
     const size = formatTarget(machine.followed.askFor(target));
-    if (size === null) throw impossibleTarget(guest, target);
+    if (size === null) throw impossibleTarget(guest, target, 'bytes');
     const work = this.#targets.run(guest, () => this.#ask(guest, { machine, target, size, signal }));
     await unlessAborted(work, signal, () => targetTooSlow(guest, target));
   }
@@ -178,7 +180,7 @@ class QmpHost implements Hypervisor {
       await machine.resize(size);
       this.#asked.set(machine, target);
     } catch (error) {
-      throw asHypervisorError(guest, `asking for ${size} bytes`, error);
+      throw asHypervisorError(error, { doing: `asking for ${size} bytes`, guest });
     }
   }
 
@@ -188,13 +190,14 @@ class QmpHost implements Hypervisor {
     const { plugs } = machine;
     if (plugs.length === 0) throw noGrowth(guest);
     const sizes = spread(plugs, plugged);
-    if (sizes === null) throw impossibleGrowth(guest, plugged);
+    if (sizes === null) throw impossibleGrowth(guest, plugged, 'unplugged');
     const ask = async (): Promise<void> => {
       if (signal.aborted) throw growthTooSlow(guest, plugged);
       try {
         await machine.plug(plugs, sizes);
       } catch (error) {
-        throw asHypervisorError(guest, `asking to have ${sizes.map(pagesToBytes).join(' + ')} bytes plugged in`, error);
+        const size = sizes.map(pagesToBytes).join(' + ');
+        throw asHypervisorError(error, { doing: `asking to have ${size} bytes plugged in`, guest });
       }
     };
     await unlessAborted(this.#growths.run(guest, ask), signal, () => growthTooSlow(guest, plugged));
@@ -209,7 +212,7 @@ class QmpHost implements Hypervisor {
   }
 
   shrinkOverflow(guest: GuestId): Promise<string> {
-    return Promise.reject(noOverflow(guest));
+    return Promise.reject(noOverflow(guest, 'its host'));
   }
 
   /**

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { unlessAborted, untilAborted } from '../../control/abort.js';
 import type { Alarm } from '../../control/alarm.js';
+import { asHypervisorError } from '../../control/port-errors.js';
 import {
   CALL_TIME_LIMIT,
   type Clock,
@@ -23,7 +24,6 @@ import { AlarmBox } from './alarm-box.js';
 import { openBalloonFiles, XEN_MEMORY, type BalloonFiles } from './balloon-files.js';
 import { formatTarget } from './codec.js';
 import {
-  asHypervisorError,
   impossibleTarget,
   notTaken,
   noTier,
@@ -129,7 +129,7 @@ class XenGuest implements Hypervisor {
       if (guest !== this.#id) throw unknownGuest(guest, this.#id);
       return { kind: 'reading', guest, reading: await this.#look(signal) };
     } catch (error) {
-      return { kind: 'reading-failed', guest, error: asHypervisorError(guest, 'reading it failed', error) };
+      return { kind: 'reading-failed', guest, error: asHypervisorError(error, { doing: 'reading it failed', guest }) };
     }
   }
 
@@ -152,7 +152,8 @@ class XenGuest implements Hypervisor {
       const seen = await unlessAborted(tier.read(), signal, () => outOfTime(this.#id, 'the look at it'));
       return seen.kind === 'present' ? knownAt(seen.used, seenAt) : unknown('not-reported', seen.why);
     } catch (error) {
-      return unknown('unreadable', asHypervisorError(this.#id, 'the overflow tier cannot be read', error).message);
+      const failure = { doing: 'the overflow tier cannot be read', guest: this.#id };
+      return unknown('unreadable', asHypervisorError(error, failure).message);
     }
   }
 
@@ -184,7 +185,7 @@ class XenGuest implements Hypervisor {
       const work = tier.shrinkTo(to, signal);
       return await unlessAborted(work, signal, () => outOfTime(guest, 'shrinking the overflow tier'));
     } catch (error) {
-      throw asHypervisorError(guest, 'shrinking the overflow tier failed', error);
+      throw asHypervisorError(error, { doing: 'shrinking the overflow tier failed', guest });
     }
   }
 

@@ -1,5 +1,5 @@
 /** What can go wrong with a Xen guest's balloon and overflow tier, in words and with what to do. */
-import { errorText, HypervisorError, SelfballoonError, systemErrorCode } from '../../errors.js';
+import { errorText, HypervisorError, systemErrorCode } from '../../errors.js';
 import type { GuestSize } from '../../units.js';
 
 /** The one guest of this adapter was meant, and another was named. */
@@ -91,10 +91,3 @@ export const noTier = (guest: string): HypervisorError =>
     message: 'there is no overflow tier to shrink',
     advice: 'Name swap stripes in the configuration under [overflow]',
   });
-
-/** Whatever went wrong, as the one error that crosses the adapter's border. */
-export function asHypervisorError(guest: string, doing: string, cause: unknown): HypervisorError {
-  if (cause instanceof HypervisorError) return cause;
-  const code = cause instanceof SelfballoonError ? cause.code : 'EIO';
-  return new HypervisorError({ code, guest, message: `${doing}: ${errorText(cause)}`, cause });
-}

@@ -6,6 +6,7 @@ import { ConnectionKeeper } from '../../connection/keeper.js';
 import { unlessAborted } from '../../control/abort.js';
 import { Lanes } from '../../control/lanes.js';
 import { NoticeQueue } from '../../control/notices.js';
+import { asHypervisorError, noOverflow } from '../../control/port-errors.js';
 import {
   CALL_TIME_LIMIT,
   type Capabilities,
@@ -32,12 +33,10 @@ import { formatTarget, homeOf, NODES } from './codec.js';
 import { createDom0Reader, watchDom0, type Dom0Options, type Dom0Reader } from './dom0.js';
 import { readingOf, type DomainRecord } from './domain-record.js';
 import {
-  asHypervisorError,
   closed,
   goneDomain,
   impossibleTarget,
   lookTooSlow,
-  noOverflow,
   noStore,
   onlyWatched,
   stillAsking,
@@ -213,7 +212,7 @@ class XenHost implements Hypervisor {
       if (error instanceof XenstoreError && error.xenstoreCode === 'ENOENT') {
         throw goneDomain(guest, `there is no ${path}`);
       }
-      throw asHypervisorError(guest, `setting ${path} to ${text} KiB`, error);
+      throw asHypervisorError(error, { doing: `setting ${path} to ${text} KiB`, guest });
     }
   }
 
@@ -228,7 +227,7 @@ class XenHost implements Hypervisor {
   }
 
   shrinkOverflow(guest: GuestId): Promise<string> {
-    return Promise.reject(noOverflow(guest));
+    return Promise.reject(noOverflow(guest, 'dom0'));
   }
 
   /**

@@ -1,5 +1,5 @@
 /** What can go wrong with domains seen from dom0, in words and with what to do. */
-import { errorText, HypervisorError, SelfballoonError } from '../../errors.js';
+import { HypervisorError } from '../../errors.js';
 import type { SightSource } from './sight.js';
 
 /** A look at the host's memory did not end in time. */
@@ -69,19 +69,3 @@ export const impossibleTarget = (guest: string, target: number): HypervisorError
     message: `a target of ${target} pages was asked for and not written: it is 0 or not below 2^53 KiB`,
     advice: 'This is a fault of the program; please report it',
   });
-
-/** Nothing of the kind is here. */
-export const noOverflow = (guest: string): HypervisorError =>
-  new HypervisorError({
-    code: 'ENODEV',
-    guest,
-    message: 'its overflow tier is inside the guest, and cannot be shrunk from dom0',
-    advice: 'Run selfballoon in the guest for that',
-  });
-
-/** Whatever went wrong, as the one error that crosses the adapter's border. */
-export function asHypervisorError(guest: string, doing: string, cause: unknown): HypervisorError {
-  if (cause instanceof HypervisorError) return cause;
-  const code = cause instanceof SelfballoonError ? cause.code : 'EIO';
-  return new HypervisorError({ code, guest, message: `${doing}: ${errorText(cause)}`, cause });
-}
