@@ -30,7 +30,7 @@ export async function benchXenHost(): Promise<readonly BenchRow[]> {
   const clock = new VirtualClock();
   const host = openXenHost({
     clock,
-    connect: async (signal) => openXenstore({ transport: await connectUnixSocket(socket, signal) }),
+    connect: async (signal) => openXenstore({ transport: await connectUnixSocket(socket, signal), clock }),
     sight,
     limits: null,
     reserve: NO_PAGES,

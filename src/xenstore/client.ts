@@ -3,7 +3,9 @@
  * to their listeners. It does not connect again by itself: with a connection xenstored forgets its watches and transactions, and
  * only the caller knows what is to be done then.
  */
+import type { Clock } from '../control/ports.js';
 import { errorText } from '../errors.js';
+import { millis, type Millis } from '../units.js';
 import { decodeBoolean, decodeOk, decodePath } from './answers.js';
 import { encodeStrings, type Frame } from './codec.js';
 import { brokenProtocol, invalid, XenstoreError } from './errors.js';
@@ -19,8 +21,9 @@ import { Watches } from './watches.js';
 
 export interface XenstoreOptions {
   readonly transport: Transport;
-  /** The time limit of calls without a signal, in milliseconds. Default 5000. */
-  readonly limitMs?: number;
+  readonly clock: Clock;
+  /** The time limit of calls without a signal. Default 5 s. */
+  readonly limit?: Millis;
   /** Requests under way at once, 1 or more. Default 16: of an unprivileged domain xenstored takes 20 at a time. */
   readonly outstandingMax?: number;
   /** Requests that wait to be sent; further ones are refused with EBUSY. Default 16,384. */
@@ -59,7 +62,7 @@ export interface Xenstore extends Store {
 
 /** Begins to speak with xenstored over `transport`, and closes it in the end. */
 export function openXenstore(options: XenstoreOptions): Xenstore {
-  const { outstandingMax = 16 } = options;
+  const { clock, outstandingMax = 16 } = options;
   if (outstandingMax < 1) throw invalid(`${outstandingMax} requests at a time are too few`, 'Use 1 or more');
   const connection = new Connection({ ...options, outstandingMax });
   const ask: Ask = (request, asking) => connection.exchange.ask(request, asking);
@@ -73,7 +76,7 @@ export function openXenstore(options: XenstoreOptions): Xenstore {
       const request = aboutDomain('IS_DOMAIN_INTRODUCED', domid);
       return decodeBoolean(await ask(request, { signal: asking?.signal }), request);
     },
-    transaction: (body, asking) => runTransaction(ask, body, asking),
+    transaction: (body, asking) => runTransaction({ ask, clock }, body, asking),
     watch: (path, listener, asking) => watch(connection, path, listener, asking),
     closed: connection.closed,
     close: () => connection.close(),
@@ -127,7 +130,7 @@ const isGone = (error: unknown): boolean =>
 const WAITING_MAX = 16_384;
 const WATCHES_MAX = 16_384;
 const EVENTS_MAX = 4096;
-const LIMIT_MS = 5000;
+const LIMIT = millis(5_000);
 
 /** Thrown where nobody catches it: a listener's fault must not go unseen. */
 function throwLater(error: unknown): void {
@@ -146,10 +149,10 @@ class Connection {
   #hasEnded = false;
 
   constructor(options: XenstoreOptions & { readonly outstandingMax: number }) {
-    const { transport, outstandingMax, waitingMax = WAITING_MAX, limitMs = LIMIT_MS } = options;
+    const { transport, clock, outstandingMax, waitingMax = WAITING_MAX, limit = LIMIT } = options;
     const { watchesMax = WATCHES_MAX, eventsMax = EVENTS_MAX, onListenerError: onError = throwLater } = options;
     this.#transport = transport;
-    this.exchange = new Exchange({ transport, outstandingMax, waitingMax, limitMs });
+    this.exchange = new Exchange({ transport, clock, outstandingMax, waitingMax, limit });
     this.watches = new Watches({ watchesMax, eventsMax, onError });
     this.closed = new Promise((resolve) => (this.#tellEnd = resolve));
     transport.start({

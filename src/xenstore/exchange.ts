@@ -5,6 +5,8 @@
  * A request that its caller has given up on keeps its id and its place until the answer comes, so that a late answer is never
  * taken for that of another request, and a server that is slow is not asked for more and more.
  */
+import type { Clock } from '../control/ports.js';
+import type { Millis } from '../units.js';
 import { encodeFrame, ID_MAX, type Frame } from './codec.js';
 import { brokenProtocol, connectionGone, gaveUp, named, notTaken, refused, tooLarge, tooMany } from './errors.js';
 import type { Subject, XenstoreError } from './errors.js';
@@ -27,12 +29,13 @@ export interface RequestOptions {
 
 export interface ExchangeOptions {
   readonly transport: Transport;
+  readonly clock: Clock;
   /** How many requests may be unanswered; further ones wait. 1 or more. */
   readonly outstandingMax: number;
   /** How many may wait; further ones are refused with EBUSY. */
   readonly waitingMax: number;
-  /** The time limit, in milliseconds, of requests without a signal. */
-  readonly limitMs: number;
+  /** The time limit of requests without a signal. */
+  readonly limit: Millis;
   /** The largest id, after which they begin again: from `outstandingMax` to 2^32 − 1, which is the default. */
   readonly idMax?: number;
 }
@@ -119,9 +122,13 @@ export class Exchange {
 
   #startClock(signal: AbortSignal | undefined, giveUp: (cause: unknown) => void): () => void {
     if (signal === undefined) {
-      const timer = setTimeout(giveUp, this.#options.limitMs, `the limit of ${this.#options.limitMs} ms passed`);
+      const { clock, limit } = this.#options;
+      const timer = clock.timer(() => {
+        giveUp(`the limit of ${limit} ms passed`);
+      });
+      timer.set(limit);
       return () => {
-        clearTimeout(timer);
+        timer.clear();
       };
     }
     const onAbort = (): void => {

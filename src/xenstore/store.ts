@@ -11,7 +11,7 @@ import { checkPath } from './paths.js';
 import { formatPermission, parsePermission, type Permission } from './permissions.js';
 
 export interface CallOptions {
-  /** Gives up when it is aborted, with ETIMEDOUT. Without it a call has a time limit of its own (`limitMs`, 5 s by default). */
+  /** Gives up when it is aborted, with ETIMEDOUT. Without it a call has a time limit of its own (`limit`, 5 s by default). */
   readonly signal?: AbortSignal | undefined;
 }
 

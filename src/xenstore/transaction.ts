@@ -2,7 +2,8 @@
  * A transaction: what is done in it is seen by others all at once or not at all. xenstored refuses it when others changed the same
  * nodes meanwhile (EAGAIN); then the whole of it is done again, a bounded number of times. It does not know what is done inside.
  */
-import { setTimeout as wait } from 'node:timers/promises';
+import type { Clock } from '../control/ports.js';
+import { addMillis, millis } from '../units.js';
 import { decodeOk, decodeTransactionId } from './answers.js';
 import { encodeStrings } from './codec.js';
 import { gaveUp, invalid, named, XenstoreError } from './errors.js';
@@ -20,13 +21,19 @@ const ATTEMPTS_MAX = 10;
 /** The second attempt follows at once, later ones after 1, 2, 4 … 64 ms: whoever stands in the way needs time too. */
 const PAUSE_MS_MAX = 64;
 
+/** What a transaction is run over. */
+interface Ground {
+  readonly ask: Ask;
+  readonly clock: Clock;
+}
+
 /**
  * Runs `body` in a transaction and commits it. `body` is called again, with a new store, when the commit meets EAGAIN: it must do
  * nothing that cannot be done twice. What it throws undoes everything and is thrown on. A commit that meets ETIMEDOUT or EUNAVAILABLE
  * may have happened or not.
  */
 export async function runTransaction<T>(
-  ask: Ask,
+  { ask, clock }: Ground,
   body: (store: Store) => Promise<T>,
   { signal, attemptsMax = ATTEMPTS_MAX }: TransactionOptions = {},
 ): Promise<T> {
@@ -34,7 +41,7 @@ export async function runTransaction<T>(
     const outcome = await attemptOnce(ask, body, signal);
     if (outcome.kind === 'committed') return outcome.result;
     if (attempt >= attemptsMax) throw tooContended(attempt, outcome.error);
-    if (attempt > 1) await pause(attempt, signal);
+    if (attempt > 1) await pause(clock, attempt, signal);
   }
 }
 
@@ -106,12 +113,10 @@ async function abandon(ask: Ask, transactionId: number): Promise<void> {
   await ask(ending(transactionId, 'F')).catch(() => undefined);
 }
 
-async function pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await wait(Math.min(2 ** (attempt - 2), PAUSE_MS_MAX), undefined, { signal });
-  } catch (error) {
-    throw gaveUp({ operation: 'a transaction', subject: '' }, false, error);
-  }
+async function pause(clock: Clock, attempt: number, signal = new AbortController().signal): Promise<void> {
+  const length = millis(Math.min(2 ** (attempt - 2), PAUSE_MS_MAX));
+  await clock.sleepUntil(addMillis(clock.now(), length), signal);
+  if (signal.aborted) throw gaveUp({ operation: 'a transaction', subject: '' }, false, signal.reason);
 }
 
 const tooContended = (attempts: number, cause: XenstoreError): XenstoreError =>

@@ -9,8 +9,10 @@
 import { close, constants, fstat, open, readSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { untilAborted } from '../control/abort.js';
+import type { Clock } from '../control/ports.js';
 import { errorText, systemErrorCode } from '../errors.js';
 import { openPoller, type Poller } from '../posix/poll.js';
+import { millis } from '../units.js';
 import { HEADER_BYTES, PAYLOAD_BYTES_MAX } from './codec.js';
 import { XenstoreError } from './errors.js';
 import type { Transport, TransportListener } from './transport.js';
@@ -21,7 +23,7 @@ export const XENBUS_DEVICE = '/dev/xen/xenbus';
 /** A read takes as many of the waiting messages as fit. */
 const READ_BYTES = 64 * 1024;
 /** A write that does not come back, because xenstored does not answer, must not keep the program from ending. */
-const CLOSE_WAIT_MS = 2000;
+const CLOSE_WAIT = millis(2_000);
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -31,13 +33,13 @@ const statFile = promisify(fstat);
  * Opens the kernel's xenbus device. Rejects with `XenstoreError`: EUNAVAILABLE where there is none, EACCES where this user may
  * not open it.
  */
-export async function openXenbusDevice(path: string): Promise<Transport> {
+export async function openXenbusDevice(path: string, clock: Clock): Promise<Transport> {
   const descriptor = await openFile(path, constants.O_RDWR | constants.O_NONBLOCK).catch((error: unknown) => {
     throw notOpened(path, error);
   });
   try {
     if (!(await statFile(descriptor)).isCharacterDevice()) throw new Error('it is not a device');
-    return await xenbusOver(path, descriptor);
+    return await xenbusOver({ description: path, descriptor, clock });
   } catch (error) {
     await closeFile(descriptor);
     throw notOpened(path, error);
@@ -45,24 +47,35 @@ export async function openXenbusDevice(path: string): Promise<Transport> {
 }
 
 /** The same over a descriptor that is open, and does not block when it is read. It belongs to the transport from now on. */
-export async function xenbusOver(description: string, descriptor: number): Promise<Transport> {
-  return new XenbusDevice(description, descriptor, await openPoller(descriptor, 'readable'));
+export async function xenbusOver(device: OpenDevice): Promise<Transport> {
+  return new XenbusDevice(device, await openPoller(device.descriptor, 'readable'));
+}
+
+interface OpenDevice {
+  readonly description: string;
+  readonly descriptor: number;
+  readonly clock: Clock;
 }
 
 class XenbusDevice implements Transport {
   /** The kernel keeps header and payload together in 4096 bytes. */
   readonly payloadBytesMax = PAYLOAD_BYTES_MAX - HEADER_BYTES;
   readonly answersWatchesById = false;
+  readonly description: string;
   readonly #buffer = Buffer.alloc(READ_BYTES);
+  readonly #descriptor: number;
+  readonly #clock: Clock;
+  readonly #poller: Poller;
   /** Ends when all writes have come back. Never rejects. */
   #writes: Promise<void> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
-  constructor(
-    readonly description: string,
-    readonly descriptor: number,
-    readonly poller: Poller,
-  ) {}
+  constructor({ description, descriptor, clock }: OpenDevice, poller: Poller) {
+    this.description = description;
+    this.#descriptor = descriptor;
+    this.#clock = clock;
+    this.#poller = poller;
+  }
 
   start(listener: TransportListener): void {
     this.#receive(listener.onBytes).catch((error: unknown) => {
@@ -73,7 +86,7 @@ class XenbusDevice implements Transport {
   /** Goes on until it is closed; throws when the device ends. */
   async #receive(onBytes: (chunk: Uint8Array) => void): Promise<void> {
     while (this.#closing === null) {
-      const outcome = await this.poller.wait();
+      const outcome = await this.#poller.wait();
       if (outcome === 'failed') throw new Error('the device has ended');
       if (outcome === 'ready') this.#read(onBytes);
     }
@@ -89,7 +102,7 @@ class XenbusDevice implements Transport {
   /** Null: nothing is there after all. */
   #readOnce(): number | null {
     try {
-      return readSync(this.descriptor, this.#buffer, 0, READ_BYTES, null);
+      return readSync(this.#descriptor, this.#buffer, 0, READ_BYTES, null);
     } catch (error) {
       const code = systemErrorCode(error);
       if (code === 'EAGAIN' || code === 'EINTR') return null;
@@ -107,7 +120,7 @@ class XenbusDevice implements Transport {
 
   #write(message: Buffer): Promise<unknown> {
     return new Promise((resolve) => {
-      write(this.descriptor, message, 0, message.length, null, (error, written) => {
+      write(this.#descriptor, message, 0, message.length, null, (error, written) => {
         if (error !== null) resolve(error);
         else resolve(written === message.length ? null : new Error(`${written} of ${message.length} bytes were taken`));
       });
@@ -121,9 +134,9 @@ class XenbusDevice implements Transport {
   }
 
   async #close(): Promise<void> {
-    await this.poller.close();
-    const closed = this.#writes.then(() => closeFile(this.descriptor)).catch(() => undefined);
-    await Promise.race([closed, untilAborted(AbortSignal.timeout(CLOSE_WAIT_MS))]);
+    await this.#poller.close();
+    const closed = this.#writes.then(() => closeFile(this.#descriptor)).catch(() => undefined);
+    await Promise.race([closed, untilAborted(this.#clock.timeLimit(CLOSE_WAIT))]);
   }
 }
 

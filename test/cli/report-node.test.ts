@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { openReportNode } from '../../src/cli/daemon/report-node.js';
 import type { ReportWay } from '../../src/cli/daemon/report-way.js';
+import { VirtualClock } from '../../src/sim/index.js';
 import { FakeXenstored } from '../xenstore/support/fake-xenstored.js';
 import { xenstoreError } from '../xenstore/support/frames.js';
 import { connectTo, until } from '../xenstore/support/opened.js';
@@ -25,7 +26,8 @@ async function open(test: TestContext): Promise<Opened> {
   store.setPermissions(HOME, ['n0', 'r1'], 0);
   store.setPermissions(`${HOME}/data`, ['n1'], 0);
   fake.domid = 1;
-  const node = await openReportNode(() => connectTo(test, fake));
+  const clock = new VirtualClock();
+  const node = await openReportNode(clock, () => connectTo(test, fake, { clock }));
   test.after(() => node.close());
   return { fake, node, text: () => store.nodes.get(NODE)?.value.toString() ?? null };
 }
@@ -83,6 +85,6 @@ describe('the node of a guest’s reports', () => {
   });
 
   it('is not to be had outside a guest', async () => {
-    await assert.rejects(openReportNode(), xenstoreError('EUNAVAILABLE', /Xen domains only/));
+    await assert.rejects(openReportNode(new VirtualClock()), xenstoreError('EUNAVAILABLE', /Xen domains only/));
   });
 });

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { VirtualClock } from '../../src/sim/index.js';
+import { millis } from '../../src/units.js';
 import { encodeFrame, type Frame } from '../../src/xenstore/codec.js';
 import { Exchange, type ExchangeOptions, type Request } from '../../src/xenstore/exchange.js';
 import { FrameDecoder } from '../../src/xenstore/frame-decoder.js';
@@ -11,8 +13,6 @@ import { xenstoreError } from './support/frames.js';
 import { opened, until } from './support/opened.js';
 
 useSeed();
-
-const LIMIT_MS = 20_000;
 
 /** A transport that only notes what is sent. */
 class NotedTransport implements Transport {
@@ -38,7 +38,14 @@ class NotedTransport implements Transport {
 }
 
 function exchangeOver(transport: Transport, options: Partial<ExchangeOptions> = {}): Exchange {
-  return new Exchange({ transport, outstandingMax: 4, waitingMax: 100, limitMs: LIMIT_MS, ...options });
+  return new Exchange({
+    transport,
+    outstandingMax: 4,
+    waitingMax: 100,
+    clock: new VirtualClock(),
+    limit: millis(1_000),
+    ...options,
+  });
 }
 
 const reading = (path: string): Request => ({ operation: 'READ', subject: path, payload: Buffer.from(`${path}\0`) });
@@ -284,16 +291,27 @@ describe('a request that was given up on', () => {
   });
 
   it('is given up on by the time limit where it has no signal', async (context) => {
-    const { fake, store } = await opened(context, { limitMs: 20 });
+    const { fake, store, clock } = await opened(context, { limit: millis(20) });
     fake.isHolding = true;
-    await assert.rejects(store.read('/'), xenstoreError('ETIMEDOUT', /READ/));
-    await assert.rejects(
-      store.watch('/', () => undefined),
-      xenstoreError('ETIMEDOUT', /WATCH/),
-    );
+    const calls = [store.read('/'), store.watch('/', () => undefined)];
+    const given = calls.map((call) => assert.rejects(call, xenstoreError('ETIMEDOUT', /READ|WATCH/)));
+    await until('both are asked', () => fake.held.length === 2);
+    await clock.advanceTo(millis(20));
+    await Promise.all(given);
     fake.isHolding = false;
     fake.release();
     assert.deepEqual(await store.list('/', { signal: new AbortController().signal }), []);
+  });
+
+  it('is not given up on before the time limit, and not after its answer', async () => {
+    const clock = new VirtualClock();
+    const transport = new NotedTransport();
+    const exchange = exchangeOver(transport, { clock, limit: millis(20) });
+    const asked = exchange.ask(reading('/a'));
+    await clock.advanceTo(millis(19));
+    exchange.take(echo(transport.sent[0]));
+    assert.equal((await asked).toString(), '/a\0');
+    assert.equal(clock.nextTimerAt, null);
   });
 });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Store } from '../../src/xenstore/store.js';
 import { xenstoreError } from './support/frames.js';
-import { connectTo, opened, until, type Opened } from './support/opened.js';
+import { connectTo, opened, throughPauses, until, type Opened } from './support/opened.js';
 
 const endings = ({ fake }: Opened): readonly string[] =>
   fake.requests
@@ -54,26 +54,29 @@ describe('a transaction', () => {
     const other = await connectTo(context, both.fake);
     await other.write('/counter', '0');
     let attempts = 0;
-    await both.store.transaction(async (inside) => {
+    const counting = both.store.transaction(async (inside) => {
       attempts += 1;
       const count = Number(await inside.readText('/counter'));
       if (attempts <= 3) await other.write('/counter', String(attempts * 10));
       await inside.write('/counter', String(count + 1));
     });
+    await throughPauses(both.clock, counting);
     assert.equal(attempts, 4);
     assert.equal(await other.readText('/counter'), '31');
     assert.deepEqual(endings(both), ['T', 'T', 'T', 'T']);
+    assert.equal(both.clock.now(), 1 + 2);
   });
 
   it('loses no increment where many clients count at once', async (context) => {
-    const { fake, store } = await opened(context);
+    const { fake, store, clock } = await opened(context);
     await store.write('/counter', '0');
-    const clients = [store, await connectTo(context, fake), await connectTo(context, fake)];
+    const clients = [store, await connectTo(context, fake, { clock }), await connectTo(context, fake, { clock })];
     const count = async (inside: Store): Promise<void> => {
       await inside.write('/counter', String(Number(await inside.readText('/counter')) + 1));
     };
     for (let round = 0; round < 5; round += 1) {
-      await Promise.all(clients.map((client) => client.transaction(count, { attemptsMax: 1000 })));
+      const counting = clients.map((client) => client.transaction(count, { attemptsMax: 1000 }));
+      await throughPauses(clock, Promise.all(counting));
     }
     assert.equal(await store.readText('/counter'), '15');
   });
@@ -90,7 +93,7 @@ describe('a transaction', () => {
       },
       { attemptsMax: 4 },
     );
-    await assert.rejects(contended, xenstoreError('EAGAIN', /each of 4 times/));
+    await assert.rejects(throughPauses(both.clock, contended), xenstoreError('EAGAIN', /each of 4 times/));
     assert.equal(attempts, 4);
     assert.equal(await other.readText('/a'), 'theirs');
   });
@@ -198,21 +201,18 @@ describe('a transaction that is given up on', () => {
     const both = await opened(context);
     const other = await connectTo(context, both.fake);
     const stop = new AbortController();
-    let attempts = 0;
     const given = both.store.transaction(
       async (inside) => {
-        attempts += 1;
         await inside.write('/a', 'mine');
         await other.write('/a', 'theirs');
-        if (attempts === 5) {
-          setTimeout(() => {
-            stop.abort();
-          }, 0);
-        }
       },
-      { signal: stop.signal, attemptsMax: 1_000_000 },
+      { signal: stop.signal },
     );
-    await assert.rejects(given, xenstoreError('ETIMEDOUT'));
-    await until('nothing is left', () => both.fake.connections.every(({ session }) => session.transactions.size === 0));
+    await until('it pauses', () => both.clock.nextTimerAt !== null);
+    stop.abort();
+    await assert.rejects(given, xenstoreError('ETIMEDOUT', /a transaction was not sent/));
+    assert.deepEqual(endings(both), ['T', 'T']);
+    assert.ok(both.fake.connections.every(({ session }) => session.transactions.size === 0));
+    assert.equal(both.clock.nextTimerAt, null);
   });
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { VirtualClock } from '../../src/sim/index.js';
 import { encodeFrame, type Frame } from '../../src/xenstore/codec.js';
 import { openXenstore, type Xenstore } from '../../src/xenstore/client.js';
 import type { WatchEvent } from '../../src/xenstore/watch-queue.js';
@@ -11,19 +12,21 @@ import { kernelsAnswers, openDevice, type Device } from './support/device.js';
 import { xenstoreError } from './support/frames.js';
 import { until } from './support/opened.js';
 
-const PATIENCE_MS = 20_000;
-const clientOf = ({ transport }: Device): Xenstore => openXenstore({ transport, limitMs: PATIENCE_MS });
+const clientOf = ({ transport, clock }: Device): Xenstore => openXenstore({ transport, clock });
 
 const ignore = (): void => undefined;
 
 describe('the device', () => {
   it('that is not there is an error with words', async () => {
-    await assert.rejects(openXenbusDevice('/dev/no/such'), xenstoreError('EUNAVAILABLE', /Xen domains only/));
+    await assert.rejects(
+      openXenbusDevice('/dev/no/such', new VirtualClock()),
+      xenstoreError('EUNAVAILABLE', /Xen domains only/),
+    );
   });
 
   it('is never taken for one where it is a file', async () => {
     const file = fixture('proc', 'linux-6.18', 'mm_stat');
-    await assert.rejects(openXenbusDevice(file), xenstoreError('EUNAVAILABLE', /not a device/));
+    await assert.rejects(openXenbusDevice(file, new VirtualClock()), xenstoreError('EUNAVAILABLE', /not a device/));
   });
 
   it('carries all that the socket carries', async (context) => {

@@ -12,9 +12,9 @@ export function runReporter(flags: ReportFlags): Promise<number> {
   return runReporting(flags, {
     rootOf: ({ xenGuest }) => xenGuest.root,
     triggerOf: ({ pressure }) => pressure.trigger,
-    openWay: (config) => {
+    openWay: (config, clock) => {
       requireGuest(config);
-      return openReportNode();
+      return openReportNode(clock);
     },
     openHeld: openBalloonFiles,
   });

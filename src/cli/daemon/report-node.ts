@@ -1,5 +1,6 @@
 /** The node of xenstore into which this guest's reports are written, with a connection that is made anew when it is lost. */
 import { unlessAborted } from '../../control/abort.js';
+import type { Clock } from '../../control/ports.js';
 import { openXenbusDevice, openXenstore, XENBUS_DEVICE, XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import type { ReportWay } from './report-way.js';
 
@@ -12,13 +13,16 @@ const GONE = new Set(['EUNAVAILABLE', 'ETIMEDOUT']);
 /** How a connection is made: through the kernel's device. Given by tests only. */
 type Connect = () => Promise<Xenstore>;
 
-const connectThroughDevice: Connect = async () => openXenstore({ transport: await openXenbusDevice(XENBUS_DEVICE) });
+const throughDevice =
+  (clock: Clock): Connect =>
+  async () =>
+    openXenstore({ transport: await openXenbusDevice(XENBUS_DEVICE, clock), clock });
 
 const givenUp = (): XenstoreError =>
   new XenstoreError({ xenstoreCode: 'ETIMEDOUT', message: 'a report was given up, for the reporter ends' });
 
 /** Opens the device once, to see that it can be. Rejects with `XenstoreError`. */
-export async function openReportNode(connect: Connect = connectThroughDevice): Promise<ReportWay> {
+export async function openReportNode(clock: Clock, connect: Connect = throughDevice(clock)): Promise<ReportWay> {
   let store: Xenstore | null = await connect();
   const drop = async (): Promise<void> => {
     const dropped = store;

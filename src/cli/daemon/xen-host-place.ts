@@ -22,7 +22,7 @@ export async function openXenHostPlace({ config, warn }: PlaceOptions, xen: XenS
   const clock = new RealClock();
   const { socket, reserve, isDom0Driven, dom0Min } = config.xenHost;
   const connect = async (signal: AbortSignal): Promise<Xenstore> =>
-    openXenstore({ transport: await connectUnixSocket(socket, signal) });
+    openXenstore({ transport: await connectUnixSocket(socket, signal), clock });
   // A daemon that could not ask for anything must not start as if all were well.
   await (await connect(clock.timeLimit(CONNECT_LIMIT))).close();
   const host = openXenHost({

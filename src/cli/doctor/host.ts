@@ -7,10 +7,12 @@ import { openLimitSetter } from '../../hypervisors/xen-host/xenctrl.js';
 import type { SightSource } from '../../hypervisors/xen-host/sight.js';
 import { openXlSight } from '../../hypervisors/xen-host/xl-sight.js';
 import { openXenstat } from '../../hypervisors/xen-host/xenstat.js';
+import { RealClock } from '../../runtime/real-clock.js';
+import { millis } from '../../units.js';
 import { connectUnixSocket, openXenstore, XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { fail, ok, warn, type Finding } from './finding.js';
 
-const LIMIT_MS = 5_000;
+const LIMIT = millis(5_000);
 
 /** Looks only; nothing is asked of any domain. */
 export async function checkHost(xen: XenSituation, { xenHost }: Config): Promise<readonly Finding[]> {
@@ -26,9 +28,10 @@ export async function checkHost(xen: XenSituation, { xenHost }: Config): Promise
 }
 
 async function checkStore(socket: string): Promise<readonly Finding[]> {
+  const clock = new RealClock();
   try {
-    const transport = await connectUnixSocket(socket, AbortSignal.timeout(LIMIT_MS));
-    const store = openXenstore({ transport });
+    const transport = await connectUnixSocket(socket, clock.timeLimit(LIMIT));
+    const store = openXenstore({ transport, clock });
     try {
       return [ok(`xenstored answers at ${socket}`), await checkReporters(store)];
     } finally {
@@ -74,7 +77,7 @@ async function lookWith(open: () => SightSource | Promise<SightSource>): Promise
   try {
     const sight = await open();
     try {
-      const { free, total } = await sight.look(AbortSignal.timeout(LIMIT_MS));
+      const { free, total } = await sight.look(AbortSignal.timeout(LIMIT));
       const mib = (size: number): number => Math.floor(size / 1024);
       return ok(`the host is seen by ${sight.description}: ${mib(free)} of ${mib(total)} MiB are free`);
     } finally {

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type Koffi from 'koffi';
+import { VirtualClock } from '../../../src/sim/index.js';
 import { encodeFrame } from '../../../src/xenstore/codec.js';
 import type { Transport } from '../../../src/xenstore/transport.js';
 import { xenbusOver } from '../../../src/xenstore/xenbus-device.js';
@@ -35,14 +36,16 @@ export const kernelsAnswers: FakeXenstored['tamper'] = (answer) => {
 export interface Device {
   readonly fake: FakeXenstored;
   readonly transport: Transport;
+  readonly clock: VirtualClock;
 }
 
 export async function openDevice(context: TestContext): Promise<Device> {
   const fake = await FakeXenstored.start(context);
   fake.tamper = kernelsAnswers;
+  const clock = new VirtualClock();
   const [ours, theirs] = socketPair();
   fake.serve(new Socket({ fd: theirs, readable: true, writable: true }));
-  const transport = await xenbusOver('a socket pair', ours);
+  const transport = await xenbusOver({ description: 'a socket pair', descriptor: ours, clock });
   context.after(() => transport.close());
-  return { fake, transport };
+  return { fake, transport, clock };
 }

@@ -7,7 +7,7 @@ import type { HostReading } from '../../../../src/control/pool.js';
 import type { Reading } from '../../../../src/control/reading.js';
 import { openXenHost, type XenHostOptions } from '../../../../src/hypervisors/xen-host/client.js';
 import { VirtualClock } from '../../../../src/sim/index.js';
-import { guestSize, mib, mibToPages, millis, pages } from '../../../../src/units.js';
+import { guestSize, mib, mibToPages, millis, pages, type Millis } from '../../../../src/units.js';
 import { openXenstore } from '../../../../src/xenstore/client.js';
 import { connectUnixSocket } from '../../../../src/xenstore/unix-socket.js';
 import { FakeXenstored } from '../../../xenstore/support/fake-xenstored.js';
@@ -20,14 +20,14 @@ setMaxListeners(0, NEVER);
 export const RESERVE = mibToPages(mib(64));
 /** Turns of the event loop in which nothing happens, after which nothing more will without time or somebody moving on. */
 const QUIET_TURNS = 12;
-const LIMIT_MS = 20_000;
+const LIMIT = millis(20_000);
 
 export interface RigOptions {
   readonly host?: Partial<XenHostOptions>;
   /** Begin to watch at once, and keep what is told. Default true. */
   readonly isWatched?: boolean;
   /** The time limit of calls to xenstored without a signal. */
-  readonly limitMs?: number;
+  readonly limit?: Millis;
 }
 
 export class Rig {
@@ -42,7 +42,7 @@ export class Rig {
 
   constructor(
     readonly store: FakeXenstored,
-    { host = {}, limitMs = LIMIT_MS }: RigOptions,
+    { host = {}, limit = LIMIT }: RigOptions,
   ) {
     this.xen = new FakeXen(store);
     this.host = openXenHost({
@@ -50,7 +50,8 @@ export class Rig {
       connect: async (signal) =>
         openXenstore({
           transport: await connectUnixSocket(this.isDown ? `${store.path}-gone` : store.path, signal),
-          limitMs,
+          clock: this.clock,
+          limit,
         }),
       sight: this.xen,
       limits: this.xen.limits,
