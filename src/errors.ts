@@ -58,3 +58,24 @@ export function systemErrorCode(error: unknown): string | null {
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Long enough for a sentence of an error, and short enough for a line of the log. */
+const QUOTED_CHARACTERS_MAX = 200;
+/**
+ * What JSON leaves as it is, though a terminal may take it for the beginning of a command (DEL, C1), a reader for the end of a line, or
+ * both turn what follows around.
+ */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * Any text from outside, fit for a message: in quotes, with nothing in it that cannot be seen, and cut after `charactersMax`, 1 or more
+ * and 200 by default.
+ */
+export function quoted(text: string, charactersMax = QUOTED_CHARACTERS_MAX): string {
+  const isLong = text.length > charactersMax;
+  const inQuotes = JSON.stringify(isLong ? text.slice(0, charactersMax) : text).replace(UNSEEN, escaped);
+  return isLong ? `${inQuotes}…` : inQuotes;
+}
+
+const escaped = (character: string): string =>
+  character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);

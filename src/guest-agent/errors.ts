@@ -2,8 +2,7 @@
  * What can go wrong between us and the agent in a guest, in words and with what to do. `agentCode` says what kind of failure it is;
  * `code` is the program's own word for it.
  */
-import { errorText, SelfballoonError, type ErrorCode } from '../errors.js';
-import { quoted } from '../qmp/errors.js';
+import { errorText, quoted, SelfballoonError, type ErrorCode } from '../errors.js';
 
 /**
  * - `EREFUSED`: the agent answered with an error; `class` says which

@@ -2,7 +2,7 @@
  * What can go wrong between us and a QEMU, in words and with what to do. A `QmpError` has two codes: `code` is one of the program's
  * own, for those who know nothing of QMP; `qmpCode` says what kind of failure it is. Where QEMU itself refused, `class` is its own word.
  */
-import { errorText, SelfballoonError, type ErrorCode } from '../errors.js';
+import { errorText, quoted, SelfballoonError, type ErrorCode } from '../errors.js';
 
 /** `QapiErrorClass` of QEMU 7.2: what QEMU may call an error. Nearly all are the first. */
 export const QMP_CLASSES = [
@@ -80,13 +80,6 @@ const CLASS_ADVICE: Readonly<Partial<Record<QmpClass, string>>> = {
   DeviceNotFound: 'The device may have been unplugged, or has another id',
   KVMMissingCap: "The kernel's KVM on this host cannot do it",
 };
-
-const TEXT_CHARACTERS_MAX = 200;
-
-/** Any text from outside, fit for a message: quoted, and cut where it is long. */
-export function quoted(text: string): string {
-  return JSON.stringify(text.length > TEXT_CHARACTERS_MAX ? `${text.slice(0, TEXT_CHARACTERS_MAX)}…` : text);
-}
 
 /** What was asked of which QEMU, for messages. `at`: the path of its socket. */
 export interface Subject {

@@ -2,9 +2,9 @@
  * One message of QMP as a line of JSON. It tells greetings, answers and events apart, and does not know what an answer or an event
  * says, nor what was asked before.
  */
-import { errorText } from '../errors.js';
+import { errorText, quoted } from '../errors.js';
 import { millis, type Millis } from '../units.js';
-import { brokenProtocol, invalid, quoted } from './errors.js';
+import { brokenProtocol, invalid } from './errors.js';
 import { isObject, objectIn, type JsonObject } from './fields.js';
 
 /** What can be sent. */

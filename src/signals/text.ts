@@ -3,6 +3,7 @@
  * counts only with its newline: the kernel always writes one, so a last line without it was cut and its number may be wrong.
  */
 import { unknown, type Unknown } from '../control/signal.js';
+import { quoted } from '../errors.js';
 
 /** Longest text that a parser looks at, in characters, and a reader reads, in bytes. A 2,000-CPU machine's zoneinfo fits. */
 export const TEXT_LENGTH_MAX = 1_048_576;
@@ -13,16 +14,8 @@ const DIGITS_MAX = 16;
 const CODE_0 = 48;
 const CODE_SPACE = 32;
 
-/** DEL and what terminals may take for the beginning of a command besides ESC; JSON leaves both as they are. */
-const C1_CONTROLS = /[\u007f-\u009f]/g;
-const escapeCode = (character: string): string => `\\u00${character.charCodeAt(0).toString(16)}`;
-
 /** A piece of foreign text, cut to a readable length and escaped, for a message. */
-export function quote(text: string): string {
-  const isLong = text.length > QUOTED_LENGTH_MAX;
-  const quoted = JSON.stringify(isLong ? text.slice(0, QUOTED_LENGTH_MAX) : text).replace(C1_CONTROLS, escapeCode);
-  return quoted + (isLong ? '…' : '');
-}
+export const quote = (text: string): string => quoted(text, QUOTED_LENGTH_MAX);
 
 /** A refusal that names the file. */
 export const malformed = (file: string, seen: string): Unknown => unknown('malformed', `${file}: ${seen}`);

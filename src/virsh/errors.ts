@@ -2,7 +2,7 @@
  * What can go wrong between us and virsh, or between virsh and libvirt, in words and with what to do. A `VirshError` has two codes:
  * `code` is one of the program's own, for those who know nothing of libvirt; `virshCode` says what kind of failure it is.
  */
-import { errorText, SelfballoonError, type ErrorCode } from '../errors.js';
+import { errorText, quoted, SelfballoonError, type ErrorCode } from '../errors.js';
 
 /**
  * - `EREFUSED`: libvirt refused, in words
@@ -50,12 +50,8 @@ export class VirshError extends SelfballoonError {
   }
 }
 
-const TEXT_CHARACTERS_MAX = 300;
-
-/** Any text from outside, fit for a message: quoted, and cut where it is long. */
-export function quoted(text: string): string {
-  return JSON.stringify(text.length > TEXT_CHARACTERS_MAX ? `${text.slice(0, TEXT_CHARACTERS_MAX)}…` : text);
-}
+/** libvirt's words for one error can be several lines. */
+const SAID_CHARACTERS_MAX = 300;
 
 interface Kind {
   readonly says: RegExp;
@@ -91,7 +87,7 @@ const KINDS: readonly Kind[] = [
 /** libvirt, or virsh itself, answered `asked` with these words. */
 export function refused(asked: string, said: string): VirshError {
   const { virshCode, advice } = kindOf(said) ?? { virshCode: 'EREFUSED' };
-  const message = `libvirt refused ${quoted(asked)}: ${quoted(said)}`;
+  const message = `libvirt refused ${quoted(asked)}: ${quoted(said, SAID_CHARACTERS_MAX)}`;
   return new VirshError({ virshCode, message, ...(advice === undefined ? {} : { advice }) });
 }
 
@@ -101,7 +97,7 @@ export function ended(said: string): VirshError {
   const advice = known?.advice;
   return new VirshError({
     virshCode: known?.virshCode === 'EACCES' ? 'EACCES' : 'EUNAVAILABLE',
-    message: `virsh ended: ${quoted(said)}`,
+    message: `virsh ended: ${quoted(said, SAID_CHARACTERS_MAX)}`,
     ...(advice === undefined ? {} : { advice }),
   });
 }

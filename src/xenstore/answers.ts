@@ -2,7 +2,8 @@
  * What the payloads of xenstored's messages say. Values of nodes are bytes, and whoever may write the node chose them: they are
  * checked by those who use them. Everything else is checked here, and is `XenstoreError` (EPROTO) where it is not as it should be.
  */
-import { misunderstood, invalid, quoted, type Subject } from './errors.js';
+import { quoted } from '../errors.js';
+import { misunderstood, invalid, type Subject } from './errors.js';
 import { ID_MAX } from './codec.js';
 import { isNodeName, isPath } from './paths.js';
 

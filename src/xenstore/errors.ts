@@ -2,7 +2,7 @@
  * What can go wrong between us and xenstored, in words and with what to do. A `XenstoreError` has two codes: `code` is one of the
  * program's own, for those who know nothing of xenstore; `xenstoreCode` is the word that the protocol uses, for those who do.
  */
-import { errorText, SelfballoonError, systemErrorCode, type ErrorCode } from '../errors.js';
+import { errorText, quoted, SelfballoonError, systemErrorCode, type ErrorCode } from '../errors.js';
 
 /** The words of `xs_wire.h` (Xen 4.17), and EQUOTA, which the OCaml xenstored says where the C one says ENOSPC. */
 export const WIRE_CODES = [
@@ -91,13 +91,6 @@ const ADVICE: Readonly<Partial<Record<XenstoreCode, string>>> = {
 };
 
 const WORD_CHARACTERS_MAX = 32;
-const TEXT_CHARACTERS_MAX = 128;
-
-/** Any text from outside, fit for a message: quoted, and cut where it is long. */
-export function quoted(text: string): string {
-  return JSON.stringify(text.length > TEXT_CHARACTERS_MAX ? `${text.slice(0, TEXT_CHARACTERS_MAX)}…` : text);
-}
-
 const isWireCode = (word: string): word is WireCode => WIRE_CODES.some((code) => code === word);
 
 /** What was asked of xenstored, for messages. `subject`: the path or the domain it is about; may be empty. */
@@ -121,7 +114,7 @@ export function refused(asked: Subject, said: string): XenstoreError {
   return new XenstoreError({
     xenstoreCode: 'EUNKNOWN',
     word,
-    message: `xenstored refused ${named(asked)} with the unknown word ${JSON.stringify(word)}`,
+    message: `xenstored refused ${named(asked)} with the unknown word ${quoted(word)}`,
     advice: 'Look at the log of xenstored',
   });
 }

@@ -2,7 +2,8 @@
  * Which paths may be sent to xenstored. Checked here, so that a mistake is an error with words and not a bare EINVAL. It does not
  * know which paths exist, nor whose they are.
  */
-import { invalid, quoted } from './errors.js';
+import { quoted } from '../errors.js';
+import { invalid } from './errors.js';
 
 /** `XENSTORE_ABS_PATH_MAX` and `XENSTORE_REL_PATH_MAX` of `xs_wire.h`, in bytes. */
 export const ABSOLUTE_PATH_BYTES_MAX = 3072;

@@ -2,7 +2,8 @@
  * The permissions of a node: a list whose first entry names the owner, with what everybody not listed may do; the others say what
  * one domain each may do. It does not know who may change them.
  */
-import { misunderstood, invalid, quoted, type Subject } from './errors.js';
+import { quoted } from '../errors.js';
+import { misunderstood, invalid, type Subject } from './errors.js';
 
 export type Access = 'none' | 'read' | 'write' | 'both';
 

@@ -2,9 +2,10 @@
  * What can be done with the nodes of the store, inside a transaction and outside. It makes requests of calls and results of
  * answers, and does not know how they travel.
  */
+import { quoted } from '../errors.js';
 import { decodeListPart, decodeNames, decodeOk, decodeStrings, textOf, type ListPart } from './answers.js';
 import { encodeStrings } from './codec.js';
-import { invalid, misunderstood, quoted, XenstoreError, type Subject } from './errors.js';
+import { invalid, misunderstood, XenstoreError, type Subject } from './errors.js';
 import type { Request, RequestOptions } from './exchange.js';
 import type { Operation } from './operations.js';
 import { checkPath } from './paths.js';

@@ -2,8 +2,9 @@
  * The watches of one connection: each has a token of its own, by which an event finds its listener. How much may wait for
  * listeners is limited for all of them together. It does not send anything.
  */
+import { quoted } from '../errors.js';
 import { decodeWatchEvent } from './answers.js';
-import { quoted, tooMany } from './errors.js';
+import { tooMany } from './errors.js';
 import { WatchQueue, WatchRoom, type WatchListener } from './watch-queue.js';
 
 export interface WatchesOptions {

@@ -5,6 +5,7 @@
  * Source: the kernel's Documentation/ABI/stable/sysfs-devices-system-xen_memory.
  */
 import { known, unknown, type Field } from '../../control/signal.js';
+import { quoted } from '../../errors.js';
 import {
   addPages,
   guestSize,
@@ -27,7 +28,7 @@ export function parseKib(attribute: string, text: string): Field<KiB> {
   const digits = KIB_TEXT.exec(text)?.[1];
   const value = Number(digits);
   if (digits !== undefined && Number.isSafeInteger(value)) return known(kib(value));
-  return unknown('malformed', `${attribute} has ${JSON.stringify(text.slice(0, 40))}, not a number of KiB`);
+  return unknown('malformed', `${attribute} has ${quoted(text, 40)}, not a number of KiB`);
 }
 
 /** What is written to `target_kb`; null for a target that must never be asked for: 0, or 2^53 KiB and more. */

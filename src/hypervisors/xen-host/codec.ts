@@ -7,6 +7,7 @@
  */
 import type { GuestLimits } from '../../control/limits.js';
 import { known, unknown, type Field } from '../../control/signal.js';
+import { quoted } from '../../errors.js';
 import { kib, kibToPagesDown, kibToPagesUp, NO_PAGES, pagesToKib, type GuestSize, type Pages } from '../../units.js';
 
 export const DOMAINS = '/local/domain';
@@ -37,7 +38,7 @@ const KIB_TEXT = /^\d{1,15}$/;
 export function parseKib(node: string, text: string): Field<number> {
   const body = text.trim();
   if (KIB_TEXT.test(body)) return known(Number(body));
-  return unknown('malformed', `${node} has ${JSON.stringify(text.slice(0, 40))}, not a number of KiB`);
+  return unknown('malformed', `${node} has ${quoted(text, 40)}, not a number of KiB`);
 }
 
 /** The same in pages; part pages are dropped. */
