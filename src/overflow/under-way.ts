@@ -5,8 +5,9 @@
  * Such a device is on by `/proc/swaps` and will be off. A signal to the tool would not end that: Linux looks for one only between two
  * processes' pages (`try_to_unuse` in mm/swapfile.c; seen with one process that had them all).
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { processesIn } from '../signals/processes.js';
 import { kernelName } from './look.js';
 
 const TOOL = 'swapoff';
@@ -35,12 +36,4 @@ function commandLines(proc: string): readonly (readonly string[])[] {
       return [];
     }
   });
-}
-
-function processesIn(proc: string): readonly string[] {
-  try {
-    return readdirSync(proc).filter((name) => /^\d+$/.test(name));
-  } catch {
-    return [];
-  }
 }

@@ -58,17 +58,17 @@ export function plannedSwap(devices: readonly string[], root: string): Pages {
 const BLOCKS_PER_PAGE = 8;
 
 function deviceSize(name: string, root: string): Pages {
-  const text = readOnce(join(root, 'sys', 'class', 'block', basename(name), 'size'));
+  const text = readText(join(root, 'sys', 'class', 'block', basename(name), 'size'));
   const blocks = text.known ? parseWhole(text.value.trimEnd()) : null;
   return blocks === null ? NO_PAGES : pages(Math.floor(blocks / BLOCKS_PER_PAGE));
 }
 
 function readSwaps(root: string): Field<readonly SwapArea[]> {
-  const text = readOnce(join(root, 'proc', 'swaps'));
+  const text = readText(join(root, 'proc', 'swaps'));
   return text.known ? parseSwaps(text.value) : text;
 }
 
-function readOnce(path: string): Field<string> {
+function readText(path: string): Field<string> {
   const file = openProcFile(path);
   const text = file.read();
   file.close();

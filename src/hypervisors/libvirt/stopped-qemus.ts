@@ -2,8 +2,9 @@
  * Which QEMUs of domains are stopped (SIGSTOP, a debugger), by what the kernel says of their processes. What hangs otherwise it does not know;
  * nor, in a container, what is outside.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { processesIn } from '../../signals/processes.js';
 
 /** Those of `uuids`, by what is in `proc` under `root`. None where that cannot be read. */
 export function stoppedQemus(root: string, uuids: readonly string[]): ReadonlySet<string> {
@@ -33,13 +34,5 @@ function read(path: string): string {
   } catch {
     // It has ended meanwhile, or is none of our business.
     return '';
-  }
-}
-
-function processesIn(proc: string): readonly string[] {
-  try {
-    return readdirSync(proc).filter((name) => /^\d+$/.test(name));
-  } catch {
-    return [];
   }
 }
