@@ -30,7 +30,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   overflow: ['control', 'signals', 'units.ts', 'errors.ts'],
   'hypervisors/xen-guest': ['control', 'signals', 'units.ts', 'errors.ts'],
   'hypervisors/xen-host': ['control', 'connection', 'signals', 'xenstore', 'units.ts', 'errors.ts'],
-  inside: ['agent-port', 'control', 'units.ts', 'errors.ts'],
+  inside: ['agent-port', 'control', 'signals/report-ways.ts', 'units.ts', 'errors.ts'],
   'hypervisors/qmp': ['connection', 'control', 'guest-agent', 'inside', 'qmp', 'signals', 'units.ts', 'errors.ts'],
   'hypervisors/libvirt': [
     'connection',
@@ -46,7 +46,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'hypervisors/embedded': ['control', 'sim', 'units.ts', 'errors.ts'],
   runtime: ['control', 'units.ts', 'errors.ts'],
   sim: ['policies', 'balloon', 'control', 'runtime', 'units.ts', 'errors.ts'],
-  config: ['control', 'units.ts', 'errors.ts'],
+  config: ['control', 'signals/report-ways.ts', 'units.ts', 'errors.ts'],
   server: ['control', 'posix', 'runtime/read-model.ts', 'runtime/commands.ts', 'units.ts', 'errors.ts'],
   cli: [
     'agent-port',

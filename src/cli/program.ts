@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { HYPERVISORS, LOG_FORMATS, LOG_LEVELS } from '../config/choices.js';
 import type { BootOption } from '../control/boot-options.js';
+import { OWN_PORT } from '../signals/report-ways.js';
 import type { AskFlags } from './commands/ask.js';
 import type { DoctorFlags } from './commands/doctor.js';
 import type { ReleaseFlags } from './commands/release.js';
@@ -82,7 +83,7 @@ function addReport(program: Command): void {
   program
     .command('agent')
     .description('inside a guest of QEMU: tell the host how this guest is, and change nothing')
-    .option('--port <device>', 'the port to write to (default: the one that is called org.selfballoon.0)')
+    .option('--port <device>', `the port to write to (default: the one that is called ${OWN_PORT})`)
     .option(...CONFIG)
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(LOG_FORMATS))
     .addOption(new Option('--log-level <level>', 'least level shown').choices(LOG_LEVELS))

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { acceptedText, AUTOMATIC, TUNABLES, type TunableRow } from '../control/tunables.js';
+import { OWN_PORT } from '../signals/report-ways.js';
 import { HYPERVISORS, LOG_FORMATS, LOG_LEVELS, XEN_SIGHTS } from './choices.js';
 import {
   choiceKey,
@@ -224,7 +225,7 @@ export const CONFIG_SCHEMA = v.strictObject({
   agent: v.optional(
     section('The agent inside a guest, `selfballoon agent`.', {
       port: optionalPathKey({
-        fallback: 'the port of virtio-serial that is called org.selfballoon.0',
+        fallback: `the port of virtio-serial that is called ${OWN_PORT}`,
         description: 'The device that the agent writes its reports to.',
       }),
       root: pathKey({ fallback: '/', description: 'The folder under which proc, dev and sys are found.' }),

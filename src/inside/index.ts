@@ -1,2 +1,3 @@
 export { Inside, INSIDE_WAIT, NOTHING_SAID, type InsideChoice, type InsideSource, type Said } from './inside.js';
-export { OWN_PORT, OwnAgent } from './own-agent.js';
+export { OWN_PORT } from '../signals/report-ways.js';
+export { OwnAgent } from './own-agent.js';

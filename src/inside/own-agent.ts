@@ -3,9 +3,6 @@ import { openAgentPort, type AgentPort, type AgentPortOptions } from '../agent-p
 import type { Signals } from '../control/reading.js';
 import type { InsideSource } from './inside.js';
 
-/** The port of our own agent, in every machine that has one. */
-export const OWN_PORT = 'org.selfballoon.0';
-
 export class OwnAgent implements InsideSource {
   readonly #port: AgentPort;
 

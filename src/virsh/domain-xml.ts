@@ -46,9 +46,8 @@ export interface DomainShape {
 /** The model of devices into which memory can be plugged, and out of them again, block by block. */
 export const VIRTIO_MEM = 'virtio-mem';
 
-/** The names of ports that a guest may be spoken to through. */
+/** The port of QEMU's agent in a guest, where a domain has a channel for it. */
 export const QEMU_AGENT_PORT = 'org.qemu.guest_agent.0';
-export const OWN_AGENT_PORT = 'org.selfballoon.0';
 
 /** Throws `VirshError` (EPROTO) for what is no description of a domain. */
 export function parseDomainXml(lines: readonly string[]): DomainShape {

@@ -4,7 +4,6 @@ export { LIST_DOMAINS, parseDomainList, type ListedDomain } from './domain-list.
 export { domainMemoryWords, parseActual } from './domain-memory.js';
 export { DOMAIN_STATS, domainStatsOf, parseDomainStats, STATE_PAUSED, type DomainStats } from './domain-stats.js';
 export {
-  OWN_AGENT_PORT,
   parseDomainXml,
   QEMU_AGENT_PORT,
   VIRTIO_MEM,

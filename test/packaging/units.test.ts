@@ -11,7 +11,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { releaseAll } from '../../src/cli/commands/release.js';
 import { LOOK_MAX } from '../../src/cli/commands/release-host.js';
-import { PORT_NAME } from '../../src/cli/daemon/find-port.js';
+import { OWN_PORT } from '../../src/signals/report-ways.js';
 import { createProgram } from '../../src/cli/program.js';
 import { SelfballoonError } from '../../src/errors.js';
 import { guestName } from '../../src/hypervisors/xen-guest/name.js';
@@ -212,7 +212,7 @@ describe('the agent in a guest of QEMU', () => {
   });
 
   it('means the port that the program looks for', () => {
-    assert.equal(device.replace('\\x2d', '-'), `dev-virtio-ports-${PORT_NAME}.device`);
+    assert.equal(device.replace('\\x2d', '-'), `dev-virtio-ports-${OWN_PORT}.device`);
   });
 });
 

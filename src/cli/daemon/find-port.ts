@@ -2,9 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SelfballoonError } from '../../errors.js';
-
-/** The name under which the host gives the guest its port. */
-export const PORT_NAME = 'org.selfballoon.0';
+import { OWN_PORT } from '../../signals/report-ways.js';
 
 /** A machine has 31 ports on each virtio-serial device, and as a rule one of those. */
 const PORTS_MAX = 1_024;
@@ -13,7 +11,7 @@ const PORTS_MAX = 1_024;
  * The device of the port. udev makes a link of its name; where there is no udev the kernel says which of its ports has that name.
  * `root`: the folder that has `dev` and `sys` in it. Throws `SelfballoonError` `ENODEV` where there is none.
  */
-export function findPort(root: string, name: string = PORT_NAME): string {
+export function findPort(root: string, name: string = OWN_PORT): string {
   const link = join(root, 'dev', 'virtio-ports', name);
   if (existsSync(link)) return link;
   const folder = join(root, 'sys', 'class', 'virtio-ports');

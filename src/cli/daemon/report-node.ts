@@ -1,12 +1,9 @@
 /** The node of xenstore into which this guest's reports are written, with a connection that is made anew when it is lost. */
 import { unlessAborted } from '../../control/abort.js';
 import type { Clock } from '../../control/ports.js';
+import { REPORT_FOLDER, REPORT_NODE } from '../../signals/report-ways.js';
 import { openXenbusDevice, openXenstore, XENBUS_DEVICE, XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import type { ReportWay } from './report-way.js';
-
-/** Below this domain's own folder. The toolstack lets a guest write below `data`. */
-const FOLDER = 'data/selfballoon';
-const NODE = `${FOLDER}/report`;
 
 const GONE = new Set(['EUNAVAILABLE', 'ETIMEDOUT']);
 
@@ -30,13 +27,13 @@ export async function openReportNode(clock: Clock, connect: Connect = throughDev
     await dropped?.close();
   };
   return {
-    description: `the node ${NODE} of its own folder in xenstore`,
+    description: `the node ${REPORT_NODE} of its own folder in xenstore`,
     alarmsWait: true,
     publish: async (text, signal) => {
       store ??= await connect();
       try {
         // The write has the store's own time limit; with a signal it would have none.
-        await unlessAborted(store.write(NODE, text), signal, givenUp);
+        await unlessAborted(store.write(REPORT_NODE, text), signal, givenUp);
       } catch (error) {
         // A connection that does not answer is as good as lost.
         const isGone = error instanceof XenstoreError && GONE.has(error.xenstoreCode);
@@ -47,7 +44,7 @@ export async function openReportNode(clock: Clock, connect: Connect = throughDev
     // The host then takes it for a guest that has never reported.
     leave: async () => {
       try {
-        await store?.remove(FOLDER);
+        await store?.remove(REPORT_FOLDER);
       } catch {
         // The host sees the last report grow old instead.
       }

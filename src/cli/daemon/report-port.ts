@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { unlessAborted } from '../../control/abort.js';
 import type { Clock } from '../../control/ports.js';
 import { errorText, SelfballoonError, systemErrorCode } from '../../errors.js';
+import { OWN_PORT } from '../../signals/report-ways.js';
 import { LAST_WORD } from '../../signals/report.js';
 import { millis } from '../../units.js';
 import type { ReportWay } from './report-way.js';
@@ -184,7 +185,7 @@ async function openDevice(path: string): Promise<number> {
   throw new SelfballoonError({
     code: 'EINVAL',
     message: `${path} is neither a port nor a pipe`,
-    advice: 'Name the device of a port of virtio-serial, as /dev/virtio-ports/org.selfballoon.0',
+    advice: `Name the device of a port of virtio-serial, as /dev/virtio-ports/${OWN_PORT}`,
   });
 }
 

@@ -2,11 +2,11 @@
 import type { Config } from '../../config/index.js';
 import { errorText } from '../../errors.js';
 import { RealClock } from '../../runtime/real-clock.js';
+import { OWN_PORT } from '../../signals/report-ways.js';
 import { kibToPagesDown, millis } from '../../units.js';
 import {
   LIST_DOMAINS,
   openVirsh,
-  OWN_AGENT_PORT,
   parseDomainList,
   parseDomainXml,
   QEMU_AGENT_PORT,
@@ -57,7 +57,7 @@ async function checkDomain(
     const shape = parseDomainXml(await virsh.look(['dumpxml', uuid], signal));
     const besides = besidesOf(who, {
       guestAgent: portUse(shape.channels.has(QEMU_AGENT_PORT), heard.asksAgent),
-      ownAgent: portUse(shape.channels.has(OWN_AGENT_PORT), heard.hearsOwn),
+      ownAgent: portUse(shape.channels.has(OWN_PORT), heard.hearsOwn),
       pluggable: kibToPagesDown(virtioMem(shape).size),
     });
     // A domain without a balloon is only watched, whatever else it has.

@@ -8,6 +8,7 @@
 import type { GuestLimits } from '../../control/limits.js';
 import { known, unknown, type Field } from '../../control/signal.js';
 import { quoted } from '../../errors.js';
+import { REPORT_NODE } from '../../signals/report-ways.js';
 import { kib, kibToPagesDown, kibToPagesUp, NO_PAGES, pagesToKib, type GuestSize, type Pages } from '../../units.js';
 
 export const DOMAINS = '/local/domain';
@@ -23,8 +24,8 @@ export const NODES = {
   dynamicMin: 'memory/dynamic-min',
   dynamicMax: 'memory/dynamic-max',
   used: 'memory/meminfo',
-  /** Where our reporter in the guest writes: a guest may write below `data`. */
-  report: 'data/selfballoon/report',
+  /** Where our reporter in the guest writes. */
+  report: REPORT_NODE,
 } as const;
 
 /** A domain's number, or null for what is none. */
