@@ -161,6 +161,7 @@ export const CONFIG_SCHEMA = v.strictObject({
   ),
   xen_host: v.optional(
     section('A whole Xen host, driven from dom0.', {
+      // As on Debian with Xen 4.17, and on others with /run.
       socket: pathKey({ fallback: '/run/xenstored/socket', description: 'The unix socket of xenstored.' }),
       sight: choiceKey(XEN_SIGHTS, {
         fallback: 'auto',

@@ -8,9 +8,6 @@ import { PAYLOAD_BYTES_MAX } from './codec.js';
 import { XenstoreError, type XenstoreCode } from './errors.js';
 import type { Transport } from './transport.js';
 
-/** Where xenstored listens, on Debian's Xen 4.17 and others with `/run`. */
-export const XENSTORED_SOCKET = '/run/xenstored/socket';
-
 /**
  * Connects to xenstored's socket. Rejects with `XenstoreError`: EUNAVAILABLE where none answers, EACCES where this user may not,
  * ETIMEDOUT when `signal` is aborted before there is a connection.
