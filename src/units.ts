@@ -18,10 +18,8 @@ export type MiB = number & { readonly [unit]: 'MiB' };
 export type Bytes = number & { readonly [unit]: 'Bytes' };
 /** Milliseconds: an instant on the one injected clock, or a length of time. */
 export type Millis = number & { readonly [unit]: 'Millis' };
-/** RAM that the guest keeps. The opposite number of a `BalloonSize`; the two must never be mixed up. */
+/** RAM that the guest keeps, and not what its balloon has taken from it: the two must never be mixed up. */
 export type GuestSize = Pages & { readonly [polarity]: 'kept by the guest' };
-/** RAM that has been taken away from the guest. */
-export type BalloonSize = Pages & { readonly [polarity]: 'taken from the guest' };
 
 /** A number that cannot be a quantity in the unit asked for. It is always a bug of the caller, never a guest's doing. */
 export class UnitError extends Error {
@@ -56,23 +54,34 @@ export function millis(value: number): Millis {
 
 export const NO_PAGES = pages(0);
 
+/** `seconds` may be a fraction, and below 0. Throws `UnitError` for what is not finite. */
 export const secondsToMillis = (seconds: number): Millis => millis(seconds * 1000);
+/** The earlier of two times, or the shorter of two durations. */
 export const minMillis = (a: Millis, b: Millis): Millis => (a < b ? a : b);
 
 /** The later of two times, or the longer of two durations. */
 export const maxMillis = (a: Millis, b: Millis): Millis => (a > b ? a : b);
+/** The time that is `length` after `at`, or two durations together. Throws `UnitError` where that is not finite. */
 export const addMillis = (at: Millis, length: Millis): Millis => millis(at + length);
 
-/** `MB2PAGES` of the specification: MiB × 256. */
+/** `MB2PAGES` of the specification: MiB × 256. Throws `UnitError` from 2^45 MiB on. */
 export const mibToPages = (size: MiB): Pages => pages(size * PAGES_PER_MIB);
+/** Pages × 4. Throws `UnitError` from 2^51 pages on. */
 export const pagesToKib = (count: Pages): KiB => kib(count * KIB_PER_PAGE);
+/** Pages × 4096. Throws `UnitError` from 2^41 pages (8 PiB) on. */
 export const pagesToBytes = (count: Pages): Bytes => bytes(count * BYTES_PER_PAGE);
+/** Whole MiB in `count`: a part of one is dropped. Never throws, as those below. */
 export const pagesToMibDown = (count: Pages): MiB => mib(Math.floor(count / PAGES_PER_MIB));
+/** Whole pages in `size`. */
 export const kibToPagesDown = (size: KiB): Pages => pages(Math.floor(size / KIB_PER_PAGE));
+/** As many pages as `size` takes. */
 export const kibToPagesUp = (size: KiB): Pages => pages(Math.ceil(size / KIB_PER_PAGE));
+/** Whole pages in `size`. */
 export const bytesToPagesDown = (size: Bytes): Pages => pages(Math.floor(size / BYTES_PER_PAGE));
+/** As many pages as `size` takes. */
 export const bytesToPagesUp = (size: Bytes): Pages => pages(Math.ceil(size / BYTES_PER_PAGE));
 
+/** `a + b`, which is not checked: no machine comes near 2^53 pages. */
 export const addPages = (a: Pages, b: Pages): Pages => (a + b) as Pages;
 /** `a − b`; throws `UnitError` below zero, for a wrapped page count is how hosts die. */
 export const subtractPages = (a: Pages, b: Pages): Pages => pages(a - b);
@@ -85,9 +94,3 @@ export const dividePages = (a: Pages, divisor: number): Pages => Math.floor(a / 
 
 /** Says that this number of pages is what a guest keeps. */
 export const guestSize = (count: Pages): GuestSize => count as GuestSize;
-/** Says that this number of pages is what has been taken from a guest. */
-export const balloonSize = (count: Pages): BalloonSize => count as BalloonSize;
-/** What a guest of `maximum` keeps under a balloon of `taken`; throws `UnitError` when the balloon is larger than the guest. */
-export const keptUnder = (maximum: Pages, taken: BalloonSize): GuestSize => guestSize(subtractPages(maximum, taken));
-/** How large the balloon must be for a guest of `maximum` to keep `kept`; throws `UnitError` when it would be below 0. */
-export const balloonFor = (maximum: Pages, kept: GuestSize): BalloonSize => balloonSize(subtractPages(maximum, kept));
