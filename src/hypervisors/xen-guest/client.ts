@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { unlessAborted, untilAborted } from '../../control/abort.js';
 import type { Alarm } from '../../control/alarm.js';
+import { Lanes } from '../../control/lanes.js';
 import { asHypervisorError } from '../../control/port-errors.js';
 import {
   CALL_TIME_LIMIT,
@@ -36,7 +37,6 @@ import {
 import { cleanName, guestId, guestName, KIND } from './name.js';
 import { RestingMaximum } from './resting-maximum.js';
 import { setAttribute, type SetAttribute } from './target-file.js';
-import { TargetWriter } from './target-writer.js';
 
 /** How the guest is watched between two readings. */
 export interface AlarmOptions {
@@ -80,17 +80,16 @@ class XenGuest implements Hypervisor {
   readonly #balloon: BalloonFiles;
   readonly #maximum = new RestingMaximum();
   readonly #targetPath: string;
-  readonly #targets: TargetWriter;
+  /** A write cannot be stopped once it is begun, and two at a time could land in either order. */
+  readonly #targets = new Lanes((guest) => superseded(guest, this.#newest));
+  /** The target that was asked for last, as it is written. */
+  #newest = '';
 
   constructor(options: XenGuestOptions) {
     this.#options = options;
     this.#name = options.name === undefined ? guestName(options.root) : cleanName(options.name);
     this.#id = guestId(this.#name);
     this.#targetPath = join(options.root, XEN_MEMORY, 'target_kb');
-    this.#targets = new TargetWriter(
-      (text) => this.#write(text),
-      (by) => superseded(this.#id, by),
-    );
     this.description = `this Xen guest (${this.#name}), through ${this.#targetPath}`;
     this.#reader = openGuestReader({ root: options.root, now: options.now });
     this.#balloon = openBalloonFiles(options.root);
@@ -164,7 +163,9 @@ class XenGuest implements Hypervisor {
     const doing = `setting the balloon target to ${text.trim()} KiB`;
     // Whoever has given up already may have asked elsewhere since, and does not wait for the answer.
     if (signal.aborted) throw outOfTime(guest, doing);
-    const readBack = await unlessAborted(this.#targets.set(text), signal, () => outOfTime(guest, doing));
+    this.#newest = text;
+    const work = this.#targets.run(guest, () => this.#write(text));
+    const readBack = await unlessAborted(work, signal, () => outOfTime(guest, doing));
     if (readBack.trim() !== text.trim()) throw notTaken(guest, text, readBack);
   }
 
