@@ -14,6 +14,7 @@ import { makeRunFolder } from '../../lab/run-folder.js';
 import { errorText } from '../../src/errors.js';
 import { createRandomStream } from '../../src/sim/random.js';
 import { describeMachine, print } from '../print.js';
+import { wholeNumber } from '../whole-number.js';
 import { latencyOf, rowsOf, whatIsWrong, type Burst } from './figures.js';
 import { bootBurstGuest, MEMORY_MIB } from './guest.js';
 import { settingNames, settingsNamed, type Setting } from './settings.js';
@@ -50,12 +51,6 @@ function askedFor(): Asked {
     pressure: pressure.join(''),
     images: requireReady(findQemuLab()),
   };
-}
-
-function wholeNumber(text: string, least: number, most: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new Error(`${text} is not a whole number from ${least} to ${most}`);
 }
 
 /** All bursts of one setting, in a guest of their own. */

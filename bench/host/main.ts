@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { errorText } from '../../src/errors.js';
 import { describeMachine, print } from '../print.js';
+import { wholeNumber } from '../whole-number.js';
 import { configureHost, Daemon } from './daemon.js';
 import { rowsOf, whatIsMissing, type Seen } from './figures.js';
 import { Machines } from './machines.js';
@@ -41,12 +42,6 @@ function askedFor(): Asked {
     warmUp: wholeNumber(values['warm-up'] ?? '60', 0, 3_600),
     profile: values.profile ?? null,
   };
-}
-
-function wholeNumber(text: string, least: number, most: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new Error(`${text} is not a whole number from ${least} to ${most}`);
 }
 
 async function measure(asked: Asked): Promise<Seen> {

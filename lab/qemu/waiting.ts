@@ -1,6 +1,7 @@
 /** Waiting for something in a guest, no longer than there is a guest, and connecting to a guest's port. */
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tryConnect } from '../connect.js';
 
 /** Who may be waited for: something that can end, and that has words to say when it does. */
 export interface Watched {
@@ -47,17 +48,4 @@ export async function connectPort(path: string, watched: Watched): Promise<Socke
     await sleep(CONNECT_PAUSE_MS);
   }
   throw trouble(watched, `nobody listens at ${path}`);
-}
-
-function tryConnect(path: string): Promise<Socket | null> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path);
-    socket.once('connect', () => {
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-    socket.once('error', () => {
-      resolve(null);
-    });
-  });
 }

@@ -1,11 +1,12 @@
 /** The emulated machine on which Xen runs, and the way to talk to dom0's agent in it. */
 import type { ChildProcess } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endWhenAbandoned } from '../abandoned.js';
+import { tryConnect } from '../connect.js';
 import { spawnTied } from '../tied-process.js';
 import { EMULATOR, emulatorArguments, socketPath, type MachineOptions } from './emulator.js';
 import type { LabAnswer, LabRequest, Ran } from './protocol.js';
@@ -142,17 +143,4 @@ export class Machine {
 async function tooSlow({ folder }: MachineOptions, signal: AbortSignal): Promise<never> {
   await sleep(UP_LIMIT_MS, undefined, { signal });
   throw new Error(`dom0 was not up within ${UP_LIMIT_MS / 1_000} s; see ${folder}/console.log`);
-}
-
-function tryConnect(path: string): Promise<Socket | null> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path);
-    socket.once('connect', () => {
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-    socket.once('error', () => {
-      resolve(null);
-    });
-  });
 }
