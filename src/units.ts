@@ -26,7 +26,8 @@ export class UnitError extends Error {
   override readonly name = 'UnitError';
 }
 
-const PAGES_PER_MIB = 256;
+/** How many pages of 4 KiB a MiB is. For what people read and tests assert; sizes are made with `mibToPages`. */
+export const PAGES_PER_MIB = 256;
 const KIB_PER_PAGE = 4;
 const BYTES_PER_PAGE = 4096;
 

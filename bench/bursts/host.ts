@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { WireTap } from '../../lab/qemu/wire-tap.js';
 import { request } from '../../src/server/client.js';
 import type { Status } from '../../src/server/status.js';
+import { PAGES_PER_MIB } from '../../src/units.js';
 import { Daemon } from '../host/daemon.js';
 import type { Place } from './guest.js';
 import type { Setting } from './settings.js';
 
-const PAGES_PER_MIB = 256;
 const MIB = 2 ** 20;
 
 export interface Alarmed {

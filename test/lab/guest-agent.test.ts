@@ -11,9 +11,9 @@ import { after, before, describe, it } from 'node:test';
 import { labMode, requireReady, skipReason } from '../../lab/mode.js';
 import { QemuGuest } from '../../lab/qemu/guest.js';
 import { findQemuLab } from '../../lab/qemu/marker.js';
+import { PAGES_PER_MIB } from '../../src/units.js';
 import { Host } from './qemu/host.js';
 
-const PAGES_PER_MIB = 256;
 const MEMORY_MIB = 512;
 /** The rule by statistics alone leaves every guest so much (policies/used-memory.ts); the law knows better. */
 const LEAST_BY_STATISTICS_MIB = 200;

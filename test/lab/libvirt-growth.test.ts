@@ -9,11 +9,11 @@ import type { LibvirtGuest } from '../../lab/libvirt/guest.js';
 import type { StepRecord } from '../../src/control/journal.js';
 import { floorPages } from '../../src/policies/index.js';
 import { parseZoneinfo } from '../../src/signals/index.js';
+import { PAGES_PER_MIB } from '../../src/units.js';
 import type { Host, ShownGuest } from './qemu/host.js';
 import { libvirtSuite } from './qemu/suite.js';
 import { lastRun } from './xen/journal.js';
 
-const PAGES_PER_MIB = 256;
 const MEMORY_MIB = 512;
 const PLUGGABLE_MIB = 768;
 /** Twice that is more than it was started with. */

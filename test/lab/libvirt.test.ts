@@ -8,11 +8,11 @@ import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PrivateLibvirtd } from '../../lab/libvirt/daemon.js';
 import type { LibvirtGuest } from '../../lab/libvirt/guest.js';
+import { PAGES_PER_MIB } from '../../src/units.js';
 import type { Host } from './qemu/host.js';
 import { libvirtSuite } from './qemu/suite.js';
 import { lastRun, targetsIn } from './xen/journal.js';
 
-const PAGES_PER_MIB = 256;
 const MEMORY_MIB = 512;
 /** Used once and free again before anything is taken, so that the emulator holds it. */
 const TOUCHED_MIB = 250;

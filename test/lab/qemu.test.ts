@@ -15,10 +15,10 @@ import { findQemuLab } from '../../lab/qemu/marker.js';
 import { BALLOON_ID } from '../../lab/qemu/machine.js';
 import { connectQmp, decodeBalloon, decodeGuestStats, type Qmp } from '../../src/qmp/index.js';
 import { RealClock } from '../../src/runtime/real-clock.js';
+import { PAGES_PER_MIB } from '../../src/units.js';
 import { Host } from './qemu/host.js';
 
 const MIB = 2 ** 20;
-const PAGES_PER_MIB = 256;
 const MEMORY_MIB = 512;
 /** Used once and free again before anything is taken, so that the emulator holds it. */
 const TOUCHED_MIB = 250;

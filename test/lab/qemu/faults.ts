@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { waitFor } from '../../../lab/xen/shell.js';
+import { PAGES_PER_MIB } from '../../../src/units.js';
 import { assertReplays, lastRun, ofGuest, readingsIn, targetsIn, valueOf } from '../xen/journal.js';
 import type { Event } from '../../../src/control/events.js';
 import type { ShownGuest } from './host.js';
 import { lies } from './lies.js';
 import { COMMIT_MIB, held, isAtFloor, otherGoesOn, PLAIN, REPORTING, type Pair } from './pair.js';
 
-const PAGES_PER_MIB = 256;
 const WAIT_MS = 120_000;
 
 const isRestart = (event: Event): boolean => event.kind === 'guest-alarm' && event.alarm.cause === 'restarted';

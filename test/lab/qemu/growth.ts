@@ -9,6 +9,7 @@ import { PLUGGABLE_ID } from '../../../lab/qemu/machine.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { connectQmp, decodeBalloon } from '../../../src/qmp/index.js';
 import { RealClock } from '../../../src/runtime/real-clock.js';
+import { PAGES_PER_MIB } from '../../../src/units.js';
 import { assertReplays, lastRun, readingsIn, valueOf } from '../xen/journal.js';
 import type { Host } from './host.js';
 import { qemuSuite } from './suite.js';
@@ -20,7 +21,6 @@ const NEED_MIB = 600;
 /** Slow enough for a guest whose memory is plugged in under emulation, a second or more for each block of 128 MiB. */
 const RAMP_MIB_PER_S = 20;
 const WHOLE_LIMIT_MS = 60_000;
-const PAGES_PER_MIB = 256;
 const BYTES_PER_MIB = 2 ** 20;
 
 /** To be called where suites are described. */

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { waitFor } from '../../../lab/xen/shell.js';
+import { PAGES_PER_MIB } from '../../../src/units.js';
 import {
   assertReplays,
   decidedIn,
@@ -18,7 +19,6 @@ import {
 import { balloonTargetOf, floorOf, zonesOf } from '../xen/specification.js';
 import { isAtFloor, PLAIN, REPORTING, type Pair } from './pair.js';
 
-const PAGES_PER_MIB = 256;
 /** The driver stops a page or so from its target. */
 const NEAR_PAGES = 4;
 /** What the emulator has of its own beside its guest's memory: seen, 16 to 24 MiB. */

@@ -9,6 +9,7 @@ import { DATA_FILE, makeDataDisk } from '../../../lab/qemu/data-disk.js';
 import type { QemuGuest } from '../../../lab/qemu/guest.js';
 import type { LabGuest } from '../../../lab/qemu/lab-guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
+import { PAGES_PER_MIB } from '../../../src/units.js';
 import { startBareLoop } from './bare-loop.js';
 import type { Host } from './host.js';
 import { qemuSuite, type Beginning, type MakeSuite } from './suite.js';
@@ -16,7 +17,6 @@ import { qemuSuite, type Beginning, type MakeSuite } from './suite.js';
 const NAME = 'reader';
 const MEMORY_MIB = 768;
 const FILE_MIB = 300;
-const PAGES_PER_MIB = 256;
 const WORKING_SET_PAGES = FILE_MIB * PAGES_PER_MIB;
 /** What is known not to be felt: 0.2 % of the working set a minute. */
 const REFAULTS_PER_MINUTE_MAX = WORKING_SET_PAGES * 0.002;

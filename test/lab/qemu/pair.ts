@@ -4,6 +4,7 @@ import type { LibvirtGuest } from '../../../lab/libvirt/guest.js';
 import type { QemuGuest } from '../../../lab/qemu/guest.js';
 import type { LabGuest } from '../../../lab/qemu/lab-guest.js';
 import { WireTap } from '../../../lab/qemu/wire-tap.js';
+import { PAGES_PER_MIB } from '../../../src/units.js';
 import { Host, type ShownGuest } from './host.js';
 import { libvirtSuite, qemuSuite, type Beginning, type LabSuite } from './suite.js';
 
@@ -125,7 +126,6 @@ export function domainPair(): Pair {
 export const COMMIT_MIB = 250;
 /** Both rest on some 160. */
 const SMALL_MIB = 200;
-const PAGES_PER_MIB = 256;
 
 /** What it holds, in pages; NaN while that is not known. */
 export const held = (shown: ShownGuest | null): number => shown?.currentPages ?? NaN;

@@ -7,6 +7,7 @@ import { after, describe } from 'node:test';
 import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
+import { PAGES_PER_MIB } from '../../../src/units.js';
 import { readTunable, writeTunable } from './commands.js';
 import { startHog, type Hog } from './hog.js';
 import { assertReplays, decidedIn, inputsOf, lastRun, valueOf, type Decided } from './journal.js';
@@ -15,7 +16,6 @@ import { overflowSection, pressureSection, type Stripes } from './stripes.js';
 import { heldPages, oomKills, waitForHeld } from './views.js';
 import type { XenWorld } from './world.js';
 
-const PAGES_PER_MIB = 256;
 const SMALL_PAGES = 200 * PAGES_PER_MIB;
 const NEED_MIB = 300;
 const NEAR_PAGES = 4;

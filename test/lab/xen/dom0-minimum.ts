@@ -7,13 +7,13 @@ import { after, before, describe } from 'node:test';
 import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import type { GuestDecision } from '../../../src/control/actions.js';
+import { PAGES_PER_MIB } from '../../../src/units.js';
 import { lastRun, targetsIn } from './journal.js';
 import { pressureSection, tunablesSection } from './stripes.js';
 import type { XenWorld } from './world.js';
 
 const DOM0 = 0;
 const KIB = 1024;
-const PAGES_PER_MIB = 256;
 const SWAP_MIB = 128;
 /** One after the other, so that it is seen to be the minimum that holds dom0 where it is. */
 const TRIALS = [

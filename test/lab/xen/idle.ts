@@ -4,6 +4,7 @@ import { describe } from 'node:test';
 import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
+import { PAGES_PER_MIB } from '../../../src/units.js';
 import { assertReplays, decidedIn, inputsOf, lastRun, targetsIn, valueOf, type Decided } from './journal.js';
 import { balloonTargetOf, floorOf, zonesOf } from './specification.js';
 import { overflowSection, pressureSection, tunablesSection, type Stripes } from './stripes.js';
@@ -11,7 +12,6 @@ import { heldPages, oomKills } from './views.js';
 import type { XenWorld } from './world.js';
 
 const GUEST_MIB = 512;
-const PAGES_PER_MIB = 256;
 /** The driver stops a page or so from its target. */
 const NEAR_PAGES = 4;
 const SHRINK_LIMIT_MS = 400_000;
