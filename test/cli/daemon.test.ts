@@ -1,42 +1,18 @@
 /** End to end: the built program as a process of its own, over its socket, its attribute files and its journal. */
 import assert from 'node:assert/strict';
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { PROGRAM, selfballoon, until, type Ended } from './support/program.js';
 
-const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'selfballoon-daemon-'));
 const socket = join(folder, 'run', 'selfballoon.sock');
 const journal = join(folder, 'journal.ndjson');
-const GIVE_UP_AFTER_LOOKS = 600;
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function selfballoon(...args: readonly string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [PROGRAM, ...args], (error, out, err) => {
-      resolve({ code: error === null ? 0 : Number(error.code), out, err });
-    });
-  });
-}
 
 const ask = (...args: readonly string[]): Promise<Ended> => selfballoon(...args, '--socket', socket);
-
-async function until(what: string, test: () => boolean | Promise<boolean>): Promise<void> {
-  for (let look = 0; look < GIVE_UP_AFTER_LOOKS; look += 1) {
-    if (await test()) return;
-    await sleep(50);
-  }
-  assert.fail(`still not: ${what}`);
-}
 
 function start(...flags: readonly string[]): { readonly process: ChildProcess; readonly ended: Promise<Ended> } {
   const child = spawn(process.execPath, [PROGRAM, 'run', '--hypervisor', 'embedded', '--socket', socket, ...flags]);

@@ -1,34 +1,15 @@
 /** End to end: the built program drives domains through a virsh on its path, gives everything back, and says what it needs. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { fakePlug, type FakeDomain } from '../virsh/support/fake-libvirt.js';
 import { FakeVirsh } from '../virsh/support/fake-virsh.js';
+import { PROGRAM, ROUNDS_MS, selfballoonIn, staysFor, until, type Ended } from './support/program.js';
 
-const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const MIB = 1_024;
-const LOOKS_MAX = 600;
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** What is given up must not look like use, and be given back in the next round. */
-const ROUNDS_MS = 3_500;
-
-async function staysFor(length: number, isSo: () => boolean): Promise<void> {
-  for (let waited = 0; waited < length; waited += 50) {
-    assert.ok(isSo(), `not any more after ${waited} ms`);
-    await sleep(50);
-  }
-}
 
 interface World {
   readonly fake: FakeVirsh;
@@ -55,21 +36,7 @@ function openWorld(test: TestContext): World {
   const tunables = '[tunables]\nselfballoon_interval = 1\nselfballoon_downhysteresis = 1\n';
   writeFileSync(config, `hypervisor = "libvirt"\nsocket = "${socket}"\n${tunables}[libvirt]\nreserve_mib = 0\n`);
   const env = { ...process.env, PATH: `${fake.folder}${delimiter}${process.env['PATH'] ?? ''}` };
-  const selfballoon = (...args: readonly string[]): Promise<Ended> =>
-    new Promise((resolve) => {
-      execFile(process.execPath, [PROGRAM, ...args], { env }, (error, out, err) => {
-        resolve({ code: error === null ? 0 : Number(error.code), out, err });
-      });
-    });
-  return { fake, web, config, socket, env, selfballoon };
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (let look = 0; look < LOOKS_MAX; look += 1) {
-    if (isSo()) return;
-    await sleep(50);
-  }
-  assert.fail(`still not: ${what}`);
+  return { fake, web, config, socket, env, selfballoon: (...args) => selfballoonIn(env, ...args) };
 }
 
 describe('the daemon on a host of libvirt', () => {

@@ -1,51 +1,16 @@
 /** End to end: the built program drives machines behind monitors, gives everything back, and says what it needs. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { hostFolder } from '../hypervisors/qmp/support/host-folder.js';
 import { FakeQemu } from '../qmp/support/fake-qemu.js';
+import { PROGRAM, ROUNDS_MS, selfballoon, staysFor, until } from './support/program.js';
 
-const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const MIB = 2 ** 20;
-const LOOKS_MAX = 600;
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function selfballoon(...args: readonly string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [PROGRAM, ...args], (error, out, err) => {
-      resolve({ code: error === null ? 0 : Number(error.code), out, err });
-    });
-  });
-}
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let look = 0; look < LOOKS_MAX; look += 1) {
-    if (await isSo()) return;
-    await sleep(50);
-  }
-  assert.fail(`still not: ${what}`);
-}
-
-/** What is given up must not look like use, and be given back in the next round. */
-const ROUNDS_MS = 3_500;
-
-async function staysFor(length: number, isSo: () => boolean): Promise<void> {
-  for (let waited = 0; waited < length; waited += 50) {
-    assert.ok(isSo(), `not any more after ${waited} ms`);
-    await sleep(50);
-  }
-}
 
 interface World {
   readonly qemu: FakeQemu;
