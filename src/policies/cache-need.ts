@@ -65,8 +65,8 @@ export interface Finding {
 
 /** The guest reads back what it lost: that was one step too far, or more is in use now. */
 export function afterRefaults(before: CacheNeed | null, { has, missing, now }: Finding): CacheNeed {
-  // What it reads back until it has that follows from what it lost before.
-  if (before !== null && isAwaited(before, has, now)) return before;
+  // What it reads back until it has that follows from what it lost before; but it shows that it is still needed.
+  if (before !== null && isAwaited(before, has, now)) return { ...before, until: addMillis(now, before.pause) };
   const sure = before === null ? addPages(has, stepMax(has)) : sureAgain(before.keep, has);
   // The first step too far took no more than a step. If more is in use now the next look tells.
   const lost = before === null ? minPages(missing, stepMax(has)) : missing;

@@ -39,8 +39,16 @@ describe('what was found out', () => {
 
   it('does not grow with what is read back until the guest has what it was given', () => {
     const first = found(null, NOW, HAS, HAS);
-    assert.equal(found(first, millis(1_000), HAS, HAS), first);
-    assert.equal(found(first, millis(2_000), pages(first.keep - first.keep / 16), HAS), first);
+    assert.equal(found(first, millis(1_000), HAS, HAS).keep, first.keep);
+    assert.equal(found(first, millis(2_000), pages(first.keep - first.keep / 16), HAS).keep, first.keep);
+  });
+
+  it('does not lapse while the guest waits for what it was given, as on a host that is full', () => {
+    const first = found(null, NOW, HAS, HAS);
+    let need = first;
+    for (let minute = 1; minute <= 60; minute += 1)
+      need = found(need, millis(minute * MINUTE), pages(HAS / 8), pages(2_000));
+    assert.deepEqual([need.keep, need.pause, need.until], [first.keep, first.pause, 65 * MINUTE]);
   });
 
   it('grows with all of that where it has it and it is not enough', () => {
