@@ -13,6 +13,7 @@ import { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { millis, pages } from '../../units.js';
 import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
+import { checkUnmet } from './unmet-patterns.js';
 
 /** Who is listened to in a guest, as configured. */
 type Heard = Pick<Config['qmp'], 'asksAgent' | 'hearsOwn'>;
@@ -26,6 +27,7 @@ export async function checkMonitors({ qmp, xenGuest }: Config, driven: number): 
     return [fail('qmp.sockets names no monitors of QEMU', 'Set it, for example to ["/run/qemu/*.qmp"]')];
   }
   const found = await findSockets(qmp.sockets);
+  const unmet = await checkUnmet(qmp.sockets);
   if (found.length === 0) {
     const where = qmp.sockets.join(', ');
     const closed = await findClosedFolders(qmp.sockets);
@@ -33,9 +35,7 @@ export async function checkMonitors({ qmp, xenGuest }: Config, driven: number): 
       const advice = 'Run as a user that may: the one that runs QEMU, or one of its group';
       return [fail(`no socket is seen at ${where}: this user may not look into ${closed.join(', ')}`, advice)];
     }
-    return [
-      warn(`no socket is there at ${where}`, 'Start QEMU with -qmp unix:PATH,server=on,wait=off, or look at the paths'),
-    ];
+    return unmet;
   }
   const checks = await Promise.all(found.map((path) => checkMonitor(path, qmp)));
   const held = checks.flatMap(({ path, findings }) => (findings === null ? [path] : []));
@@ -43,7 +43,7 @@ export async function checkMonitors({ qmp, xenGuest }: Config, driven: number): 
     const twin = twinOf(check, checks.slice(0, n), xenGuest.root);
     return twin === null ? (check.findings ?? []) : [secondMonitor(check, twin)];
   });
-  return [...shown, ...heldFindings(held, driven)];
+  return [...shown, ...heldFindings(held, driven), ...unmet];
 }
 
 /** The same machine at a monitor before: the daemon would leave one of the two alone. */
