@@ -134,6 +134,12 @@ describe('giving back where no daemon runs', () => {
     assert.match(String(other.result), /0 guests were told.*test\/refuses could not be told/);
   });
 
+  it('says for whom it waits', async (test) => {
+    const { printed } = await releaseOf(test, ['test/answers', 'test/silent']);
+    assert.equal(printed.filter((line) => line === 'waiting for test/silent, up to 30 s').length, 1, printed.join());
+    assert.equal((await releaseOf(test, ['test/answers'])).printed.length, 0);
+  });
+
   it('counts those that were told something, and not those that have everything', async (test) => {
     const { host, result } = await releaseOf(test, ['test/answers', 'test/whole']);
     assert.match(String(result), /1 guest was told/);

@@ -18,6 +18,8 @@ import type { Place } from '../daemon/place.js';
 export const LOOK_MAX = millis(30_000);
 /** Where nobody that is driven has come within this, nobody is there. */
 const NOBODY_MAX = millis(10_000);
+/** Whoever waits at a terminal is told then for whom. */
+const IMPATIENT = millis(3_000);
 /** As long nothing new must have come: then all are known. */
 const QUIET = millis(1_500);
 
@@ -60,6 +62,8 @@ async function lookAndGiveBack(
   const running = loop.run(ending.signal);
   const until = addMillis(clock.now(), LOOK_MAX);
   const nobodyFrom = addMillis(clock.now(), NOBODY_MAX);
+  const impatientFrom = addMillis(clock.now(), IMPATIENT);
+  let hasSaid = false;
   for (let before = -1; clock.now() < until;) {
     await clock.sleepUntil(addMillis(clock.now(), QUIET), ending.signal);
     const { all, unseen } = drivenIn(loop);
@@ -68,6 +72,9 @@ async function lookAndGiveBack(
     const isMeeting = hypervisors.some((hypervisor) => hypervisor.isMeeting === true);
     if (isSomebody && !isMeeting && unseen.length === 0 && all === before) break;
     before = all;
+    if (hasSaid || clock.now() < impatientFrom) continue;
+    hasSaid = true;
+    print(`waiting for ${unseen.join(', ') || 'guests to be found'}, up to ${LOOK_MAX / 1_000} s`);
   }
   const unreached = hypervisors.flatMap((hypervisor) => hypervisor.unreached?.() ?? []);
   ending.abort();
