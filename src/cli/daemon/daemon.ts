@@ -88,9 +88,11 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
     loop,
     socketPath,
     run: (signal) =>
-      runInTime(place, () => (config.isDryRun ? runDry(loop, signal) : runAndGiveBack(loop, place, signal))).finally(() => {
-        failures.close();
-      }),
+      runInTime(place, () => (config.isDryRun ? runDry(loop, signal) : runAndGiveBack(loop, place, signal))).finally(
+        () => {
+          failures.close();
+        },
+      ),
     async close() {
       try {
         await inlets.close();
