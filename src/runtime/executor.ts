@@ -11,8 +11,6 @@ import type { GuestId } from '../control/reading.js';
 import { errorText, HypervisorError, type ErrorCode } from '../errors.js';
 import { millis, type Millis } from '../units.js';
 
-/** Of looks and requests; it belongs to the port. */
-export { CALL_TIME_LIMIT };
 /** Shrinking an overflow tier reads pages back from it: 0.15 s seen for an empty stripe, minutes for a full one on a disk. */
 export const SHRINK_TIME_LIMIT = millis(600_000);
 

@@ -15,7 +15,7 @@ import { OWN_PORT } from '../../src/signals/report-ways.js';
 import { createProgram } from '../../src/cli/program.js';
 import { SelfballoonError } from '../../src/errors.js';
 import { guestName } from '../../src/hypervisors/xen-guest/name.js';
-import { CALL_TIME_LIMIT } from '../../src/runtime/executor.js';
+import { CALL_TIME_LIMIT } from '../../src/control/ports.js';
 import { FAREWELL_MAX } from '../../src/runtime/loop.js';
 import { XenGuestRoot } from '../cli/xen-guest-root.js';
 import { REPOSITORY } from '../support/paths.js';

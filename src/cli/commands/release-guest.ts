@@ -5,13 +5,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.js';
 import { ceilingNow, NO_LIMITS } from '../../control/limits.js';
-import type { Clock, GuestDescription, Hypervisor, ReadOutcome } from '../../control/ports.js';
+import {
+  CALL_TIME_LIMIT,
+  type Clock,
+  type GuestDescription,
+  type Hypervisor,
+  type ReadOutcome,
+} from '../../control/ports.js';
 import type { Reading } from '../../control/reading.js';
 import { NOT_REPORTED } from '../../control/signal.js';
 import { errorText, SelfballoonError } from '../../errors.js';
 import { openXenGuest } from '../../hypervisors/xen-guest/client.js';
 import { realSwapCalls, type SwapCalls } from '../../overflow/index.js';
-import { CALL_TIME_LIMIT } from '../../runtime/executor.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { guestSize, maxPages, millis, NO_PAGES, pagesToMibDown, type Pages } from '../../units.js';
 import { openTier } from '../daemon/overflow-tier.js';
