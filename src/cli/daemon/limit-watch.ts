@@ -59,7 +59,7 @@ export class LimitWatch {
 
   #tellNobody(name: string): void {
     this.#options.warn(
-      `[guest."${name}"] is in the configuration, and no guest of that name is here: its limits do nothing. selfballoon status shows the names`,
+      `[guest."${name}"] is in the configuration, and no guest of that name is here: its limits do nothing until one comes. Is the name right? selfballoon status shows those that are`,
     );
   }
 }
