@@ -1,6 +1,6 @@
 /**
  * One question for all domains, however many of their QEMUs hang. It finds out which those are and sees to it that the others are answered
- * for; what the answers mean it does not know.
+ * for; what the answers mean for anybody it does not know.
  *
  * The first question that reaches a QEMU which hangs waits for it, and for as long libvirt leaves that domain out of its answers to others
  * (`--nowait`), at once. So where the question for all runs out of time each domain is asked by itself, many at the same time, and then the
@@ -45,10 +45,14 @@ export class AllDomains {
   readonly #options: AllDomainsOptions;
   /** What is found out is of this connection. */
   #virsh: Virsh | null = null;
-  /** Names by UUIDs: they were asked and did not answer, and libvirt leaves them out until they do. */
-  readonly #stuck = new Map<string, string>();
-  /** UUIDs of those that we leave out. */
-  #leftOut = new Set<string>();
+  /** Names of those that libvirt could not ask: a question waits for each, or somebody else is busy with it. */
+  readonly #stuck = new Set<string>();
+  /** Names by UUIDs of those that we leave out. */
+  #leftOut = new Map<string, string>();
+  /** UUIDs of those among them that need not be asked. */
+  #stopped: ReadonlySet<string> = new Set();
+  /** How many are asked by themselves just now, each of which may hang. */
+  #asking = 0;
   #isAskingAgain = false;
 
   constructor(options: AllDomainsOptions) {
@@ -85,17 +89,16 @@ export class AllDomains {
   }
 
   async #ask(virsh: Virsh, signal: AbortSignal): Promise<AllStats> {
+    const before = [...this.#stuck];
     const stats = parseDomainStats(await this.#answer(virsh, signal));
-    for (const [uuid, name] of this.#stuck) {
-      const said = stats.get(name);
-      if (said === undefined || said.lastUpdate !== null) this.#stuck.delete(uuid);
-    }
+    for (const name of before) this.#stuck.delete(name);
+    for (const [name, said] of stats) if (!wasAsked(said)) this.#stuck.add(name);
     return stats;
   }
 
   async #answer(virsh: Virsh, signal: AbortSignal): Promise<readonly string[]> {
     const known = this.#options.known();
-    for (const uuid of this.#leftOut) if (!known.includes(uuid)) this.#leftOut.delete(uuid);
+    for (const uuid of this.#leftOut.keys()) if (!known.includes(uuid)) this.#leftOut.delete(uuid);
     if (this.#leftOut.size === 0) return virsh.look(DOMAIN_STATS, signal);
     const asked = known.filter((uuid) => !this.#leftOut.has(uuid));
     // Without a name it would be the question for all.
@@ -113,18 +116,11 @@ export class AllDomains {
   async #findStuck(virsh: Virsh, signal: AbortSignal): Promise<void> {
     // For this libvirtd waits for no domain: where it has no answer either, it is libvirtd that hangs.
     const listed = parseDomainList(await virsh.look(LIST_DOMAINS, signal));
-    const others = listed.filter(({ uuid }) => !this.#stuck.has(uuid));
-    const uuids = others.map(({ uuid }) => uuid);
-    this.#leftOut = new Set(uuids);
-    const stopped = this.#options.stopped(uuids);
+    this.#leaveOut(listed.filter(({ name }) => !this.#stuck.has(name)));
+    await this.#askEach(virsh, this.#running, STUCK_MAX);
     await this.#askEach(
       virsh,
-      others.filter(({ uuid }) => !stopped.has(uuid)),
-      STUCK_MAX,
-    );
-    await this.#askEach(
-      virsh,
-      others.filter(({ uuid }) => stopped.has(uuid)),
+      this.#domainsLeftOut.filter(({ uuid }) => this.#stopped.has(uuid)),
       STUCK_AND_STOPPED_MAX,
     );
   }
@@ -133,38 +129,63 @@ export class AllDomains {
   async #askAgain(virsh: Virsh): Promise<void> {
     if (this.#leftOut.size === 0 || this.#isAskingAgain) return;
     this.#isAskingAgain = true;
-    const stopped = this.#options.stopped([...this.#leftOut]);
-    const others = [...this.#leftOut].filter((uuid) => !stopped.has(uuid)).map((uuid) => ({ uuid, name: '' }));
-    await this.#askEach(virsh, others, STUCK_MAX);
+    this.#leaveOut(this.#domainsLeftOut);
+    await this.#askEach(virsh, this.#running, STUCK_MAX);
     this.#isAskingAgain = false;
+  }
+
+  #leaveOut(domains: readonly ListedDomain[]): void {
+    this.#leftOut = new Map(domains.map(({ uuid, name }) => [uuid, name]));
+    this.#stopped = this.#options.stopped([...this.#leftOut.keys()]);
+  }
+
+  get #domainsLeftOut(): readonly ListedDomain[] {
+    return [...this.#leftOut].map(([uuid, name]) => ({ uuid, name }));
+  }
+
+  get #running(): readonly ListedDomain[] {
+    return this.#domainsLeftOut.filter(({ uuid }) => !this.#stopped.has(uuid));
   }
 
   /** By as many at the same time as may yet hang, each of whom ends with the first that does. Never rejects. */
   async #askEach(virsh: Virsh, domains: readonly ListedDomain[], stuckMax: number): Promise<void> {
     const waiting = [...domains];
+    const hasPlace = (): boolean => virsh === this.#virsh && this.#stuck.size + this.#asking < stuckMax;
     const askOneByOne = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        if (!(await this.#isAnswering(virsh, next))) return;
+      while (hasPlace()) {
+        const next = waiting.shift();
+        if (next === undefined) return;
+        this.#asking += 1;
+        const isConnected = await this.#askOne(virsh, next);
+        this.#asking -= 1;
+        if (!isConnected) return;
       }
     };
-    const places = Math.min(stuckMax - this.#stuck.size, waiting.length);
-    await Promise.all(Array.from({ length: Math.max(0, places) }, askOneByOne));
+    // Each takes its place before the next one begins.
+    await Promise.all(Array.from({ length: Math.min(stuckMax, waiting.length) }, askOneByOne));
   }
 
-  async #isAnswering(virsh: Virsh, { uuid, name }: ListedDomain): Promise<boolean> {
-    let isAnswering = true;
+  /** Whether there was an answer, or none in time. Never rejects. */
+  async #askOne(virsh: Virsh, { uuid, name }: ListedDomain): Promise<boolean> {
+    let isStuck: boolean;
     try {
-      await virsh.probe(domainStatsOf([uuid]), NEVER);
+      const said = parseDomainStats(await virsh.probe(domainStatsOf([uuid]), NEVER)).get(name);
+      // The look that found out that somebody hangs waits for one as well.
+      isStuck = said !== undefined && !wasAsked(said);
     } catch (error) {
       if (isOf(error, 'EUNAVAILABLE')) return false;
       // A refusal is an answer too.
-      isAnswering = !isOf(error, 'ETIMEDOUT');
+      isStuck = isOf(error, 'ETIMEDOUT');
     }
-    if (!isAnswering) this.#stuck.set(uuid, name);
+    if (virsh !== this.#virsh) return false;
+    if (isStuck) this.#stuck.add(name);
     this.#leftOut.delete(uuid);
-    return isAnswering;
+    return true;
   }
 }
+
+/** Of one that libvirt could not ask it says neither; of one without a balloon it says what its QEMU holds. */
+const wasAsked = ({ lastUpdate, resident }: DomainStats): boolean => lastUpdate !== null || resident !== null;
 
 const isOf = (error: unknown, code: VirshError['virshCode']): boolean =>
   error instanceof VirshError && error.virshCode === code;

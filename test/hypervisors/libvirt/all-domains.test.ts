@@ -33,6 +33,40 @@ async function openHung(test: TestContext, count: number, hung: number): Promise
   return { rig, stops: namesOf(hung).map((name) => stop(domainOf(rig, name))) };
 }
 
+/** The same, where the kernel says that those are stopped. */
+async function openStopped(test: TestContext, count: number, stopped: number): Promise<StoppedRig> {
+  const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
+  const proc = procOf(test, root);
+  const rig = new Rig(undefined, undefined, root);
+  test.after(() => rig.host.close());
+  for (const name of namesOf(count)) rig.libvirt.add(name);
+  rig.watch();
+  await rig.untilLog(...namesOf(count).map((name) => `came libvirt/${name}`));
+  const stops = namesOf(stopped).map((name) => stop(domainOf(rig, name)));
+  stops.forEach(({ domain }, n) => {
+    proc(n + 100, domain.uuid, 'T');
+  });
+  return { rig, stops, proc };
+}
+
+interface StoppedRig {
+  readonly rig: Rig;
+  readonly stops: readonly Stop[];
+  readonly proc: ReturnType<typeof procOf>;
+}
+
+/** Looks so often, with time between two looks for those that are asked aside. */
+async function lookTimes(rig: Rig, times: number): Promise<void> {
+  for (let looks = 0; looks < times; looks += 1) {
+    await lookAtAll(rig);
+    await rig.pass(1_900);
+  }
+}
+
+/** How often a domain was asked how it is, by itself. */
+const askedAlone = (rig: Rig, name: string): number =>
+  domstats(rig).filter((line) => line === `domstats --state --balloon --nowait ${domainOf(rig, name).uuid}`).length;
+
 /** What is said of all of them within the time that a look has. */
 async function lookAtAll(rig: Rig): Promise<readonly ReadOutcome[]> {
   const names = rig.libvirt.domains.map(({ name }) => `libvirt/${name}`);
@@ -91,18 +125,82 @@ describe('domains whose QEMUs hang', () => {
     assert.ok(domstats(rig).at(-1)?.includes('--list-active'));
   });
 
+  it('come to keep no more and no more of libvirtd’s threads, also as one after the other is tried', async (test) => {
+    const { rig, stops } = await openHung(test, 24, 20);
+    await lookTimes(rig, 5);
+    stops[5]?.goOn();
+    await lookTimes(rig, 40);
+    assert.ok(known(await lookAtAll(rig)).includes('d5'));
+    assert.ok(rig.libvirt.waitingMax <= 13, `${rig.libvirt.waitingMax} wait`);
+  });
+
+  it('are known to be well again though they have no balloon, when libvirtd was slow once', async (test) => {
+    const rig = await openRig(test, ...namesOf(14));
+    for (const domain of rig.libvirt.domains.slice(0, 12)) {
+      domain.hasBalloon = false;
+      rig.libvirt.restart(domain);
+    }
+    await rig.pass(2_000);
+    let isSlow = true;
+    rig.libvirt.tamper = (line) => (isSlow && line.startsWith('domstats') ? new Promise(() => undefined) : undefined);
+    await lookAtAll(rig);
+    isSlow = false;
+    await lookTimes(rig, 3);
+    assert.equal(known(await lookAtAll(rig)).length, 14);
+  });
+
+  it('are not asked again when another begins to hang', async (test) => {
+    const { rig } = await openHung(test, 12, 6);
+    await lookAtAll(rig);
+    stop(domainOf(rig, 'd7'));
+    await lookAtAll(rig);
+    assert.equal(askedAlone(rig, 'd0'), 1);
+    assert.equal(askedAlone(rig, 'd8'), 2);
+    assert.equal(known(await lookAtAll(rig)).length, 5);
+  });
+
+  it('are forgotten with the connection', async (test) => {
+    const { rig, stops } = await openHung(test, 20, 17);
+    await lookAtAll(rig);
+    assert.ok(!domstats(rig).at(-1)?.includes('--list-active'));
+    for (const { goOn } of stops) goOn();
+    rig.connection.lose();
+    await rig.pass(10_000);
+    assert.equal(known(await lookAtAll(rig)).length, 20);
+    assert.ok(domstats(rig).at(-1)?.includes('--list-active'));
+  });
+
+  it('are asked aside once at a time, however many looks there are meanwhile', async (test) => {
+    const { rig, proc } = await openStopped(test, 9, 7);
+    await lookAtAll(rig);
+    assert.equal(askedAlone(rig, 'd6'), 0);
+    proc(106, domainOf(rig, 'd6').uuid, 'S');
+    await lookAtAll(rig);
+    await lookAtAll(rig);
+    assert.equal(askedAlone(rig, 'd6'), 1);
+  });
+
+  it('and are left out are not in the question when all others have ended', async (test) => {
+    const { rig } = await openStopped(test, 8, 8);
+    await lookAtAll(rig);
+    for (const domain of rig.libvirt.domains.slice(0, 6)) rig.libvirt.remove(domain);
+    await rig.pass(1_000);
+    const asked = domstats(rig).length;
+    assert.deepEqual(known(await lookAtAll(rig)), []);
+    assert.equal(domstats(rig).length, asked);
+  });
+
+  it('and are left out are forgotten when they end', async (test) => {
+    const { rig } = await openStopped(test, 9, 7);
+    await lookAtAll(rig);
+    rig.libvirt.remove(domainOf(rig, 'd6'));
+    await rig.pass(1_000);
+    assert.deepEqual(known(await lookAtAll(rig)), ['d7', 'd8']);
+    assert.ok(domstats(rig).at(-1)?.includes('--list-active'));
+  });
+
   it('are not asked where they are stopped, so that the two of 24 that are not are looked at', async (test) => {
-    const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
-    const proc = procOf(test, root);
-    const rig = new Rig(undefined, undefined, root);
-    test.after(() => rig.host.close());
-    for (const name of namesOf(24)) rig.libvirt.add(name);
-    rig.watch();
-    await rig.untilLog(...namesOf(24).map((name) => `came libvirt/${name}`));
-    const stops = namesOf(22).map((name) => stop(domainOf(rig, name)));
-    stops.forEach(({ domain }, n) => {
-      proc(n + 100, domain.uuid, 'T');
-    });
+    const { rig, stops, proc } = await openStopped(test, 24, 22);
     assert.deepEqual(known(await lookAtAll(rig)), ['d22', 'd23']);
     const seen = await lookAtAll(rig);
     assert.deepEqual(known(seen), ['d22', 'd23']);
@@ -131,17 +229,7 @@ describe('domains whose QEMUs hang', () => {
   });
 
   it('end while others are asked for by name, and the next look is without them', async (test) => {
-    const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
-    const proc = procOf(test, root);
-    const rig = new Rig(undefined, undefined, root);
-    test.after(() => rig.host.close());
-    for (const name of namesOf(24)) rig.libvirt.add(name);
-    rig.watch();
-    await rig.untilLog(...namesOf(24).map((name) => `came libvirt/${name}`));
-    const stops = namesOf(22).map((name) => stop(domainOf(rig, name)));
-    stops.forEach(({ domain }, n) => {
-      proc(n + 100, domain.uuid, 'T');
-    });
+    const { rig } = await openStopped(test, 24, 22);
     await lookAtAll(rig);
     rig.libvirt.domains.splice(23, 1);
     await lookAtAll(rig);

@@ -61,6 +61,8 @@ export class FakeLibvirt {
   readonly #listeners = new Set<Write>();
   /** Those of which somebody waits for the statistics. */
   readonly #busy = new Set<FakeDomain>();
+  /** Most of them at the same time. Each keeps one of libvirtd's threads, also when who asked has gone. */
+  waitingMax = 0;
   #lastId = 0;
 
   add(name: string, more: Partial<FakeDomain> = {}): FakeDomain {
@@ -170,12 +172,14 @@ export class FakeLibvirt {
     let text = '';
     for (const domain of [...domains]) {
       const isBusy = this.#busy.has(domain);
-      if (domain.stopped !== null && !isBusy) {
+      // QEMU is asked about nothing but the balloon.
+      if (domain.stopped !== null && domain.hasBalloon && !isBusy) {
         this.#busy.add(domain);
+        this.waitingMax = Math.max(this.waitingMax, this.#busy.size);
         await domain.stopped;
         this.#busy.delete(domain);
       }
-      text += statsText(isBusy ? { ...domain, lastUpdate: null } : domain);
+      text += statsText(domain, isBusy);
     }
     return text;
   }
@@ -211,8 +215,10 @@ function setMemory(domain: FakeDomain, size: number): string {
   return '\n';
 }
 
-function statsText(domain: FakeDomain): string {
-  const { name, state, current, memory, lastUpdate, stats, resident } = domain;
+/** Of one that it cannot ask, libvirt says neither when its guest spoke nor what its QEMU holds. */
+function statsText(domain: FakeDomain, isBusy: boolean): string {
+  const { name, state, current, memory, stats, resident } = domain;
+  const lastUpdate = isBusy ? null : domain.lastUpdate;
   const fields: Readonly<Record<string, number>> = {
     'state.state': state,
     'state.reason': 1,
@@ -220,7 +226,7 @@ function statsText(domain: FakeDomain): string {
     'balloon.maximum': memory + pluggableIn(domain),
     ...(lastUpdate === null ? {} : Object.fromEntries(Object.entries(stats).map(([key, n]) => [`balloon.${key}`, n]))),
     ...(lastUpdate === null || !domain.hasBalloon ? {} : { 'balloon.last-update': lastUpdate }),
-    'balloon.rss': resident,
+    ...(isBusy ? {} : { 'balloon.rss': resident }),
   };
   const lines = Object.entries(fields).map(([key, value]) => `  ${key}=${value}\n`);
   return `Domain: '${name}'\n${lines.join('')}\n`;
