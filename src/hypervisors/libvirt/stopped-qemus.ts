@@ -12,8 +12,10 @@ export function stoppedQemus(root: string, uuids: readonly string[]): ReadonlySe
   const proc = join(root, 'proc');
   return new Set(
     processesIn(proc).flatMap((pid) => {
+      // A command line is in the process's own memory, which may be swapped out: only those that count are read.
+      if (!isStopped(read(join(proc, pid, 'stat')))) return [];
       const uuid = uuidIn(read(join(proc, pid, 'cmdline')));
-      return uuid !== null && asked.has(uuid) && isStopped(read(join(proc, pid, 'stat'))) ? [uuid] : [];
+      return uuid !== null && asked.has(uuid) ? [uuid] : [];
     }),
   );
 }

@@ -1,5 +1,6 @@
 /** Protects that domains whose QEMUs hang keep nobody from being looked at, however many they are, nor libvirtd from answering. */
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -270,5 +271,21 @@ describe('a QEMU that is stopped', () => {
     put(13, other, 'T');
     mkdirSync(join(root, 'proc', '14'));
     assert.deepEqual(stoppedQemus(root, [stopped, traced, sleeping]), new Set([stopped, traced]));
+  });
+
+  it('is the only one whose command line is read', (test) => {
+    const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
+    const put = procOf(test, root);
+    put(10, 'a', 'T');
+    put(11, 'b', 'S');
+    // Whoever opens this waits for ever.
+    const never = join(root, 'proc', '11', 'cmdline');
+    rmSync(never);
+    execFileSync('mkfifo', [never]);
+    const module = new URL('../../../src/hypervisors/libvirt/stopped-qemus.js', import.meta.url).href;
+    const program = `import { stoppedQemus } from ${JSON.stringify(module)};
+      console.log([...stoppedQemus(${JSON.stringify(root)}, ['a', 'b'])].join());`;
+    const ran = spawnSync(process.execPath, ['--input-type=module', '-e', program], { timeout: 20_000 });
+    assert.equal(ran.stdout.toString(), 'a\n');
   });
 });
