@@ -108,7 +108,19 @@ export class AllDomains {
     } catch (error) {
       if (!isOf(error, 'EGONE')) throw error;
       this.#options.onGone();
-      throw endedMeanwhile();
+      return this.#answerOfRest(virsh, asked, signal);
+    }
+  }
+
+  /** One of them has ended, for which all were refused. For the list libvirtd waits for no domain. */
+  async #answerOfRest(virsh: Virsh, asked: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    const listed = new Set(parseDomainList(await virsh.look(LIST_DOMAINS, signal)).map(({ uuid }) => uuid));
+    const rest = asked.filter((uuid) => listed.has(uuid));
+    if (rest.length === 0) return [];
+    try {
+      return await virsh.look(domainStatsOf(rest), signal);
+    } catch (error) {
+      throw isOf(error, 'EGONE') ? endedMeanwhile() : error;
     }
   }
 
