@@ -6,7 +6,7 @@
  * (`--nowait`), at once. So where the question for all runs out of time each domain is asked by itself, many at the same time, and then the
  * question for all has its answer again; a QEMU that goes on is in the next one. Each that hangs keeps one of libvirtd's threads, though
  * (`max_workers`, 20), without which nobody is answered any more. Only a few may do so. Others are left out by us: those that the kernel
- * says are stopped, which need not be asked, and what could not be asked for that reason.
+ * says do not run, which need not be asked, and what could not be asked for that reason.
  */
 import {
   DOMAIN_STATS,
@@ -20,13 +20,14 @@ import {
   type Virsh,
 } from '../../virsh/index.js';
 import { endedMeanwhile } from './errors.js';
+import type { WhyLeftOut } from './stopped-qemus.js';
 
 export interface AllDomainsOptions {
   /** The connection that there is. Throws where there is none. */
   readonly connected: () => Virsh;
   /** The UUIDs of all that are known. */
   readonly known: () => readonly string[];
-  /** Those of them whose QEMU is stopped, as far as the kernel says so. */
+  /** Those of them whose QEMU does not run, as far as the kernel says so. */
   readonly stopped: (uuids: readonly string[]) => ReadonlySet<string>;
   /** One that was known is not there any more. */
   readonly onGone: () => void;
@@ -39,6 +40,8 @@ export type AllStats = ReadonlyMap<string, DomainStats>;
 const STUCK_MAX = 10;
 /** Leaves some for those of which nobody knows that they hang. */
 const STUCK_AND_STOPPED_MAX = 6;
+/** Above `STUCK_MAX` one at a time is asked, so that those behind have a turn. What is left is for a look and six requests. */
+const STUCK_AT_LAST_MAX = 13;
 const NEVER = new AbortController().signal;
 
 export class AllDomains {
@@ -59,9 +62,10 @@ export class AllDomains {
     this.#options = options;
   }
 
-  /** Whether nothing is said of a domain because it was not asked. */
-  isLeftOut(uuid: string): boolean {
-    return this.#leftOut.has(uuid);
+  /** Why nothing is said of a domain; null: it was asked. */
+  whyLeftOut(uuid: string): WhyLeftOut | null {
+    if (!this.#leftOut.has(uuid)) return null;
+    return this.#stopped.has(uuid) ? { kind: 'stopped' } : { kind: 'others-hang', hanging: this.#stuck.size };
   }
 
   /** Takes some seconds where a QEMU has begun to hang. Rejects with `VirshError`, or `HypervisorError`. */
@@ -129,7 +133,7 @@ export class AllDomains {
     // For this libvirtd waits for no domain: where it has no answer either, it is libvirtd that hangs.
     const listed = parseDomainList(await virsh.look(LIST_DOMAINS, signal));
     this.#leaveOut(listed.filter(({ name }) => !this.#stuck.has(name)));
-    await this.#askEach(virsh, this.#running, STUCK_MAX);
+    await this.#askEach(virsh, this.#running, this.#stuckMax);
     await this.#askEach(
       virsh,
       this.#domainsLeftOut.filter(({ uuid }) => this.#stopped.has(uuid)),
@@ -142,7 +146,7 @@ export class AllDomains {
     if (this.#leftOut.size === 0 || this.#isAskingAgain) return;
     this.#isAskingAgain = true;
     this.#leaveOut(this.#domainsLeftOut);
-    await this.#askEach(virsh, this.#running, STUCK_MAX);
+    await this.#askEach(virsh, this.#running, this.#stuckMax);
     this.#isAskingAgain = false;
   }
 
@@ -157,6 +161,11 @@ export class AllDomains {
 
   get #running(): readonly ListedDomain[] {
     return this.#domainsLeftOut.filter(({ uuid }) => !this.#stopped.has(uuid));
+  }
+
+  /** How many may hang when the next ones have been asked. */
+  get #stuckMax(): number {
+    return Math.max(STUCK_MAX, Math.min(this.#stuck.size + 1, STUCK_AT_LAST_MAX));
   }
 
   /** By as many at the same time as may yet hang, each of whom ends with the first that does. Never rejects. */

@@ -207,7 +207,8 @@ class LibvirtHost implements Hypervisor {
     const heard = seen.sight.get(domain.shape.name) ?? null;
     domain.noteAnswer(heard);
     if (heard === null) {
-      if (this.#all.isLeftOut(domain.uuid)) return { kind: 'reading-failed', guest, error: leftOut(guest) };
+      const why = this.#all.whyLeftOut(domain.uuid);
+      if (why !== null) return { kind: 'reading-failed', guest, error: leftOut(guest, why) };
       this.#roster.refresh();
       return { kind: 'reading-failed', guest, error: notTold(guest) };
     }

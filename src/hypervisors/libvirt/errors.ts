@@ -1,6 +1,7 @@
 /** What can go wrong with libvirt's domains, in words and with what to do. */
 import * as port from '../../control/port-errors.js';
 import { HypervisorError } from '../../errors.js';
+import type { WhyLeftOut } from './stopped-qemus.js';
 
 const IF_SLOW =
   'Is its QEMU stopped, or libvirt busy with it (migration, snapshot)? It is asked again in the next round';
@@ -64,14 +65,21 @@ export const notTold = (guest: string): HypervisorError =>
   new HypervisorError({ code: 'EIO', guest, message: 'libvirt told of its other domains and not of this one' });
 
 /** It was not asked, so as not to hang. */
-export const leftOut = (guest: string): HypervisorError =>
-  new HypervisorError({
-    code: 'ETIMEDOUT',
-    guest,
-    message: 'its QEMU is stopped, or many hang and it was not asked, so that libvirt goes on answering for others',
-    advice:
-      'Look at the QEMUs of this host (ps -C): one that is stopped goes on with SIGCONT. It is looked at again by itself then',
-  });
+export const leftOut = (guest: string, why: WhyLeftOut): HypervisorError =>
+  new HypervisorError({ code: 'ETIMEDOUT', guest, ...(why.kind === 'stopped' ? STOPPED : othersHang(why.hanging)) });
+
+const STOPPED = {
+  message:
+    'its QEMU is stopped, or waits for a disk, and it was not asked, so that libvirt goes on answering for others',
+  advice:
+    'Look at its QEMU (ps -C, column STAT): T goes on with SIGCONT, D with its storage. It is looked at again by itself then',
+};
+
+const othersHang = (hanging: number): { readonly message: string; readonly advice: string } => ({
+  message: `${hanging} other domains do not answer libvirt, and it was not asked, for it might be one more`,
+  advice:
+    'Nothing is known to be wrong with it. See which QEMUs hang (virsh domstats --balloon --nowait: those without balloon.rss). It is asked as soon as some go on',
+});
 
 /** The question was for several, of which one is not there any more. */
 export const endedMeanwhile = (): HypervisorError =>

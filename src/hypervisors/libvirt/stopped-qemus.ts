@@ -1,10 +1,14 @@
 /**
- * Which QEMUs of domains are stopped (SIGSTOP, a debugger), by what the kernel says of their processes. What hangs otherwise it does not know;
- * nor, in a container, what is outside.
+ * Which QEMUs of domains do not run, by what the kernel says of their processes: they are stopped (SIGSTOP, a debugger), or wait for
+ * something that cannot be interrupted, as a disk that is gone. What hangs otherwise it does not know; nor, in a container, what is
+ * outside.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processesIn } from '../../signals/processes.js';
+
+/** Why a domain was not asked: its QEMU does not run, or so many hang. */
+export type WhyLeftOut = { readonly kind: 'stopped' } | { readonly kind: 'others-hang'; readonly hanging: number };
 
 /** Those of `uuids`, by what is in `proc` under `root`. None where that cannot be read. */
 export function stoppedQemus(root: string, uuids: readonly string[]): ReadonlySet<string> {
@@ -28,7 +32,7 @@ function uuidIn(commandLine: string): string | null {
 }
 
 /** The program's name before the state may have anything in it. */
-const isStopped = (stat: string): boolean => /^ [Tt] /.test(stat.slice(stat.lastIndexOf(')') + 1));
+const isStopped = (stat: string): boolean => /^ [TtD] /.test(stat.slice(stat.lastIndexOf(')') + 1));
 
 function read(path: string): string {
   try {

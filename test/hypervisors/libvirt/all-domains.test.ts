@@ -150,6 +150,23 @@ describe('domains whose QEMUs hang', () => {
     assert.equal(known(await lookAtAll(rig)).length, 14);
   });
 
+  it('let those that do not have their turn, where more than ten hang', async (test) => {
+    const { rig } = await openHung(test, 15, 12);
+    await lookTimes(rig, 5);
+    assert.deepEqual(known(await lookAtAll(rig)), ['d12', 'd13', 'd14']);
+    assert.equal(rig.libvirt.waitingMax, 12);
+  });
+
+  it('are no more than thirteen, and who is not asked for that reason is told how many', async (test) => {
+    const { rig } = await openHung(test, 20, 17);
+    await lookTimes(rig, 30);
+    assert.equal(rig.libvirt.waitingMax, 13);
+    const healthy = (await lookAtAll(rig)).find((one) => one.kind === 'reading-failed' && one.guest.endsWith('/d19'));
+    assert.ok(healthy?.kind === 'reading-failed');
+    assert.match(healthy.error.message, /13 other domains do not answer/);
+    assert.doesNotMatch(healthy.error.message, /SIGCONT/);
+  });
+
   it('are not asked again when another begins to hang', async (test) => {
     const { rig } = await openHung(test, 12, 6);
     await lookAtAll(rig);
@@ -261,22 +278,26 @@ function procOf(test: TestContext, root: string): (pid: number, uuid: string, st
   };
 }
 
-describe('a QEMU that is stopped', () => {
+describe('a QEMU that does not run', () => {
+  const openRoot = (): string => mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
+
   it('is told by its process, whatever its name is, and none is where there are no processes', (test) => {
-    const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
+    const root = openRoot();
     assert.deepEqual(stoppedQemus(root, ['x']), new Set());
     const put = procOf(test, root);
-    const [stopped, traced, sleeping, other] = ['a', 'b', 'c', 'd'];
+    const [stopped, traced, waiting, sleeping, other] = ['a', 'b', 'c', 'd', 'e'];
     put(10, stopped, 'T');
     put(11, traced, 't');
-    put(12, sleeping, 'S');
-    put(13, other, 'T');
-    mkdirSync(join(root, 'proc', '14'));
-    assert.deepEqual(stoppedQemus(root, [stopped, traced, sleeping]), new Set([stopped, traced]));
+    put(12, waiting, 'D');
+    put(13, sleeping, 'S');
+    put(14, other, 'T');
+    mkdirSync(join(root, 'proc', '15'));
+    const found = stoppedQemus(root, [stopped, traced, waiting, sleeping]);
+    assert.deepEqual(found, new Set([stopped, traced, waiting]));
   });
 
   it('is the only one whose command line is read', (test) => {
-    const root = mkdtempSync(join(tmpdir(), 'selfballoon-stopped-'));
+    const root = openRoot();
     const put = procOf(test, root);
     put(10, 'a', 'T');
     put(11, 'b', 'S');
