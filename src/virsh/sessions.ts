@@ -3,6 +3,7 @@
  * QEMU does not answer, others go on over another session. Commands are begun in the order in which they come. It does not know what
  * the commands do.
  */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../control/ports.js';
 import type { Millis } from '../units.js';
 import { closedByUs, givenUp, tooMany, type VirshError } from './errors.js';
@@ -26,9 +27,10 @@ const WAITING_MAX = 4_096;
 
 interface Waiting {
   readonly line: string;
-  readonly signal: AbortSignal;
   readonly resolve: (lines: readonly string[]) => void;
   readonly reject: (error: unknown) => void;
+  /** It does not wait any more. */
+  readonly end: () => void;
 }
 
 interface Seat {
@@ -52,14 +54,26 @@ export class Sessions {
   }
 
   /**
-   * Runs a command as soon as a session is free, and not at all when `signal` is aborted before. Once it is begun it goes on to its
-   * end. Rejects with `VirshError`.
+   * Runs a command as soon as a session is free. When `signal` is aborted before it is not run, and rejects at once: whoever waits for it
+   * keeps others waiting. Once it is begun it goes on to its end. Rejects with `VirshError`.
    */
   run(line: string, signal: AbortSignal): Promise<readonly string[]> {
     if (this.#isClosed) return Promise.reject(closedByUs());
+    if (signal.aborted) return Promise.reject(givenUp(line));
     if (this.#waiting.length >= WAITING_MAX) return Promise.reject(tooMany(line, this.#waiting.length));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ line, signal, resolve, reject });
+      const onAbort = (): void => {
+        this.#waiting = this.#waiting.filter((one) => one !== waiting);
+        reject(givenUp(line));
+      };
+      const end = (): void => {
+        signal.removeEventListener('abort', onAbort);
+      };
+      const waiting: Waiting = { line, reject, resolve, end };
+      // From the eleventh that waits with the same signal on Node.js would warn of a leak that is none.
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(waiting);
       this.#begin();
     });
   }
@@ -69,7 +83,10 @@ export class Sessions {
     this.#isClosed = true;
     for (const { session } of this.#seats) session.close();
     this.#seats.clear();
-    for (const { reject } of this.#waiting.splice(0)) reject(closedByUs());
+    for (const { reject, end } of this.#waiting.splice(0)) {
+      end();
+      reject(closedByUs());
+    }
   }
 
   #begin(): void {
@@ -78,8 +95,8 @@ export class Sessions {
       if (seat === null) return;
       const next = this.#waiting.shift();
       if (next === undefined) return;
-      if (next.signal.aborted) next.reject(givenUp(next.line));
-      else void this.#run(seat, next);
+      next.end();
+      void this.#run(seat, next);
     }
   }
 

@@ -1,5 +1,6 @@
 /** Protects that one domain which does not answer holds up no other, and that a lost libvirt is noticed and leaves no process behind. */
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
 import { VirtualClock } from '../../src/sim/index.js';
 import { addMillis, millis } from '../../src/units.js';
@@ -154,6 +155,27 @@ describe('a connection through virsh', () => {
     await assert.rejects(virsh.act(setmem(one, 1), AbortSignal.abort()), /not asked in time/);
     await virsh.act(['uri'], NEVER);
     assert.equal(one.target, null);
+  });
+
+  it('gives up at once what waits and has no time left, and leaves nothing at its signal', async (test) => {
+    const { fake, virsh } = await open(test);
+    const one = fake.libvirt.add('one', { held: new Promise(() => undefined) });
+    const calls = [1, 2, 3, 4].map((size) => virsh.actApart(setmem(one, size), NEVER).catch((error: unknown) => error));
+    await until('one was asked', () => fake.libvirt.asked.some((line) => line.startsWith('setmem')));
+    const limit = new AbortController();
+    const waiting = virsh.actApart(setmem(one, 5), limit.signal);
+    assert.equal(getEventListeners(limit.signal, 'abort').length, 1);
+    limit.abort();
+    await assert.rejects(waiting, (error) => error instanceof VirshError && !error.mayHaveHappened);
+    const signal = new AbortController().signal;
+    const closing = virsh.actApart(setmem(one, 6), signal).catch((error: unknown) => error);
+    const begun = new AbortController().signal;
+    await virsh.look(['uri'], begun);
+    await virsh.close();
+    assert.ok((await closing) instanceof VirshError);
+    for (const left of [limit.signal, signal, begun]) assert.equal(getEventListeners(left, 'abort').length, 0);
+    await Promise.all(calls);
+    assert.ok(!fake.libvirt.asked.some((line) => /setmem \S+ [56]/.test(line)));
   });
 
   it('lets nobody who waits have the end of somebody else’s command for an answer', async (test) => {
