@@ -4,7 +4,14 @@ import { getEventListeners } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
 import { VirtualClock } from '../../src/sim/index.js';
 import { addMillis, millis } from '../../src/units.js';
-import { LIST_DOMAINS, openVirsh, VirshError, type DomainEvent, type Virsh } from '../../src/virsh/index.js';
+import {
+  DOMAIN_STATS,
+  LIST_DOMAINS,
+  openVirsh,
+  VirshError,
+  type DomainEvent,
+  type Virsh,
+} from '../../src/virsh/index.js';
 import { patience, until } from '../qmp/support/opened.js';
 import type { FakeDomain } from './support/fake-libvirt.js';
 import { FakeVirsh } from './support/fake-virsh.js';
@@ -176,6 +183,37 @@ describe('a connection through virsh', () => {
     for (const left of [limit.signal, signal, begun]) assert.equal(getEventListeners(left, 'abort').length, 0);
     await Promise.all(calls);
     assert.ok(!fake.libvirt.asked.some((line) => /setmem \S+ [56]/.test(line)));
+  });
+
+  it('probes ten at a time, each for a second, and ends with all that are under way', async (test) => {
+    const { fake, virsh, pass } = await open(test);
+    fake.libvirt.tamper = (line) => (line.startsWith('domstats') ? new Promise(() => undefined) : undefined);
+    const asked = (): number => fake.libvirt.asked.filter((line) => line.startsWith('domstats')).length;
+    const probe = (): Promise<unknown> => virsh.probe(DOMAIN_STATS, NEVER).catch((error: unknown) => error);
+    const first = probe();
+    await until('it was asked', () => asked() === 1);
+    await pass(1_001);
+    assert.match(String(await first), /within 1000 ms/);
+    const others = Array.from({ length: 12 }, probe);
+    for (let begun = 1; begun <= 10; begun += 1) {
+      await until(`${begun} were asked`, () => asked() >= 1 + begun);
+      await pass(60);
+    }
+    assert.equal(asked(), 11);
+    await virsh.close();
+    await Promise.all(others);
+    await until('none is left', () => fake.running.length === 0);
+  });
+
+  it('ends with all that was asked apart from others', async (test) => {
+    const { fake, virsh } = await open(test);
+    const one = fake.libvirt.add('one', { held: new Promise(() => undefined) });
+    const call = virsh.actApart(setmem(one, 1), NEVER).catch((error: unknown) => error);
+    await until('it was asked', () => fake.libvirt.asked.some((line) => line.startsWith('setmem')));
+    assert.equal(fake.running.length, 4);
+    await virsh.close();
+    assert.ok((await call) instanceof VirshError);
+    await until('none is left', () => fake.running.length === 0);
   });
 
   it('lets nobody who waits have the end of somebody else’s command for an answer', async (test) => {
