@@ -53,6 +53,7 @@ export function millis(value: number): Millis {
   return value as Millis;
 }
 
+/** 0 pages. */
 export const NO_PAGES = pages(0);
 
 /** `seconds` may be a fraction, and below 0. Throws `UnitError` for what is not finite. */
@@ -88,7 +89,9 @@ export const addPages = (a: Pages, b: Pages): Pages => (a + b) as Pages;
 export const subtractPages = (a: Pages, b: Pages): Pages => pages(a - b);
 /** `a − b`, or 0 where that would be below zero. */
 export const subtractToZero = (a: Pages, b: Pages): Pages => (a > b ? a - b : 0) as Pages;
+/** The smaller of two sizes. */
 export const minPages = (a: Pages, b: Pages): Pages => (a < b ? a : b);
+/** The larger of two sizes. */
 export const maxPages = (a: Pages, b: Pages): Pages => (a > b ? a : b);
 /** Integer division that truncates, as the specification has it. `divisor` must be 1 or more. */
 export const dividePages = (a: Pages, divisor: number): Pages => Math.floor(a / divisor) as Pages;

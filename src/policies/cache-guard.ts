@@ -20,6 +20,7 @@ import {
 import { afterQuiet, afterRefaults, nearness, stepMax, type CacheNeed } from './cache-need.js';
 import { missingBy, REFAULTS_START, watchRefaults, type RefaultMemory, type RefaultSight } from './refault-watch.js';
 
+/** What the guard remembers of a guest's page cache. JSON data. */
 export interface CacheMemory {
   readonly refaults: RefaultMemory;
   /** Null: nothing was found out. */
@@ -31,6 +32,7 @@ export interface WithCacheMemory {
   readonly cache?: CacheMemory;
 }
 
+/** What it remembers before its first look. */
 export const CACHE_START: CacheMemory = { refaults: REFAULTS_START, need: null };
 
 /** `policy`, with the page cache of its guests guarded. */

@@ -12,6 +12,7 @@ import type { MemoryGlance } from './memory-glance.js';
 import { watchPressure, type TriggerCalls } from './pressure-trigger.js';
 import type { TriggerSettings } from './trigger-file.js';
 
+/** What is watched, and who is told. */
 export interface AlarmSensorOptions {
   /** The folder that has `proc` in it: `/`, unless someone tests. */
   readonly root: string;
@@ -25,6 +26,7 @@ export interface AlarmSensorOptions {
   readonly calls?: TriggerCalls;
 }
 
+/** A watch over one guest, from inside of it. */
 export interface AlarmSensor {
   /** One sentence for people: which of the two ways work now, and why one does not. */
   describe(): string;

@@ -7,6 +7,7 @@
 import { known, type Field } from '../control/signal.js';
 import { malformed, refuseText } from './text.js';
 
+/** The kernel's command line, cut into words. */
 export interface CommandLine {
   /** Words for the kernel, in order. A blank inside double quotes does not end a word; quotes around a value are gone. */
   readonly words: readonly string[];

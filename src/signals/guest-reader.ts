@@ -15,12 +15,14 @@ import { openProcFile, type ProcFile } from './proc-file.js';
  */
 export const ZONEINFO_AGE_MS_MAX = 2000;
 
+/** Where the guest's files are, and whose time its signals have. */
 export interface GuestReaderOptions {
   /** The folder that has `proc` in it: `/`, unless someone tests. */
   readonly root: string;
   readonly now: () => Millis;
 }
 
+/** Looks at the guest from inside of it, again and again, over descriptors that stay open. */
 export interface GuestReader {
   /**
    * Looks once. Every signal has the time just before its file was read; `reserve` and `maxPfn` may be up to

@@ -17,6 +17,7 @@ export interface PressureLine {
   readonly totalMicros: number;
 }
 
+/** How long tasks waited for memory (PSI), by how many of them did. */
 export interface MemoryPressure {
   /** At least one task waited. */
   readonly some: PressureLine;

@@ -8,6 +8,7 @@ import { known, unknown, type Field } from '../control/signal.js';
 import { kib, kibToPagesDown, type Pages } from '../units.js';
 import { malformed, parseWhole, quote, refuseText } from './text.js';
 
+/** One line of `/proc/swaps`. Sizes are pages of 4 KiB. */
 export interface SwapArea {
   /** The device or file, with the kernel's escapes undone. A deleted file's name ends in ` (deleted)`. */
   readonly name: string;

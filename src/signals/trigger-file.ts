@@ -8,6 +8,7 @@ import { closeSync, constants, openSync, statfsSync, writeSync } from 'node:fs';
 import { errorText, systemErrorCode } from '../errors.js';
 import { millis, type Millis } from '../units.js';
 
+/** When the kernel is to speak: of so much waiting within so long. */
 export interface TriggerSettings {
   /** How long tasks must have waited in sum, more than 0, at most `window`. */
   readonly stall: Millis;

@@ -18,6 +18,7 @@ import { watchRoster } from './watch.js';
 
 const KIND = 'embedded';
 
+/** Which world is driven, and in whose time. */
 export interface EmbeddedOptions {
   /** The simulated host. Guests may come and go through it at any time. */
   readonly host: SimHost;
