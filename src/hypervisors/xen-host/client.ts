@@ -20,6 +20,7 @@ import type { GuestId } from '../../control/reading.js';
 import { SharedLook } from '../../control/shared-look.js';
 import { knownAt } from '../../control/signal.js';
 import {
+  guestSize,
   kib,
   kibToPagesDown,
   pagesToKib,
@@ -29,7 +30,7 @@ import {
   type Pages,
 } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
-import { formatTarget, homeOf, NODES } from './codec.js';
+import { formatTarget, homeOf, NODES, parseSize } from './codec.js';
 import { createDom0Reader, watchDom0, type Dom0Options, type Dom0Reader } from './dom0.js';
 import { readingOf, type DomainRecord } from './domain-record.js';
 import {
@@ -39,6 +40,7 @@ import {
   lookTooSlow,
   noStore,
   onlyWatched,
+  perhapsSet,
   stillAsking,
   superseded,
   targetTooSlow,
@@ -198,13 +200,17 @@ class XenHost implements Hypervisor {
     if ('why' in kept) throw noStore(guest, kept.why);
     this.#takenBack.ask(guest, target);
     const path = `${homeOf(domid)}/${NODES.target}`;
+    const attempt: Attempt = { before: null, isWritten: false };
     try {
       await kept.connection.transaction(
         async (store) => {
+          attempt.isWritten = false;
           // dom0 has no such node before somebody sets it.
-          if (domid !== DOM0) await store.read(path);
+          const before = domid === DOM0 ? null : await store.read(path);
           await this.#moveLimit(guest, domid, target);
+          attempt.before = before?.toString('latin1') ?? null;
           await store.write(path, text);
+          attempt.isWritten = true;
         },
         { signal },
       );
@@ -212,8 +218,30 @@ class XenHost implements Hypervisor {
       if (error instanceof XenstoreError && error.xenstoreCode === 'ENOENT') {
         throw goneDomain(guest, `there is no ${path}`);
       }
-      throw asHypervisorError(error, { doing: `setting ${path} to ${text} KiB`, guest });
+      const doing = `setting ${path} to ${text} KiB`;
+      if (attempt.isWritten && mayHaveHappened(error)) throw perhapsSet(guest, doing, error);
+      if (attempt.before !== null)
+        await this.#moveLimitBack(guest, domid, attempt.before, { store: kept.connection, signal });
+      throw asHypervisorError(error, { doing, guest });
     }
+  }
+
+  /**
+   * The target was not set for certain, and Xen's limit was moved already: the guest must be able to hold what the target that stands
+   * says, and no more. `before` is what stood there; somebody else may have changed it since.
+   */
+  async #moveLimitBack(guest: GuestId, domid: number, before: string, { store, signal }: Over): Promise<void> {
+    const path = `${homeOf(domid)}/${NODES.target}`;
+    const text = await store.readText(path, { signal }).catch(() => before);
+    const standing = parseSize(path, text);
+    const doing = `setting Xen’s limit back to what fits ${path}`;
+    if (!standing.known) throw perhapsSet(guest, doing, standing.detail);
+    try {
+      await this.#moveLimit(guest, domid, guestSize(standing.value));
+    } catch (error) {
+      throw perhapsSet(guest, doing, error);
+    }
+    this.#takenBack.ask(guest, standing.value);
   }
 
   /**
@@ -261,6 +289,23 @@ interface Asked {
   readonly text: string;
   readonly signal: AbortSignal;
 }
+
+/** How far a target has come. */
+interface Attempt {
+  /** What stood in its place before Xen's limit was moved; null: the limit was not moved. */
+  before: string | null;
+  /** xenstored took it, and it counts as soon as the transaction is over. */
+  isWritten: boolean;
+}
+
+interface Over {
+  readonly store: Xenstore;
+  readonly signal: AbortSignal;
+}
+
+/** Whether a transaction may have come about that ended with this: nobody knows it of an answer that cannot be understood. */
+const mayHaveHappened = (error: unknown): boolean =>
+  !(error instanceof XenstoreError) || error.mayHaveHappened || error.xenstoreCode === 'EPROTO';
 
 /** As Xen's toolstack leaves above a target (`LIBXL_MAXMEM_CONSTANT`), in KiB. */
 const LIMIT_SLACK = 1024;

@@ -41,6 +41,16 @@ export const targetTooSlow = (guest: string, target: number): HypervisorError =>
     advice: 'See whether xenstored hangs; it is asked again in the next round',
   });
 
+/** It failed, and the guest may be able to take what it was to have all the same: whoever made a promise must keep it. */
+export const perhapsSet = (guest: string, doing: string, cause: unknown): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    guest,
+    message: `nobody knows what it may hold now: ${doing}: ${errorText(cause)}`,
+    advice: 'It is asked again in the next round',
+    cause,
+  });
+
 /** It was never asked for. */
 export const superseded = (guest: string): HypervisorError =>
   new HypervisorError({

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HypervisorError } from '../../../src/errors.js';
+import { encodeFrame, type Frame } from '../../../src/xenstore/codec.js';
 import { until } from '../../xenstore/support/opened.js';
 import { Rig } from './support/rig.js';
 import { failsWith, gate, ONE, openTwo, TARGET, TWO } from './support/two-domains.js';
@@ -146,6 +147,89 @@ describe('asking a domain for a size', () => {
   });
 });
 
+/** xenstored answers requests of this operation with an error; nothing is done, either. */
+function refuse(rig: Rig, operation: string, word: string): void {
+  rig.store.tamper = (answer, request) =>
+    request.operation === operation && !isDiscarded(request)
+      ? [encodeFrame({ ...request, operation: 'ERROR', payload: Buffer.from(`${word}\0`) })]
+      : rig.store.honestly(answer);
+}
+
+const isDiscarded = ({ operation, payload }: Frame): boolean =>
+  operation === 'TRANSACTION_END' && payload.toString().startsWith('F');
+
+const limitOf = (rig: Rig): unknown => rig.xen.domains.get(1)?.limit;
+
+describe('a size that was not taken', () => {
+  it('leaves Xen’s limit at what fits the target that stands, for growth as for shrinking', async (test) => {
+    const rig = await openTwo(test);
+    refuse(rig, 'WRITE', 'EQUOTA');
+    for (const target of [131_072, 32_768]) {
+      await assert.rejects(rig.set(ONE, target), failsWith('EIO', /EQUOTA/));
+      assert.equal(rig.xen.text(TARGET), '262144');
+      assert.equal(limitOf(rig), 263_168);
+    }
+    assert.deepEqual(
+      rig.xen.limitsSet.map(({ limit }) => limit),
+      [525_312, 263_168, 132_096, 263_168],
+    );
+  });
+
+  it('because others change the same nodes all the time does so too, by what they wrote', async (test) => {
+    const rig = await openTwo(test);
+    let writes = 0;
+    rig.xen.beforeLimit = () => {
+      writes += 1;
+      rig.xen.put(TARGET, String(262_144 + writes));
+      return Promise.resolve();
+    };
+    await assert.rejects(rig.set(ONE, 131_072), failsWith('EIO', /changes by others each of 10 times/));
+    assert.equal(rig.xen.text(TARGET), String(262_144 + 11));
+    assert.equal(limitOf(rig), 262_144 + 10 - 2 + 1_024);
+  });
+
+  it('goes by what stood there before, where that cannot be read again', async (test) => {
+    const rig = await openTwo(test);
+    rig.store.tamper = (answer, request) => {
+      const isRefused = request.operation === 'WRITE' || (request.operation === 'READ' && request.transactionId === 0);
+      return isRefused
+        ? [encodeFrame({ ...request, operation: 'ERROR', payload: Buffer.from('ENOMEM\0') })]
+        : rig.store.honestly(answer);
+    };
+    await assert.rejects(rig.set(ONE, 131_072), failsWith('ENOMEM'));
+    assert.equal(limitOf(rig), 263_168);
+  });
+
+  it('is told as one that may have been, where the limit stays as it is: its promise must be kept', async (test) => {
+    const rig = await openTwo(test);
+    refuse(rig, 'WRITE', 'EQUOTA');
+    rig.xen.beforeLimit = () =>
+      limitOf(rig) === 525_312
+        ? Promise.reject(new HypervisorError({ code: 'EIO', message: 'Xen refused' }))
+        : Promise.resolve();
+    await assert.rejects(rig.set(ONE, 131_072), failsWith('EUNAVAILABLE', /nobody knows .*Xen refused/));
+    assert.equal(limitOf(rig), 525_312);
+  });
+
+  it('is told as one that may have been, where the target that stands is no number', async (test) => {
+    const rig = await openTwo(test);
+    rig.xen.put(TARGET, 'much');
+    refuse(rig, 'WRITE', 'EQUOTA');
+    await assert.rejects(rig.set(ONE, 131_072), failsWith('EUNAVAILABLE', /nobody knows .*"much"/));
+  });
+
+  it('may have been all the same where the answer to its commit is lost or cannot be understood', async (test) => {
+    const rig = await openTwo(test);
+    rig.store.tamper = (answer, request) =>
+      request.operation === 'TRANSACTION_END'
+        ? [encodeFrame({ ...answer, payload: Buffer.from('what\0') })]
+        : rig.store.honestly(answer);
+    await assert.rejects(rig.set(ONE, 131_072), failsWith('EUNAVAILABLE', /nobody knows .*TRANSACTION_END/));
+    assert.equal(rig.xen.text(TARGET), '524288');
+    assert.equal(limitOf(rig), 525_312);
+  });
+});
+
 describe('the newest size asked for', () => {
   it('wins: one that waits is overtaken and never set, and is told so', async (test) => {
     const rig = await openTwo(test);
@@ -180,7 +264,7 @@ describe('the newest size asked for', () => {
     await second;
     assert.deepEqual(
       rig.xen.limitsSet.map(({ limit: set }) => set),
-      [201_024, 241_024],
+      [201_024, 263_168, 241_024],
     );
     assert.deepEqual(writes(rig), [`${TARGET}|240000`]);
   });
