@@ -61,7 +61,7 @@ export interface XenHostOptions {
   /** What must stay free on the host. */
   readonly reserve: Pages;
   readonly dom0: Dom0Options;
-  /** Told what a person should know of: the connection lost and found. */
+  /** Told what a person should know of: the connection lost and found, and what cannot be read over it. */
   readonly tell: (message: string) => void;
 }
 
@@ -99,6 +99,7 @@ class XenHost implements Hypervisor {
         this.#notices.put(notice);
       },
       describe: (record) => this.#describe(record),
+      tell: options.tell,
     });
     this.#keeper = new ConnectionKeeper({
       to: 'xenstored',
@@ -252,6 +253,13 @@ class XenHost implements Hypervisor {
     // Where nobody says what else it could have, Xen's limit does: it must not go down with the target.
     if (domid === DOM0 || this.#roster.find(guest)?.staticMax.known !== true) return;
     await this.#options.limits?.set(domid, kib(pagesToKib(target) + LIMIT_SLACK));
+  }
+
+  unreached(): readonly string[] {
+    const { state } = this.#keeper;
+    return 'why' in state
+      ? [`the domains of this host, without a connection to xenstored: ${state.why}`]
+      : this.#roster.unreached;
   }
 
   shrinkOverflow(guest: GuestId): Promise<string> {

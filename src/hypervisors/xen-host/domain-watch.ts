@@ -17,6 +17,8 @@ export interface DomainWatchOptions {
   /** What was known of the domain before. */
   readonly record: DomainRecord;
   readonly onRecord: (record: DomainRecord) => void;
+  /** Told of each thing that was read or watched, and of each that could not be. */
+  readonly onDone: (what: string, failure: XenstoreError | null) => void;
 }
 
 export class DomainWatch {
@@ -36,10 +38,10 @@ export class DomainWatch {
     this.#home = homeOf(options.record.domid);
     const paced = (read: () => Promise<void>): PacedRead =>
       new PacedRead(() => isDoneOver(read()), options.clock, this.#ending.signal);
-    this.#name = paced(() => this.#readName());
-    this.#sizes = paced(() => this.#readSizes());
-    this.#used = paced(() => this.#readUsed());
-    this.#report = paced(() => this.#readReport());
+    this.#name = paced(() => this.#told(NODES.name, this.#readName()));
+    this.#sizes = paced(() => this.#told(NODES.memory, this.#readSizes()));
+    this.#used = paced(() => this.#told(NODES.used, this.#readUsed()));
+    this.#report = paced(() => this.#told(NODES.report, this.#readReport()));
   }
 
   get record(): DomainRecord {
@@ -52,8 +54,11 @@ export class DomainWatch {
    * read again with the event that each watch begins with.
    */
   async begin(): Promise<void> {
-    const own = [this.#readUsed(), this.#readReport()].map((read) => isDoneOver(read));
-    await Promise.all([this.#readName(), this.#readSizes(), ...own]);
+    const used = isDoneOver(this.#told(NODES.used, this.#readUsed()));
+    const report = isDoneOver(this.#told(NODES.report, this.#readReport()));
+    const name = this.#told(NODES.name, this.#readName());
+    const sizes = this.#told(NODES.memory, this.#readSizes());
+    await Promise.all([name, sizes, used, report]);
     await this.#watch(NODES.name, () => void this.#name.ask());
     await this.#watch(NODES.memory, (path) => {
       this.#onMemory(path);
@@ -69,7 +74,25 @@ export class DomainWatch {
     for (const stop of this.#stops.splice(0)) void stop().catch(() => undefined);
   }
 
-  async #watch(node: string, onChange: (path: string) => void): Promise<void> {
+  async #told(what: string, work: Promise<void>): Promise<void> {
+    try {
+      await work;
+      this.#tell(what, null);
+    } catch (error) {
+      if (error instanceof XenstoreError) this.#tell(what, error);
+      throw error;
+    }
+  }
+
+  #tell(what: string, failure: XenstoreError | null): void {
+    if (!this.#ending.signal.aborted) this.#options.onDone(what, failure);
+  }
+
+  #watch(node: string, onChange: (path: string) => void): Promise<void> {
+    return this.#told(`a watch of ${node}`, this.#setWatch(node, onChange));
+  }
+
+  async #setWatch(node: string, onChange: (path: string) => void): Promise<void> {
     const listener = ({ path }: WatchEvent): void => {
       if (!this.#ending.signal.aborted) onChange(path);
     };

@@ -8,11 +8,12 @@ import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.j
 import type { GuestId } from '../../control/reading.js';
 import { newAlarm, silenceOf } from '../../signals/reported-guest.js';
 import { millis, type Millis } from '../../units.js';
-import type { Xenstore } from '../../xenstore/index.js';
+import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { DOMAINS, limitsOf, parseDomid } from './codec.js';
 import { DomainWatch } from './domain-watch.js';
 import { emptyRecord, type DomainRecord } from './domain-record.js';
 import { isDoneOver, PacedRead } from './paced-read.js';
+import { Troubles, type Who } from './troubles.js';
 
 export const KIND = 'xen-host';
 export const DOM0 = 0;
@@ -22,6 +23,8 @@ export interface RosterOptions {
   readonly put: (notice: GuestNotice) => void;
   /** What is known of a domain as a guest, besides its name. */
   readonly describe: (record: DomainRecord) => Omit<GuestDescription, 'id' | 'name'>;
+  /** Told what a person should know of: a domain that cannot be read, and when it can be again. */
+  readonly tell: (message: string) => void;
 }
 
 interface Entry {
@@ -42,9 +45,29 @@ export class Roster {
   #followedFrom = millis(0);
   /** Aborted when another connection is followed. */
   #following = new AbortController();
+  readonly #troubles: Troubles;
+  /** All that are there were looked at over the connection that is followed now. */
+  #hasScanned = false;
 
   constructor(options: RosterOptions) {
     this.#options = options;
+    this.#troubles = new Troubles({
+      now: () => options.clock.now(),
+      tell: options.tell,
+      describe: (who) => this.#labelOf(who),
+    });
+  }
+
+  /** Where domains may be that are not known, or not as they are now; to be called only while there is a connection. */
+  get unreached(): readonly string[] {
+    const { words } = this.#troubles;
+    return this.#hasScanned ? words : [...words, 'the domains of this host: xenstored has not told all of them yet'];
+  }
+
+  #labelOf(who: Who): string {
+    if (who === 'list') return 'the list of domains';
+    const name = this.#entries.get(who)?.told.name;
+    return name === undefined ? `domain ${who}` : `domain ${who} (${name})`;
   }
 
   /** The domain of that id as it is known now; null when it is gone. */
@@ -60,6 +83,7 @@ export class Roster {
 
   /** Tells of guests that have not reported for long: once for each silence. To be called only while there is a connection. */
   tellSilence(now: Millis): void {
+    this.#troubles.tellOver();
     for (const entry of this.#entries.values()) {
       const alarm = silenceOf(entry.watch.record, now, this.#followedFrom);
       if (alarm !== null && !entry.isSilent) this.#options.put({ kind: 'guest-alarm', guest: entry.id, alarm });
@@ -75,6 +99,7 @@ export class Roster {
     this.#following.abort();
     const following = new AbortController();
     this.#following = following;
+    this.#hasScanned = false;
     this.#followedFrom = this.#options.clock.now();
     for (const entry of this.#entries.values()) {
       entry.watch.end();
@@ -83,6 +108,7 @@ export class Roster {
     await this.#present(store);
     // One that cannot be looked at now is tried again after the events with which the two watches begin.
     await isDoneOver(this.#scan(store));
+    this.#hasScanned = true;
     const scans = new PacedRead(() => isDoneOver(this.#scan(store)), this.#options.clock, following.signal);
     for (const event of ['@introduceDomain', '@releaseDomain']) await store.watch(event, () => void scans.ask());
   }
@@ -93,9 +119,21 @@ export class Roster {
     return new Set(listed.filter((_, n) => introduced[n] === true));
   }
 
+  async #presentNow(store: Xenstore): Promise<ReadonlySet<number>> {
+    try {
+      const present = await this.#present(store);
+      this.#troubles.note('list', DOMAINS, null);
+      return present;
+    } catch (error) {
+      if (error instanceof XenstoreError) this.#troubles.note('list', DOMAINS, error);
+      throw error;
+    }
+  }
+
   /** What goes wrong with one domain is thrown when all the others have been looked at. */
   async #scan(store: Xenstore): Promise<void> {
-    const present = await this.#present(store);
+    const present = await this.#presentNow(store);
+    this.#troubles.keepOnly(present);
     for (const domid of [...this.#entries.keys()]) if (!present.has(domid)) this.#remove(domid);
     const failures: unknown[] = [];
     for (const domid of present) {
@@ -139,6 +177,9 @@ export class Roster {
       store,
       clock: this.#options.clock,
       record,
+      onDone: (what, failure) => {
+        this.#troubles.note(record.domid, what, failure);
+      },
       onRecord: (after) => {
         const alarm = newAlarm(before, after);
         before = after;

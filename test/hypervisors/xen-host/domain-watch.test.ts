@@ -46,6 +46,7 @@ describe('a guest’s report', () => {
       clock: new VirtualClock(),
       record: emptyRecord(1),
       onRecord: () => undefined,
+      onDone: () => undefined,
     });
     await watch.begin();
     assert.equal(watch.record.reported?.report.beat, 1);
