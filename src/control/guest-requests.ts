@@ -64,12 +64,16 @@ export function finishAction<Memory>(
   note: string | null,
   context: StepContext,
 ): void {
+  const { now } = context;
   const part = partOf(state, id);
   if (failure !== null) tellFailure(context, state, { part, code: failure.code }, failure.message);
   if (part === 'target') {
-    state.pursuit = answered(state.pursuit, id, failure, bootHeldBy(state) ?? NO_PAGES);
+    state.pursuit = answered(state.pursuit, { id, failure, now }, bootHeldBy(state) ?? NO_PAGES);
   } else if (part === 'growth' && state.growth !== null) {
-    state.growth = { ...state.growth, pursuit: answered(state.growth.pursuit, id, failure, state.growth.plugged) };
+    state.growth = {
+      ...state.growth,
+      pursuit: answered(state.growth.pursuit, { id, failure, now }, state.growth.plugged),
+    };
   } else {
     if (note !== null) tell(context, state, 'debug', 'overflow-shrunk', note);
     state.shrinking = null;
@@ -81,8 +85,14 @@ function partOf<Memory>({ shrinking, growth }: GuestState<Memory>, id: ActionId)
   return growth?.pursuit?.id === id ? 'growth' : 'target';
 }
 
-function answered(before: Pursuit | null, id: ActionId, failure: Failure, held: Pages): Pursuit | null {
-  const pursuit = answerPursuit(before, id, failure?.message ?? null);
+interface Answer {
+  readonly id: ActionId;
+  readonly failure: Failure;
+  readonly now: Millis;
+}
+
+function answered(before: Pursuit | null, { id, failure, now }: Answer, held: Pages): Pursuit | null {
+  const pursuit = answerPursuit(before, id, failure?.message ?? null, now);
   if (failure === null || pursuit?.id !== id || MAY_HAVE_LANDED.has(failure.code)) return pursuit;
   return dropPromise(pursuit, held);
 }

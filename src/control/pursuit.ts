@@ -6,7 +6,7 @@ import { addMillis, millis, minPages, pages, type Millis, type Pages } from '../
 import type { ActionId } from './events.js';
 
 /**
- * - `asked`: on its way, no answer yet
+ * - `asked`: on its way, no answer yet; a guest that is to give memory up is not stuck meanwhile
  * - `accepted`: the hypervisor took it; the guest has not got there yet, but moves
  * - `reached`: a reading says that the guest is there
  * - `failed`: the hypervisor refused or failed
@@ -137,12 +137,22 @@ const progressOf = ({ phase, distance, progressAt, patienceFrom, isUncooperative
   failure,
 });
 
-/** The hypervisor answered the request `id`. An answer to another request is ignored. */
-export function answerPursuit(pursuit: Pursuit | null, id: ActionId, failure: string | null): Pursuit | null {
+/**
+ * The hypervisor answered the request `id`. An answer to another request is ignored. A guest whose patience went by while nobody answered
+ * has it anew.
+ */
+export function answerPursuit(
+  pursuit: Pursuit | null,
+  id: ActionId,
+  failure: string | null,
+  now: Millis,
+): Pursuit | null {
   if (pursuit?.id !== id) return pursuit;
   if (failure !== null) return advance(pursuit, { ...progressOf(pursuit), phase: 'failed', failure });
   if (pursuit.phase !== 'asked') return pursuit;
-  return advance(pursuit, { ...progressOf(pursuit), phase: 'accepted' });
+  const isOver = now - pursuit.patienceFrom >= STUCK_AFTER;
+  const anew = isOver ? { progressAt: now, patienceFrom: now } : {};
+  return advance(pursuit, { ...progressOf(pursuit), ...anew, phase: 'accepted' });
 }
 
 /** A reading says where the guest is. `stuckAfter`: how long it may take to come nearer. */
@@ -167,6 +177,8 @@ export function observePursuit(
     return advance(pursuit, { ...progressOf(pursuit), distance });
   }
   if (distance < pursuit.distance) return moved('accepted');
+  // One that was not answered may not have come to the guest at all. A promise is taken back all the same: others wait for it.
+  if (phase === 'asked' && pursuit.target < current) return pursuit;
   return now - pursuit.patienceFrom < stuckAfter ? pursuit : lookAtStuck(pursuit, now);
 }
 

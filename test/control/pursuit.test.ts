@@ -7,6 +7,8 @@ import { millis, pages } from '../../src/units.js';
 const ask = (target: number, current: number, now = 0, before: Pursuit | null = null): Pursuit =>
   beginPursuit(before, { id: 1, target: pages(target), current: pages(current), now: millis(now) });
 
+const accept = (asked: Pursuit, now = 0): Pursuit | null => answerPursuit(asked, 1, null, millis(now));
+
 const watch = (
   pursuit: Pursuit | null,
   ...looks: readonly (readonly [current: number, now: number])[]
@@ -20,7 +22,7 @@ describe('a request', () => {
   it('is only asked until it is answered, and only accepted until a reading shows it', () => {
     const asked = ask(1_000, 2_000);
     assert.equal(asked.phase, 'asked');
-    const accepted = answerPursuit(asked, 1, null);
+    const accepted = answerPursuit(asked, 1, null, millis(0));
     assert.equal(accepted?.phase, 'accepted');
     assert.equal(watch(accepted, [1_500, 1_000])?.phase, 'accepted');
     assert.equal(watch(accepted, [1_500, 1_000], [1_003, 2_000])?.phase, 'reached');
@@ -28,33 +30,58 @@ describe('a request', () => {
 
   it('ignores the answer to a request that is no longer open', () => {
     const asked = ask(1_000, 2_000);
-    assert.equal(answerPursuit(asked, 99, 'refused'), asked);
-    assert.equal(answerPursuit(null, 1, null), null);
+    assert.equal(answerPursuit(asked, 99, 'refused', millis(0)), asked);
+    assert.equal(answerPursuit(null, 1, null, millis(0)), null);
   });
 
   it('keeps what the hypervisor said when it refused', () => {
-    assert.equal(answerPursuit(ask(1_000, 2_000), 1, 'not allowed')?.failure, 'not allowed');
+    assert.equal(answerPursuit(ask(1_000, 2_000), 1, 'not allowed', millis(0))?.failure, 'not allowed');
   });
 });
 
 describe('a guest that does not move', () => {
   it('is stuck after 4 s without progress, and uncooperative after a minute', () => {
+    const accepted = accept(ask(1_000, 2_000));
+    assert.equal(watch(accepted, [2_000, 3_999])?.phase, 'accepted');
+    assert.equal(watch(accepted, [2_000, 4_000])?.phase, 'stuck');
+    assert.equal(watch(accepted, [2_000, 59_999])?.isUncooperative, false);
+    assert.equal(watch(accepted, [2_000, 60_000])?.isUncooperative, true);
+  });
+
+  it('is stuck without an answer too where it was promised more: others wait for that', () => {
+    assert.equal(watch(ask(3_000, 2_000), [2_000, 4_000])?.phase, 'stuck');
+  });
+
+  it('that is to give memory up is not stuck for as long as nobody has answered, and has its patience from the answer on', () => {
     const asked = ask(1_000, 2_000);
-    assert.equal(watch(asked, [2_000, 3_999])?.phase, 'asked');
-    assert.equal(watch(asked, [2_000, 4_000])?.phase, 'stuck');
-    assert.equal(watch(asked, [2_000, 59_999])?.isUncooperative, false);
-    assert.equal(watch(asked, [2_000, 60_000])?.isUncooperative, true);
+    const waiting = watch(asked, [2_000, 4_000], [2_000, 70_000]);
+    assert.deepEqual([waiting?.phase, waiting?.isUncooperative], ['asked', false]);
+    const accepted = accept(waiting ?? assert.fail(), 70_000);
+    assert.equal(watch(accepted, [2_000, 73_999])?.phase, 'accepted');
+    const stuck = watch(accepted, [2_000, 74_000]);
+    assert.deepEqual([stuck?.phase, stuck?.isUncooperative], ['stuck', false]);
+  });
+
+  it('is not stuck because of requests for growth that failed before anybody took one', () => {
+    const failed = answerPursuit(ask(3_000, 2_000), 1, 'too slow', millis(5_000));
+    const again = ask(3_000, 2_000, 10_000, failed);
+    assert.equal(watch(accept(again, 10_000), [2_000, 13_999])?.phase, 'accepted');
+    assert.equal(watch(accept(again, 10_000), [2_000, 14_000])?.phase, 'stuck');
+  });
+
+  it('does not have its patience anew with an answer that comes in time', () => {
+    assert.equal(watch(accept(ask(1_000, 2_000), 3_000), [2_000, 4_000])?.phase, 'stuck');
   });
 
   it('does not become lively by being asked again', () => {
-    const stuck = watch(ask(1_000, 2_000), [2_000, 5_000]);
+    const stuck = watch(accept(ask(1_000, 2_000)), [2_000, 5_000]);
     const again = ask(900, 2_000, 6_000, stuck);
     assert.equal(again.phase, 'stuck');
     assert.equal(watch(again, [2_000, 60_000])?.isUncooperative, true);
   });
 
   it('is lively again with the first page that it gives', () => {
-    const stuck = watch(ask(1_000, 2_000), [2_000, 70_000]);
+    const stuck = watch(accept(ask(1_000, 2_000)), [2_000, 70_000]);
     const moved = watch(stuck, [1_999, 71_000]);
     assert.deepEqual([moved?.phase, moved?.isUncooperative], ['accepted', false]);
   });
@@ -67,6 +94,6 @@ describe('a guest that does not move', () => {
   });
 
   it('counts moving away as not moving', () => {
-    assert.equal(watch(ask(1_000, 2_000), [2_500, 5_000])?.phase, 'stuck');
+    assert.equal(watch(accept(ask(1_000, 2_000)), [2_500, 5_000])?.phase, 'stuck');
   });
 });
