@@ -68,6 +68,17 @@ export class DomainWatch {
     });
   }
 
+  /** Reads the guest's report, whether it has changed or not. Resolves to whether it could be. */
+  async readReportAgain(): Promise<boolean> {
+    try {
+      await this.#told(NODES.report, this.#readReport());
+    } catch (error) {
+      if (error instanceof XenstoreError) return false;
+      throw error;
+    }
+    return !this.#ending.signal.aborted;
+  }
+
   /** Nothing is handed on any more. Its watches may go on for a moment; nobody listens. */
   end(): void {
     this.#ending.abort();

@@ -35,6 +35,8 @@ interface Entry {
   told: GuestDescription;
   /** It has been told that nobody reports any more. */
   isSilent: boolean;
+  /** Whether it reports is being looked at. */
+  isRead: boolean;
 }
 
 export class Roster {
@@ -85,10 +87,24 @@ export class Roster {
   tellSilence(now: Millis): void {
     this.#troubles.tellOver();
     for (const entry of this.#entries.values()) {
-      const alarm = silenceOf(entry.watch.record, now, this.#followedFrom);
-      if (alarm !== null && !entry.isSilent) this.#options.put({ kind: 'guest-alarm', guest: entry.id, alarm });
-      entry.isSilent = alarm !== null;
+      if (silenceOf(entry.watch.record, now, this.#followedFrom) === null) entry.isSilent = false;
+      else if (!entry.isSilent) void this.#confirmSilence(entry);
     }
+  }
+
+  /**
+   * Reads once more what it has reported: when it was we who stood still, what came meanwhile may not have been read yet. Where it cannot
+   * be read, nobody knows whether it is silent.
+   */
+  async #confirmSilence(entry: Entry): Promise<void> {
+    if (entry.isRead) return;
+    entry.isRead = true;
+    const isKnown = await entry.watch.readReportAgain();
+    entry.isRead = false;
+    const alarm = silenceOf(entry.watch.record, this.#options.clock.now(), this.#followedFrom);
+    if (!isKnown || alarm === null || !this.#ids.has(entry.id)) return;
+    entry.isSilent = true;
+    this.#options.put({ kind: 'guest-alarm', guest: entry.id, alarm });
   }
 
   /**
@@ -150,7 +166,7 @@ export class Roster {
     await begin(watch);
     const id = idOf(watch.record);
     const told = this.#describe(id, watch.record);
-    this.#entries.set(domid, { id, watch, isWatched: true, told, isSilent: false });
+    this.#entries.set(domid, { id, watch, isWatched: true, told, isSilent: false, isRead: false });
     this.#ids.set(id, domid);
     this.#options.put({ kind: 'guest-came', guest: told });
   }

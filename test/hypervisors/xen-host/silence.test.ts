@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { known, knownAt } from '../../../src/control/signal.js';
 import { emptyRecord, readingOf } from '../../../src/hypervisors/xen-host/domain-record.js';
+import { encodeFrame } from '../../../src/xenstore/codec.js';
 import { kib, millis, pages } from '../../../src/units.js';
 import { reportText } from '../../support/report-text.js';
 import { REPORT, type Rig } from './support/rig.js';
@@ -66,6 +67,29 @@ describe('a guest that reports no more', () => {
     assert.equal(silent(rig).length, 1);
     const at = Number(silent(rig)[0]?.split(' ').at(-1));
     assert.ok(at > 130_000 && at <= 140_000, `${at} ms`);
+  });
+
+  it('is not told of when it was we who stood still: what came meanwhile is read first', async (test) => {
+    const rig = await openTwo(test);
+    await lookUntil(rig, 5_000, [1, 2]);
+    await rig.clock.advanceTo(millis(45_000));
+    rig.xen.put(`/local/domain/1/${REPORT}`, reportText(45_000));
+    await rig.look([ONE, TWO]);
+    await rig.settle();
+    assert.deepEqual(silent(rig), [`${TWO} at 45000`]);
+    await lookUntil(rig, 60_000, [1]);
+    assert.equal(silent(rig).length, 1);
+  });
+
+  it('is not told of where its report cannot be read any more', async (test) => {
+    const rig = await openTwo(test);
+    await lookUntil(rig, 5_000, [1, 2]);
+    rig.store.tamper = (answer, request) =>
+      request.operation === 'READ'
+        ? [encodeFrame({ ...request, operation: 'ERROR', payload: Buffer.from('EIO\0') })]
+        : rig.store.honestly(answer);
+    await lookUntil(rig, 100_000, [1, 2]);
+    assert.deepEqual(silent(rig), []);
   });
 });
 
