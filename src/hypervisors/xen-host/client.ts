@@ -30,6 +30,7 @@ import {
   type Pages,
 } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
+import { attend, type AttendedStore } from './attended-store.js';
 import { formatTarget, homeOf, NODES, parseSize } from './codec.js';
 import { createDom0Reader, watchDom0, type Dom0Options, type Dom0Reader } from './dom0.js';
 import { readingOf, type DomainRecord } from './domain-record.js';
@@ -76,7 +77,7 @@ class XenHost implements Hypervisor {
   readonly #options: XenHostOptions;
   readonly #notices = new NoticeQueue();
   readonly #roster: Roster;
-  readonly #keeper: ConnectionKeeper<Xenstore>;
+  readonly #keeper: ConnectionKeeper<AttendedStore>;
   readonly #dom0: Dom0Reader;
   readonly #looks: SharedLook<HostSight>;
   readonly #takenBack = new TakenBack();
@@ -103,7 +104,7 @@ class XenHost implements Hypervisor {
     });
     this.#keeper = new ConnectionKeeper({
       to: 'xenstored',
-      connect: options.connect,
+      connect: async (signal) => attend(await options.connect(signal), options.clock),
       clock: options.clock,
       onConnected: (store) => this.#roster.follow(store),
       tell: options.tell,
@@ -137,6 +138,8 @@ class XenHost implements Hypervisor {
 
   async read(guests: readonly GuestId[], report: (outcome: ReadOutcome) => void, signal: AbortSignal): Promise<void> {
     if (this.#ending.signal.aborted) throw closed();
+    // Before the look, which may hang with xenstored.
+    if ('connection' in this.#keeper.state) this.#keeper.state.connection.ping();
     const { at, sight } = await this.#looks.look(signal);
     const domains = new Map(sight.domains.map((domain) => [domain.domid, domain]));
     const free = subtractToZero(

@@ -93,6 +93,42 @@ describe('a guest that reports no more', () => {
   });
 });
 
+describe('an xenstored that hangs', () => {
+  it('is told of as lost after 5 s, no guest is taken for silent, and all goes on when it answers', async (test) => {
+    const rig = await openTwo(test);
+    await lookUntil(rig, 5_000, [1, 2]);
+    rig.store.isHolding = true;
+    await lookUntil(rig, 12_000, [1, 2]);
+    assert.equal(rig.told.length, 1);
+    assert.match(
+      rig.told[0] ?? '',
+      /xenstored is lost: xenstored has not answered for 5 s\..*xenstore-ls.*connecting again/,
+    );
+    await assert.rejects(rig.set(ONE, 50_000, AbortSignal.timeout(50)));
+    await lookUntil(rig, 120_000, [1, 2]);
+    assert.equal(rig.told.length, 1);
+    assert.deepEqual(silent(rig), []);
+    rig.store.held.length = 0;
+    rig.store.isHolding = false;
+    await lookUntil(rig, 140_000, [1, 2]);
+    assert.match(rig.told[1] ?? '', /connected to again/);
+    await rig.set(ONE, 50_000);
+    await lookUntil(rig, 200_000, [1, 2]);
+    assert.deepEqual(silent(rig), []);
+    assert.equal(rig.store.connections.filter(({ socket }) => !socket.destroyed).length, 1);
+    assert.equal(rig.told.length, 2);
+  });
+
+  it('is noticed also where the look hangs with it', async (test) => {
+    const rig = await openTwo(test);
+    rig.xen.beforeLook = () => new Promise(() => undefined);
+    rig.store.isHolding = true;
+    void rig.look([ONE]).catch(() => undefined);
+    await rig.to(6_000);
+    assert.match(rig.told.join(), /has not answered/);
+  });
+});
+
 describe('the one number of Qubes’ guests', () => {
   const sight = { domid: 1, held: kib(262_144), maximum: null, isDying: false };
   const record = { ...emptyRecord(1), staticMax: known(pages(131_072)), used: knownAt(pages(25_600), millis(5_000)) };
