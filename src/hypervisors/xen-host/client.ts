@@ -254,8 +254,9 @@ class XenHost implements Hypervisor {
    */
   async #moveLimit(guest: GuestId, domid: number, target: GuestSize): Promise<void> {
     // Where nobody says what else it could have, Xen's limit does: it must not go down with the target.
-    if (domid === DOM0 || this.#roster.find(guest)?.staticMax.known !== true) return;
-    await this.#options.limits?.set(domid, kib(pagesToKib(target) + LIMIT_SLACK));
+    const record = this.#roster.find(guest);
+    if (domid === DOM0 || record?.staticMax.known !== true) return;
+    await this.#options.limits?.set(domid, kib(pagesToKib(target) + pagesToKib(record.videoRam) + LIMIT_SLACK));
   }
 
   unreached(): readonly string[] {

@@ -2,14 +2,25 @@
  * What stands in a domain's xenstore folder about its memory: paths and texts ↔ sizes. Everything counts KiB of what the guest
  * *keeps*. Some of it is written by the guest itself, which may be hostile; nothing here throws. It knows nothing of connections.
  *
- * Sources: Xen's xenstore-paths document (`memory/target`, `memory/static-max`), XAPI's `memory/dynamic-min` and
+ * Sources: Xen's xenstore-paths document (`memory/target`, `memory/static-max`, `memory/videoram`), XAPI's `memory/dynamic-min` and
  * `memory/dynamic-max`, and Qubes' `memory/meminfo` (one number, used KiB, written by the guest).
  */
 import type { GuestLimits } from '../../control/limits.js';
 import { known, unknown, type Field } from '../../control/signal.js';
 import { quoted } from '../../errors.js';
 import { REPORT_NODE } from '../../signals/report-ways.js';
-import { kib, kibToPagesDown, kibToPagesUp, NO_PAGES, pagesToKib, type GuestSize, type Pages } from '../../units.js';
+import {
+  kib,
+  kibToPagesDown,
+  kibToPagesUp,
+  mib,
+  mibToPages,
+  minPages,
+  NO_PAGES,
+  pagesToKib,
+  type GuestSize,
+  type Pages,
+} from '../../units.js';
 
 export const DOMAINS = '/local/domain';
 
@@ -21,6 +32,7 @@ export const NODES = {
   memory: 'memory',
   target: 'memory/target',
   staticMax: 'memory/static-max',
+  videoRam: 'memory/videoram',
   dynamicMin: 'memory/dynamic-min',
   dynamicMax: 'memory/dynamic-max',
   used: 'memory/meminfo',
@@ -46,6 +58,15 @@ export function parseKib(node: string, text: string): Field<number> {
 export function parseSize(node: string, text: string): Field<Pages> {
   const size = parseKib(node, text);
   return size.known ? known(kibToPagesDown(kib(size.value))) : size;
+}
+
+/** More than any emulated graphics card has; what is above it is no reason to let a guest have it as memory. */
+const VIDEO_RAM_MAX = mibToPages(mib(512));
+
+/** What an HVM guest's graphics card has, which the target does not count and Xen's limit does; a text that is not there is null. */
+export function videoRamIn(text: string | null): Pages {
+  const size = text === null ? null : parseSize(NODES.videoRam, text);
+  return size?.known === true ? minPages(size.value, VIDEO_RAM_MAX) : NO_PAGES;
 }
 
 /** What is written to `memory/target`; null for a target that must never be asked for: 0, or 2^53 KiB and more. */

@@ -10,6 +10,7 @@ import {
   kibToPagesDown,
   millis,
   minPages,
+  NO_PAGES,
   pages,
   subtractToZero,
   type Millis,
@@ -24,6 +25,8 @@ export interface DomainRecord extends GuestReports {
   /** What it was last told to hold, by whoever told it. */
   readonly asked: Field<Pages>;
   readonly staticMax: Field<Pages>;
+  /** What Xen counts for its graphics card on top of its target. */
+  readonly videoRam: Pages;
   readonly dynamicMin: string | null;
   readonly dynamicMax: string | null;
   /** The one number of Qubes' guests. */
@@ -35,6 +38,7 @@ export const emptyRecord = (domid: number): DomainRecord => ({
   name: `${domid}`,
   asked: NOT_REPORTED,
   staticMax: NOT_REPORTED,
+  videoRam: NO_PAGES,
   dynamicMin: null,
   dynamicMax: null,
   used: NOT_REPORTED,

@@ -7,7 +7,7 @@ import { stamp, unknown } from '../../control/signal.js';
 import { NO_REPORTS, withReport } from '../../signals/reported-guest.js';
 import type { Millis } from '../../units.js';
 import { XenstoreError, type Unwatch, type WatchEvent, type Xenstore } from '../../xenstore/index.js';
-import { homeOf, NODES, parseSize } from './codec.js';
+import { homeOf, NODES, parseSize, videoRamIn } from './codec.js';
 import type { DomainRecord } from './domain-record.js';
 import { isDoneOver, PacedRead } from './paced-read.js';
 
@@ -134,15 +134,17 @@ export class DomainWatch {
   }
 
   async #readSizes(): Promise<void> {
-    const [target, staticMax, dynamicMin, dynamicMax] = await Promise.all([
+    const [target, staticMax, videoRam, dynamicMin, dynamicMax] = await Promise.all([
       this.#text(NODES.target),
       this.#text(NODES.staticMax),
+      this.#text(NODES.videoRam),
       this.#text(NODES.dynamicMin),
       this.#text(NODES.dynamicMax),
     ]);
     this.#take({
       asked: sizeIn(NODES.target, target),
       staticMax: sizeIn(NODES.staticMax, staticMax),
+      videoRam: videoRamIn(videoRam),
       dynamicMin,
       dynamicMax,
     });

@@ -37,6 +37,28 @@ describe('asking a domain for a size', () => {
     assert.deepEqual(order, ['limit while the target is 262144', 'limit while the target is 200000']);
   });
 
+  it('leaves room in Xen’s limit for the memory of its graphics card, up to 512 MiB', async (test) => {
+    const rig = await openTwo(test);
+    const limits: number[] = [];
+    for (const [n, videoRam] of ['16384', '0', 'none', `${2 ** 40}`].entries()) {
+      rig.xen.put('/local/domain/1/memory/videoram', videoRam);
+      await rig.to((n + 1) * 1_000);
+      await rig.set(ONE, 50_000);
+      limits.push(rig.xen.limitsSet.at(-1)?.limit ?? Number.NaN);
+    }
+    assert.deepEqual(limits, [217_408, 201_024, 201_024, 201_024 + 524_288]);
+    assert.equal(rig.xen.text(TARGET), '200000');
+  });
+
+  it('never moves the limit of a domain that has no other maximum: what it could have would be lost', async (test) => {
+    const rig = await openTwo(test);
+    rig.xen.remove('/local/domain/1/memory/static-max');
+    await rig.to(1_000);
+    await rig.set(ONE, 50_000);
+    assert.equal(rig.xen.text(TARGET), '200000');
+    assert.deepEqual(rig.xen.limitsSet, []);
+  });
+
   it('sets no target where Xen does not take the limit, and says so', async (test) => {
     const rig = await openTwo(test);
     rig.xen.beforeLimit = () => Promise.reject(new HypervisorError({ code: 'EIO', message: 'Xen refused' }));
