@@ -71,6 +71,16 @@ describe('dom0', () => {
     assert.ok(maximum.known && maximum.value === 204_800);
   });
 
+  it('that has no limit of Xen’s and was made smaller could hold what it held before', async (test) => {
+    const rig = await openTwo(test);
+    const dom0 = rig.xen.domains.get(0) ?? assert.fail();
+    dom0.limit = null;
+    await rig.reading(DOM0);
+    dom0.held = 409_600;
+    const { maximum } = await rig.reading(DOM0);
+    assert.ok(maximum.known && maximum.value === 204_800);
+  });
+
   it('could hold the most that it was seen to hold', async (test) => {
     const rig = await openTwo(test);
     const dom0 = rig.xen.domains.get(0);
