@@ -1,5 +1,5 @@
 /** What can go wrong with domains seen from dom0, in words and with what to do. */
-import { HypervisorError } from '../../errors.js';
+import { errorText, HypervisorError } from '../../errors.js';
 import type { SightSource } from './sight.js';
 
 /** A look at the host's memory did not end in time. */
