@@ -9,7 +9,15 @@ import type { ActionId, GuestEvent } from './events.js';
 import type { GuestDescription } from './ports.js';
 import { bootHeldBy, type Draft, type GuestState } from './guest-state.js';
 import type { PoolView } from './pool.js';
-import { answerPursuit, beginPursuit, dropPromise, isSpent, withdrawPursuit, type Pursuit } from './pursuit.js';
+import {
+  answerPursuit,
+  beginPursuit,
+  dropPromise,
+  isSpent,
+  withdrawPursuit,
+  type Pursuit,
+  type PursuitAnswer,
+} from './pursuit.js';
 import type { Tunables } from './tunables.js';
 
 /** What one guest's control may see of the step it is part of. */
@@ -68,12 +76,10 @@ export function finishAction<Memory>(
   const part = partOf(state, id);
   if (failure !== null) tellFailure(context, state, { part, code: failure.code }, failure.message);
   if (part === 'target') {
-    state.pursuit = answered(state.pursuit, { id, failure, now }, bootHeldBy(state) ?? NO_PAGES);
+    state.pursuit = answered(state.pursuit, { id, failure, now, current: bootHeldBy(state) ?? NO_PAGES });
   } else if (part === 'growth' && state.growth !== null) {
-    state.growth = {
-      ...state.growth,
-      pursuit: answered(state.growth.pursuit, { id, failure, now }, state.growth.plugged),
-    };
+    const { pursuit, plugged } = state.growth;
+    state.growth = { ...state.growth, pursuit: answered(pursuit, { id, failure, now, current: plugged }) };
   } else {
     if (note !== null) tell(context, state, 'debug', 'overflow-shrunk', note);
     state.shrinking = null;
@@ -85,16 +91,13 @@ function partOf<Memory>({ shrinking, growth }: GuestState<Memory>, id: ActionId)
   return growth?.pursuit?.id === id ? 'growth' : 'target';
 }
 
-interface Answer {
-  readonly id: ActionId;
-  readonly failure: Failure;
-  readonly now: Millis;
-}
+type Answer = Omit<PursuitAnswer, 'failure'> & { readonly failure: Failure };
 
-function answered(before: Pursuit | null, { id, failure, now }: Answer, held: Pages): Pursuit | null {
-  const pursuit = answerPursuit(before, id, failure?.message ?? null, now);
+function answered(before: Pursuit | null, answer: Answer): Pursuit | null {
+  const { id, failure, current } = answer;
+  const pursuit = answerPursuit(before, { ...answer, failure: failure?.message ?? null });
   if (failure === null || pursuit?.id !== id || MAY_HAVE_LANDED.has(failure.code)) return pursuit;
-  return dropPromise(pursuit, held);
+  return dropPromise(pursuit, current);
 }
 
 /** Nobody knows what became of a request that was not answered: the guest may have been told, and may take what it was promised. */

@@ -6,7 +6,7 @@ import { addMillis, millis, minPages, pages, type Millis, type Pages } from '../
 import type { ActionId } from './events.js';
 
 /**
- * - `asked`: on its way, no answer yet; a guest that is to give memory up is not stuck meanwhile
+ * - `asked`: on its way, no answer yet, and the guest has not moved since
  * - `accepted`: the hypervisor took it; the guest has not got there yet, but moves
  * - `reached`: a reading says that the guest is there
  * - `failed`: the hypervisor refused or failed
@@ -19,6 +19,8 @@ export interface Pursuit {
   readonly id: ActionId;
   readonly target: Pages;
   readonly phase: PursuitPhase;
+  /** The target that the hypervisor took last, of this request or of one whose patience it inherits; null: none. */
+  readonly taken: Pages | null;
   /** When the guest last came nearer to a target, or the pursuit began. */
   readonly progressAt: Millis;
   /** From when on its patience counts: as `progressAt`, but begun anew when a guest that was left out is tried again. */
@@ -62,6 +64,7 @@ export function beginPursuit(
     id: ask.id,
     target: ask.target,
     phase: inherits && before.phase === 'stuck' ? 'stuck' : 'asked',
+    taken: inherits ? before.taken : null,
     progressAt: inherits ? before.progressAt : ask.now,
     patienceFrom: inherits && !before.isWithdrawn ? before.patienceFrom : ask.now,
     distance,
@@ -113,13 +116,24 @@ export const isOnItsWay = (pursuit: Pursuit | null, now: Millis, stuckAfter: Mil
 export const isLeftOut = (pursuit: Pursuit | null, now: Millis): boolean =>
   pursuit?.isWithdrawn === true && now - pursuit.patienceFrom < LEFT_OUT_FOR;
 
-type Progress = Pick<Pursuit, 'phase' | 'distance' | 'progressAt' | 'patienceFrom' | 'isUncooperative' | 'failure'>;
+/**
+ * Whether the guest is to be blamed for where it stands: it has not got to what was taken already. Where only what nobody answered is
+ * left to it, it may not have been told.
+ */
+const isBehind = ({ taken, target }: Pursuit, current: Pages): boolean =>
+  taken !== null && (target < current ? current > taken + REACHED_WITHIN : current < taken - REACHED_WITHIN);
+
+type Progress = Pick<
+  Pursuit,
+  'phase' | 'taken' | 'distance' | 'progressAt' | 'patienceFrom' | 'isUncooperative' | 'failure'
+>;
 
 /** Written out because it is hot: a spread of this object takes ten times as long on Node.js 20. */
 const advance = (pursuit: Pursuit, progress: Progress): Pursuit => ({
   id: pursuit.id,
   target: pursuit.target,
   phase: progress.phase,
+  taken: progress.taken,
   progressAt: progress.progressAt,
   patienceFrom: progress.patienceFrom,
   distance: progress.distance,
@@ -128,31 +142,38 @@ const advance = (pursuit: Pursuit, progress: Progress): Pursuit => ({
   failure: progress.failure,
 });
 
-const progressOf = ({ phase, distance, progressAt, patienceFrom, isUncooperative, failure }: Pursuit): Progress => ({
-  phase,
-  distance,
-  progressAt,
-  patienceFrom,
-  isUncooperative,
-  failure,
+const progressOf = (pursuit: Pursuit): Progress => ({
+  phase: pursuit.phase,
+  taken: pursuit.taken,
+  distance: pursuit.distance,
+  progressAt: pursuit.progressAt,
+  patienceFrom: pursuit.patienceFrom,
+  isUncooperative: pursuit.isUncooperative,
+  failure: pursuit.failure,
 });
 
+/** What the hypervisor said to the request `id`, and what the guest held then. */
+export interface PursuitAnswer {
+  readonly id: ActionId;
+  /** Why it failed; null: it was taken. */
+  readonly failure: string | null;
+  readonly now: Millis;
+  readonly current: Pages;
+}
+
 /**
- * The hypervisor answered the request `id`. An answer to another request is ignored. A guest whose patience went by while nobody answered
- * has it anew.
+ * The hypervisor answered. An answer to another request is ignored. A guest that had nothing left to do when its patience went by, because
+ * nobody had answered, has it anew.
  */
-export function answerPursuit(
-  pursuit: Pursuit | null,
-  id: ActionId,
-  failure: string | null,
-  now: Millis,
-): Pursuit | null {
+export function answerPursuit(pursuit: Pursuit | null, { id, failure, now, current }: PursuitAnswer): Pursuit | null {
   if (pursuit?.id !== id) return pursuit;
   if (failure !== null) return advance(pursuit, { ...progressOf(pursuit), phase: 'failed', failure });
-  if (pursuit.phase !== 'asked') return pursuit;
-  const isOver = now - pursuit.patienceFrom >= STUCK_AFTER;
-  const anew = isOver ? { progressAt: now, patienceFrom: now } : {};
-  return advance(pursuit, { ...progressOf(pursuit), ...anew, phase: 'accepted' });
+  const taken = pursuit.target;
+  if (pursuit.phase === 'stuck' || pursuit.phase === 'reached')
+    return advance(pursuit, { ...progressOf(pursuit), taken });
+  const isLate = now - pursuit.patienceFrom >= STUCK_AFTER && !isBehind(pursuit, current);
+  const anew = isLate ? { progressAt: now, patienceFrom: now } : {};
+  return advance(pursuit, { ...progressOf(pursuit), ...anew, taken, phase: 'accepted' });
 }
 
 /** A reading says where the guest is. `stuckAfter`: how long it may take to come nearer. */
@@ -163,10 +184,18 @@ export function observePursuit(
   stuckAfter: Millis = STUCK_AFTER,
 ): Pursuit | null {
   if (pursuit === null || pursuit.phase === 'failed') return pursuit;
-  const { phase, failure } = pursuit;
+  const { phase, taken, failure } = pursuit;
   const distance = distanceTo(pursuit.target, current);
   const moved = (to: PursuitPhase): Pursuit =>
-    advance(pursuit, { phase: to, distance, progressAt: now, patienceFrom: now, isUncooperative: false, failure });
+    advance(pursuit, {
+      phase: to,
+      taken,
+      distance,
+      progressAt: now,
+      patienceFrom: now,
+      isUncooperative: false,
+      failure,
+    });
   if (pursuit.isWithdrawn) return distance <= REACHED_WITHIN ? lookAtStuck(pursuit, now) : moved('accepted');
   if (distance <= REACHED_WITHIN) {
     return phase === 'reached' && pursuit.distance === distance ? pursuit : moved('reached');
@@ -177,8 +206,8 @@ export function observePursuit(
     return advance(pursuit, { ...progressOf(pursuit), distance });
   }
   if (distance < pursuit.distance) return moved('accepted');
-  // One that was not answered may not have come to the guest at all. A promise is taken back all the same: others wait for it.
-  if (phase === 'asked' && pursuit.target < current) return pursuit;
+  // A promise is taken back whoever is to blame: others wait for it.
+  if (pursuit.target < current && !isBehind(pursuit, current)) return pursuit;
   return now - pursuit.patienceFrom < stuckAfter ? pursuit : lookAtStuck(pursuit, now);
 }
 

@@ -7,7 +7,12 @@ import { millis, pages } from '../../src/units.js';
 const ask = (target: number, current: number, now = 0, before: Pursuit | null = null): Pursuit =>
   beginPursuit(before, { id: 1, target: pages(target), current: pages(current), now: millis(now) });
 
-const accept = (asked: Pursuit, now = 0): Pursuit | null => answerPursuit(asked, 1, null, millis(now));
+/** `current`: what the guest holds. */
+const answer = (asked: Pursuit | null, failure: string | null, now: number, current = 2_000): Pursuit | null =>
+  answerPursuit(asked, { id: 1, failure, now: millis(now), current: pages(current) });
+
+const accept = (asked: Pursuit, now = 0, current = 2_000): Pursuit =>
+  answer(asked, null, now, current) ?? assert.fail();
 
 const watch = (
   pursuit: Pursuit | null,
@@ -22,20 +27,20 @@ describe('a request', () => {
   it('is only asked until it is answered, and only accepted until a reading shows it', () => {
     const asked = ask(1_000, 2_000);
     assert.equal(asked.phase, 'asked');
-    const accepted = answerPursuit(asked, 1, null, millis(0));
-    assert.equal(accepted?.phase, 'accepted');
+    const accepted = accept(asked);
+    assert.equal(accepted.phase, 'accepted');
     assert.equal(watch(accepted, [1_500, 1_000])?.phase, 'accepted');
     assert.equal(watch(accepted, [1_500, 1_000], [1_003, 2_000])?.phase, 'reached');
   });
 
   it('ignores the answer to a request that is no longer open', () => {
     const asked = ask(1_000, 2_000);
-    assert.equal(answerPursuit(asked, 99, 'refused', millis(0)), asked);
-    assert.equal(answerPursuit(null, 1, null, millis(0)), null);
+    assert.equal(answer({ ...asked, id: 99 }, 'refused', 0)?.failure, null);
+    assert.equal(answer(null, null, 0), null);
   });
 
   it('keeps what the hypervisor said when it refused', () => {
-    assert.equal(answerPursuit(ask(1_000, 2_000), 1, 'not allowed', millis(0))?.failure, 'not allowed');
+    assert.equal(answer(ask(1_000, 2_000), 'not allowed', 0)?.failure, 'not allowed');
   });
 });
 
@@ -62,8 +67,23 @@ describe('a guest that does not move', () => {
     assert.deepEqual([stuck?.phase, stuck?.isUncooperative], ['stuck', false]);
   });
 
+  it('is stuck all the same when it is asked again for what was taken, whether that is answered yet or not', () => {
+    const again = ask(1_000, 2_000, 3_950, accept(ask(1_000, 2_000), 100));
+    assert.equal(watch(again, [2_000, 4_000])?.phase, 'stuck');
+    assert.equal(watch(accept(again, 4_100), [2_000, 4_200])?.phase, 'stuck');
+  });
+
+  it('is not stuck where it is as far as what was taken says, and what it was asked for since has no answer', () => {
+    const onItsWay = watch(accept(ask(1_500, 2_000)), [1_600, 1_000]);
+    const lower = watch(ask(1_000, 1_600, 1_500, onItsWay), [1_503, 2_000], [1_503, 9_000]) ?? assert.fail();
+    assert.equal(lower.phase, 'accepted');
+    const answered = watch(accept(lower, 9_100, 1_503), [1_503, 13_099]);
+    assert.equal(answered?.phase, 'accepted');
+    assert.equal(watch(answered, [1_503, 13_100])?.phase, 'stuck');
+  });
+
   it('is not stuck because of requests for growth that failed before anybody took one', () => {
-    const failed = answerPursuit(ask(3_000, 2_000), 1, 'too slow', millis(5_000));
+    const failed = answer(ask(3_000, 2_000), 'too slow', 5_000);
     const again = ask(3_000, 2_000, 10_000, failed);
     assert.equal(watch(accept(again, 10_000), [2_000, 13_999])?.phase, 'accepted');
     assert.equal(watch(accept(again, 10_000), [2_000, 14_000])?.phase, 'stuck');
@@ -87,7 +107,7 @@ describe('a guest that does not move', () => {
   });
 
   it('has its patience anew when somebody else moves it after it had arrived', () => {
-    const arrived = watch(ask(1_000, 2_000), [1_000, 1_000]);
+    const arrived = watch(accept(ask(1_000, 2_000)), [1_000, 1_000]);
     const moved = watch(arrived, [1_500, 600_000]);
     assert.deepEqual([moved?.phase, moved?.isUncooperative], ['accepted', false]);
     assert.equal(watch(moved, [1_500, 605_000])?.phase, 'stuck');

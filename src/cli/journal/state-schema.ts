@@ -83,6 +83,7 @@ const pursuit = v.looseObject({
   id: v.number(),
   target: v.number(),
   phase: v.string(),
+  taken: v.optional(numberOrNull),
   progressAt: v.number(),
   patienceFrom: v.number(),
   distance: numberOrNull,
