@@ -97,18 +97,21 @@ describe('the daemon', () => {
     assert.equal((await ask('get', 'selfballooning')).out, '0\n');
     await sleep(500);
     const { guests } = JSON.parse((await ask('status', '--json')).out) as {
-      readonly guests: readonly { readonly isDriven: boolean; readonly phase: string; readonly why: string }[];
+      readonly guests: readonly {
+        readonly isDriven: boolean;
+        readonly phase: string;
+        readonly why: string;
+        readonly targetPages: number | null;
+        readonly maximumPages: number | null;
+      }[];
     };
     const released = guests.filter(({ isDriven }) => isDriven);
     assert.deepEqual([...new Set(released.map(({ why }) => why))], ['everything was given back']);
-    // The host is half of what they could hold, so some do not get all of theirs, and say so.
-    const phases = new Set(released.map(({ phase }) => phase));
-    const seen = [...phases].join();
-    assert.ok(phases.delete('released'), seen);
-    assert.ok(
-      [...phases].every((phase) => phase === 'stuck' || phase === 'uncooperative'),
-      seen,
-    );
+    // The host is half of what they could hold: who gets all of it depends on the moment, and the others say so.
+    for (const { targetPages, maximumPages, phase } of released) {
+      assert.equal(targetPages, maximumPages);
+      assert.ok(['released', 'stuck', 'uncooperative'].includes(phase), phase);
+    }
   });
 
   it('ends with 0 on SIGINT, gives back and leaves nothing behind', async () => {
