@@ -4,6 +4,7 @@
  *
  * Source: specification 1, "Tunables" and "Where we differ on purpose".
  */
+import { quoted } from '../errors.js';
 
 /** Largest value a tunable takes. The old driver cut larger ones to 32 bits without a word; ours refuses them. */
 export const TUNABLE_MAX = 4_294_967_295;
@@ -132,7 +133,7 @@ export function writeTunable(tunables: Tunables, write: TunableWrite): TunableWr
   if (!write.mayChange) return { result: 'EPERM', why: `changing ${write.name} needs the administrator's right` };
   const value = parseTunable(found, write.text);
   if (value === null) {
-    return { result: 'EINVAL', why: `${write.name} takes ${acceptedText(found)}, not ${JSON.stringify(write.text)}` };
+    return { result: 'EINVAL', why: `${write.name} takes ${acceptedText(found)}, not ${quoted(write.text)}` };
   }
   return { result: 'ok', name: found.name, tunables: { ...tunables, [found.name]: value } };
 }

@@ -1,6 +1,6 @@
 /** Can the domains of libvirt on this host be seen and driven? Nothing is changed in any of them. */
 import type { Config } from '../../config/index.js';
-import { errorText } from '../../errors.js';
+import { errorText, quoted } from '../../errors.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { OWN_PORT } from '../../signals/report-ways.js';
 import { kibToPagesDown, millis } from '../../units.js';
@@ -52,7 +52,7 @@ async function checkDomain(
   { uuid, name, heard }: ListedDomain & { readonly heard: Heard },
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
-  const who = JSON.stringify(name);
+  const who = quoted(name);
   try {
     const shape = parseDomainXml(await virsh.look(['dumpxml', uuid], signal));
     const besides = besidesOf(who, {

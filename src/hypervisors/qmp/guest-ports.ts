@@ -2,6 +2,7 @@
  * The serial ports that a machine has for programs in the guest: by their names, and where each comes out on this host. It does not
  * know who speaks over them.
  */
+import { quoted } from '../../errors.js';
 import { decodeChardevs, decodePropertyText, decodeQomList, type Chardev, type Qmp } from '../../qmp/index.js';
 import { answerOrNull } from './answer-or-null.js';
 
@@ -48,7 +49,7 @@ function endOf(label: string | null, chardevs: readonly Chardev[]): PortEnd {
 /** Where a character device leads, by what `query-chardev` calls its file name. */
 export function portEnd(filename: string): PortEnd {
   const [, path = '', form = ''] = LISTENING.exec(filename) ?? [];
-  const unusable = (why: string): PortEnd => ({ kind: 'unusable', why: `${JSON.stringify(filename)} ${why}` });
+  const unusable = (why: string): PortEnd => ({ kind: 'unusable', why: `${quoted(filename)} ${why}` });
   if (path === '') return unusable('is no unix socket at which QEMU listens');
   if (form !== '') return unusable('is an abstract socket, and has no path');
   if (!path.startsWith('/')) return unusable("is relative to QEMU's own folder: give it a path from the root");

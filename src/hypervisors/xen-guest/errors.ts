@@ -1,5 +1,5 @@
 /** What can go wrong with a Xen guest's balloon and overflow tier, in words and with what to do. */
-import { errorText, HypervisorError, systemErrorCode } from '../../errors.js';
+import { errorText, HypervisorError, quoted, systemErrorCode } from '../../errors.js';
 import type { GuestSize } from '../../units.js';
 
 /** The one guest of this adapter was meant, and another was named. */
@@ -53,7 +53,7 @@ export const notTaken = (guest: string, wrote: string, readBack: string): Hyperv
   new HypervisorError({
     code: 'EIO',
     guest,
-    message: `wrote ${wrote.trim()} KiB to target_kb, and it reads ${JSON.stringify(readBack.trim())} right after`,
+    message: `wrote ${wrote.trim()} KiB to target_kb, and it reads ${quoted(readBack.trim())} right after`,
     advice: 'Something else sets it too: another copy of this program, or the host (xl mem-set)',
   });
 
