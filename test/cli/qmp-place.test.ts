@@ -69,6 +69,27 @@ describe('the daemon on a host of QEMU machines', () => {
     assert.equal(qemu.machine.pollingInterval, 0);
   });
 
+  it('says at its end behind which monitors somebody may be who was given nothing back, and fails', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    const other = await FakeQemu.start(test);
+    other.greeting = ['something else\r\n'];
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/^sockets = \[/m, `$&${JSON.stringify(other.path)}, `));
+    const daemon = spawn(process.execPath, [PROGRAM, 'run', '--no-table', '--config', config]);
+    test.after(() => daemon.kill('SIGKILL'));
+    let log = '';
+    daemon.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    await until(
+      'one is driven and the other was met',
+      () => qemu.machine.target === 260 * MIB && log.includes(other.path),
+    );
+    daemon.kill('SIGTERM');
+    const [code] = (await once(daemon, 'close')) as [number];
+    assert.equal(code, 1, log);
+    assert.match(log, /nothing could be given back to whoever is there: a line came that is not JSON/);
+    assert.match(log, /ended without giving everything back/);
+    assert.equal(qemu.machine.target, 1_024 * MIB);
+  });
+
   it('changes nothing in a dry run, in QEMU neither', async (test) => {
     const { qemu, config } = await openWorld(test);
     const args = ['run', '--no-table', '--dry-run', '--config', config];

@@ -14,7 +14,7 @@ import { lineShow, tableShow, type Show } from '../daemon/show.js';
 import { listenForStop } from '../daemon/stop.js';
 import { configFlags, type RunFlags } from '../flags.js';
 
-/** Runs until it is told to stop, gives everything back, and returns the exit code: 1 when a guest did not take it back. */
+/** Runs until it is told to stop, gives everything back, and returns the exit code: 1 when a guest did not take it back, or could not be reached. */
 export async function runDaemon(flags: RunFlags): Promise<number> {
   const { config } = await loadConfig({ file: flags.config ?? null, env: process.env, flags: configFlags(flags) });
   const stop = listenForStop();
@@ -40,12 +40,14 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
   shown.begin(daemon.loop.readModel);
   stop.arm();
   try {
-    const unreleased = await daemon.run(stop.signal);
+    const { unreleased, unreached } = await daemon.run(stop.signal);
     shown.close();
     for (const guest of unreleased) warn(`${guest}: did not take its memory back`);
-    info(farewell(config, unreleased.length === 0));
+    for (const where of unreached) warn(`nothing could be given back to whoever is there: ${where}`);
+    const isReleased = unreleased.length === 0 && unreached.length === 0;
+    info(farewell(config, isReleased));
     if (stop.failure !== null) throw stop.failure;
-    return unreleased.length === 0 ? 0 : 1;
+    return isReleased ? 0 : 1;
   } finally {
     shown.close();
     await daemon.close();

@@ -28,12 +28,19 @@ export interface DaemonParts {
   readonly afterStep: (decisions: readonly GuestDecision[]) => void;
 }
 
+export interface Farewell {
+  /** Guests that did not take their memory back. */
+  readonly unreleased: readonly string[];
+  /** Where guests may be that could not be asked, each with the reason. */
+  readonly unreached: readonly string[];
+}
+
 export interface Daemon {
   readonly loop: Loop<SelfshrinkMemory>;
   /** Where it answers; null when it has no socket. */
   readonly socketPath: string | null;
-  /** Runs until `signal` is aborted, then gives everything back. Returns the guests that did not take it. */
-  run(signal: AbortSignal): Promise<readonly string[]>;
+  /** Runs until `signal` is aborted, then gives everything back. Says what may not have it. */
+  run(signal: AbortSignal): Promise<Farewell>;
   close(): Promise<void>;
 }
 
@@ -81,9 +88,11 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
     loop,
     socketPath,
     run: (signal) =>
-      runInTime(place, () => (config.isDryRun ? runDry(loop, signal) : runAndGiveBack(loop, signal))).finally(() => {
-        failures.close();
-      }),
+      runInTime(place, () => (config.isDryRun ? runDry(loop, signal) : runAndGiveBack(loop, place, signal))).finally(
+        () => {
+          failures.close();
+        },
+      ),
     async close() {
       try {
         await inlets.close();
@@ -108,20 +117,25 @@ async function runInTime<T>(place: Place, run: () => Promise<T>): Promise<T> {
 }
 
 /** The way out leads through giving back, also when the loop itself fails. */
-async function runAndGiveBack(loop: Loop<SelfshrinkMemory>, signal: AbortSignal): Promise<readonly string[]> {
+async function runAndGiveBack(
+  loop: Loop<SelfshrinkMemory>,
+  { hypervisors }: Place,
+  signal: AbortSignal,
+): Promise<Farewell> {
   try {
     await loop.run(signal);
   } catch (error) {
     await loop.giveBack();
     throw error;
   }
-  return loop.giveBack();
+  const unreleased = await loop.giveBack();
+  return { unreleased, unreached: hypervisors.flatMap((hypervisor) => hypervisor.unreached?.() ?? []) };
 }
 
 /** Nothing was taken, so there is nothing to give back. */
-async function runDry(loop: Loop<SelfshrinkMemory>, signal: AbortSignal): Promise<readonly string[]> {
+async function runDry(loop: Loop<SelfshrinkMemory>, signal: AbortSignal): Promise<Farewell> {
   await loop.run(signal);
-  return [];
+  return { unreleased: [], unreached: [] };
 }
 
 /** Only a journal names the run. Loading `node:crypto` for it takes 0.4 MiB, and 1.1 MiB on Node.js 26. */

@@ -10,7 +10,14 @@ import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../control/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
-import { decodeEvent, type MachineNews, type Qmp, type QmpEvent, type EventListener } from '../../qmp/index.js';
+import {
+  decodeEvent,
+  QmpError,
+  type MachineNews,
+  type Qmp,
+  type QmpEvent,
+  type EventListener,
+} from '../../qmp/index.js';
 import { errorText, systemErrorCode } from '../../errors.js';
 import { statsStayOff } from '../../signals/polling-left.js';
 import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
@@ -182,10 +189,8 @@ export class Roster {
     try {
       return await beginning;
     } catch (error) {
-      const code = systemErrorCode(error instanceof Error ? error.cause : null);
-      const isDeserted = code === 'ECONNREFUSED' || code === 'ENOENT';
       place.isMeeting = false;
-      place.whyNot = isDeserted ? null : errorText(error);
+      place.whyNot = isDeserted(error, place) ? null : errorText(error);
       throw error;
     }
   }
@@ -316,6 +321,18 @@ export class Roster {
 
 /** The next look comes soon enough by itself. On a host of many guests that is the rule, and each target leads to such an event. */
 const isLookedAtOften = ({ lookGap }: Machine): boolean => lookGap !== null && lookGap <= OFTEN;
+
+/**
+ * Whether nobody is behind a socket any more: nobody listens there, or what listens in front of a QEMU that was there, as a proxy does,
+ * ends each connection before anything came. A QEMU that hangs, or is held by somebody else, does not end it.
+ */
+function isDeserted(error: unknown, { last }: Place): boolean {
+  const code = systemErrorCode(error instanceof Error ? error.cause : null);
+  if (code === 'ECONNREFUSED' || code === 'ENOENT') return true;
+  const isEnded =
+    error instanceof QmpError && error.qmpCode === 'EUNAVAILABLE' && (code === null || code === 'ECONNRESET');
+  return isEnded && last !== null;
+}
 
 /** News of a guest that holds more or less than before. */
 const MOVES: ReadonlySet<MachineNews['kind']> = new Set(['balloon-change', 'memory-device-size-change']);

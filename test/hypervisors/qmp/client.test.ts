@@ -199,6 +199,23 @@ describe('a socket behind which nobody is known', () => {
     assert.equal(told().length, 3);
   });
 
+  it('is not told of where a proxy goes on listening in front of a QEMU that has ended, but where nobody ever was', async (test) => {
+    const rig = await openRig(test, 'one');
+    const [known] = rig.qemus;
+    assert.ok(known);
+    const never = await rig.addQemu(test, 'never');
+    for (const qemu of [known, never]) qemu.hangsUp = true;
+    known.last.socket.end();
+    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
+    for (let seconds = 0; known.connections.length < 3 || never.connections.length < 3; seconds += 1) {
+      assert.ok(seconds < 60, 'it is tried again and again');
+      await rig.pass(1_000);
+    }
+    const told = rig.host.unreached?.() ?? [];
+    assert.equal(told.length, 1, told.join());
+    assert.match(told.join(), new RegExp(`ended the connection on ${never.path}`));
+  });
+
   it('is being met until that is told, so that whoever waits for all does not go by those that answered', async (test) => {
     const rig = new Rig();
     test.after(() => rig.host.close());

@@ -37,6 +37,8 @@ export class FakeQemu {
   readonly held: (() => void)[] = [];
   readonly connections: Connection[] = [];
   isHolding = false;
+  /** Whether each connection is ended as soon as it is made, as a proxy does when nobody is behind it. */
+  hangsUp = false;
   /** Whether `qmp_capabilities` is answered. */
   isNegotiating = true;
   /** What is sent to whoever connects. */
@@ -123,7 +125,8 @@ export class FakeQemu {
         this.#take(connection, objectIn(JSON.parse(text.toString())));
       });
     });
-    for (const part of this.greeting) socket.write(part);
+    if (this.hangsUp) socket.end();
+    else for (const part of this.greeting) socket.write(part);
   }
 
   #take(connection: Connection, request: JsonObject): void {
