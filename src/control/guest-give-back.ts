@@ -2,12 +2,13 @@
  * Giving a guest back what was taken from it: at once and wholly, when it is under pressure or when we leave. It does not know
  * whether its host has the memory; that is asked of the step.
  */
-import { maxPages, minMillis, minPages, NO_PAGES, type Pages } from '../units.js';
+import { maxPages, minMillis, minPages, NO_PAGES, subtractToZero, type Pages } from '../units.js';
 import type { Alarm } from './alarm.js';
 import { tell, type StepContext } from './guest-requests.js';
 import { askForSize } from './guest-size.js';
 import { boundFor, heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
 import type { Decision, Wish } from './policy.js';
+import type { PoolView } from './pool.js';
 import { isLeftOut, REACHED_WITHIN } from './pursuit.js';
 import { isSpeaking } from './reading.js';
 import type { Reason } from './reason.js';
@@ -170,8 +171,22 @@ function granted<Memory>(
   if (view === null) return maxPages(most, held ?? NO_PAGES);
   if (held === null || isLeftOut(state.pursuit, now)) return null;
   const mayHave = bound !== null && bound < held ? bound : maxPages(held, live);
-  const target = safeguards.grant(most, held, view);
+  const target = safeguards.grant(most, bound === null ? held : leastHeld(state, { held, bound }, view), view);
   if (target > mayHave) return target;
   // Where the request that told it so is forgotten, it is told again.
   return live > held && state.pursuit === null ? live : null;
+}
+
+/**
+ * What it still holds for certain. Where its host was looked at after it, what it may have given up in between is part of what the host
+ * could spare then, and is not to be promised twice.
+ */
+function leastHeld(
+  { reading }: GuestState<unknown>,
+  { held, bound }: { readonly held: Pages; readonly bound: Pages },
+  { at, free, reserve }: PoolView,
+): Pages {
+  const isOlder = reading?.current.known === true && at !== null && reading.current.at < at;
+  if (!isOlder || bound >= held) return held;
+  return maxPages(bound, subtractToZero(held, subtractToZero(free, reserve)));
 }

@@ -28,6 +28,8 @@ export const HOST_READING_AGE_MAX = millis(1_500);
 
 /** What a guest's growth must fit in. */
 export interface PoolView {
+  /** When that was seen; null: it is not known. */
+  readonly at: Millis | null;
   /** 0 where it is not known: what is not known to be free is not promised. */
   readonly free: Pages;
   readonly reserve: Pages;
@@ -38,7 +40,7 @@ export interface PoolView {
 }
 
 /** What may be promised now. */
-export const spareIn = ({ free, reserve, promised }: Omit<PoolView, 'share'>): Pages =>
+export const spareIn = ({ free, reserve, promised }: Pick<PoolView, 'free' | 'reserve' | 'promised'>): Pages =>
   subtractToZero(free, addPages(reserve, promised));
 
 /** The size that a guest which holds `held` may be told to have, where it wants `wanted`. Giving up is always granted. */

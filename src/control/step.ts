@@ -311,6 +311,7 @@ class StepRun<Memory> implements StepContext {
     const host = this.#hostOf(pool);
     const free = refuseStale(host?.free ?? NOT_REPORTED, this.now, HOST_READING_AGE_MAX);
     return {
+      at: free.known ? free.at : null,
       free: free.known ? free.value : NO_PAGES,
       reserve: host?.reserve ?? NO_PAGES,
       promised,

@@ -87,6 +87,47 @@ describe('a guest that was told to give something up, and has not been seen to d
   });
 });
 
+describe('a guest that has given something up since it was looked at, on a host that was looked at since', () => {
+  /** The host has nothing besides. */
+  const givenUp = (): { readonly host: SharedHost; readonly guest: SharedGuest } => {
+    const guest = sharedGuest({ held: 200_000, target: 200_000, maximum: 300_000 });
+    const host = new SharedHost({ total: 200_000, guests: { guest } });
+    while (guest.target === 200_000) host.liveUntil(host.seconds + 1);
+    host.seconds += 0.5;
+    return { host, guest };
+  };
+
+  it('is promised that once at an alarm', () => {
+    const { host, guest } = givenUp();
+    guest.held = guest.target;
+    host.lookAtHost();
+    host.alarm('guest');
+    assert.equal(guest.target, 200_000);
+    host.checkPromises();
+  });
+
+  it('is not promised what was promised to somebody else since', () => {
+    const guest = sharedGuest({ held: 200_000, target: 200_000, maximum: 300_000 });
+    const other = sharedGuest({ held: 50_000, target: 50_000, maximum: 100_000, behaviour: 'late' });
+    const host = new SharedHost({ total: 250_000, guests: { guest, other } });
+    while (guest.target === 200_000) host.liveUntil(host.seconds + 1);
+    host.seconds += 0.5;
+    guest.held = guest.target;
+    host.lookAtHost();
+    host.alarm('other');
+    assert.ok(other.target > 60_000);
+    host.alarm('guest');
+    host.checkPromises();
+  });
+
+  it('has at an alarm what it held also where it has given up nothing yet', () => {
+    const { host, guest } = givenUp();
+    host.lookAtHost();
+    host.alarm('guest');
+    assert.equal(guest.target, 200_000);
+  });
+});
+
 describe('a guest that somebody else made smaller after it had everything back', () => {
   const madeSmaller = (): { readonly host: SharedHost; readonly guest: SharedGuest } => {
     const guest = sharedGuest({ held: 60_000, target: 60_000 });

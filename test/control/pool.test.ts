@@ -16,6 +16,7 @@ import { sharedGuest, SharedHost, type SharedGuest } from '../support/shared-hos
 useSeed();
 
 const view = (free: number, reserve: number, promised: number, share = 1) => ({
+  at: millis(0),
   free: pages(free),
   reserve: pages(reserve),
   promised: pages(promised),

@@ -172,6 +172,11 @@ export class SharedHost {
     this.tell({ kind: 'guest-alarm', guest, alarm });
   }
 
+  /** Looks at the host alone. */
+  lookAtHost(): void {
+    this.tell(this.#hostReading());
+  }
+
   /** The worst case: every guest takes all that it was told it may have. */
   checkPromises(): void {
     const promised = Object.values(this.#options.guests).reduce(
