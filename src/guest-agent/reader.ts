@@ -3,7 +3,7 @@
  * was last said of each, with the time at which that was asked for: an agent that falls silent makes the guest's signals grow old, and
  * nothing else. It does not know what the signals are used for.
  */
-import { endedOrAborted } from '../control/abort.js';
+import { endedOrAborted } from '../waiting/abort.js';
 import { unknown, type Signal, type Unknown } from '../control/signal.js';
 import type { Clock } from '../control/ports.js';
 import { errorText } from '../errors.js';

@@ -7,7 +7,7 @@
  * At most one stripe is off at any time. `swapoff` cannot be aborted: when a time limit passes, the caller is let go and the
  * stripe is finished and put back in the background.
  */
-import { unlessAborted } from '../control/abort.js';
+import { unlessAborted } from '../waiting/abort.js';
 import type { OverflowReading, OverflowTier } from '../control/ports.js';
 import { mapField, type Field } from '../control/signal.js';
 import type { ProcFile } from '../signals/proc-file.js';

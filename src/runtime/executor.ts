@@ -2,10 +2,10 @@
  * Carries out actions over the ports and reports what came of each as an event. Every look and every request is answered:
  * by the hypervisor, by its error, or by the time limit. One guest's failure is that guest's alone.
  */
-import { unlessAborted } from '../control/abort.js';
+import { unlessAborted } from '../waiting/abort.js';
 import type { Action, GuestAction } from '../control/actions.js';
 import type { Event } from '../control/events.js';
-import { Lanes } from '../control/lanes.js';
+import { Lanes } from '../waiting/lanes.js';
 import { CALL_TIME_LIMIT, type Clock, type Hypervisor, type ReadOutcome } from '../control/ports.js';
 import type { GuestId } from '../control/reading.js';
 import { errorText, HypervisorError, type ErrorCode } from '../errors.js';

@@ -2,7 +2,7 @@
  * Speaks with libvirt through a small number of virshs: one that looks, one that listens to events, and one, or a few while some
  * domains do not answer, that ask for something. It does not know what is asked for and why, nor when to connect again.
  */
-import { unlessAborted } from '../control/abort.js';
+import { unlessAborted } from '../waiting/abort.js';
 import type { Clock } from '../control/ports.js';
 import { millis } from '../units.js';
 import { commandLine } from './command.js';

@@ -8,7 +8,7 @@
  */
 import { close, constants, fstat, open, readSync, write } from 'node:fs';
 import { promisify } from 'node:util';
-import { untilAborted } from '../control/abort.js';
+import { untilAborted } from '../waiting/abort.js';
 import type { Clock } from '../control/ports.js';
 import { errorText, systemErrorCode } from '../errors.js';
 import { openPoller, type Poller } from '../posix/poll.js';

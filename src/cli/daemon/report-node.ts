@@ -1,5 +1,5 @@
 /** The node of xenstore into which this guest's reports are written, with a connection that is made anew when it is lost. */
-import { unlessAborted } from '../../control/abort.js';
+import { unlessAborted } from '../../waiting/abort.js';
 import type { Clock } from '../../control/ports.js';
 import { REPORT_FOLDER, REPORT_NODE } from '../../signals/report-ways.js';
 import { openXenbusDevice, openXenstore, XENBUS_DEVICE, XenstoreError, type Xenstore } from '../../xenstore/index.js';

@@ -8,7 +8,7 @@
  */
 import { close, constants, fstat, open, write } from 'node:fs';
 import { promisify } from 'node:util';
-import { unlessAborted } from '../../control/abort.js';
+import { unlessAborted } from '../../waiting/abort.js';
 import type { Clock } from '../../control/ports.js';
 import { errorText, SelfballoonError, systemErrorCode } from '../../errors.js';
 import { OWN_PORT } from '../../signals/report-ways.js';

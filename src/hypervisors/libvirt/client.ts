@@ -3,10 +3,10 @@
  * I/O; what answers mean is the codec's, decisions are control's.
  */
 import { ConnectionKeeper } from '../../connection/keeper.js';
-import { unlessAborted } from '../../control/abort.js';
+import { unlessAborted } from '../../waiting/abort.js';
 import { beatInSecond } from '../../control/beat.js';
-import { Lanes } from '../../control/lanes.js';
-import { NoticeQueue } from '../../control/notices.js';
+import { Lanes } from '../../waiting/lanes.js';
+import { NoticeQueue } from '../../adapter/notices.js';
 import {
   asHypervisorError,
   growthSuperseded,
@@ -14,7 +14,7 @@ import {
   impossibleTarget,
   noOverflow,
   superseded,
-} from '../../control/port-errors.js';
+} from '../../adapter/port-errors.js';
 import {
   CALL_TIME_LIMIT,
   type Clock,
@@ -22,9 +22,9 @@ import {
   type Hypervisor,
   type ReadOutcome,
 } from '../../control/ports.js';
-import { spread } from '../../control/plug-devices.js';
+import { spread } from '../../adapter/plug-devices.js';
 import type { GuestId, Reading } from '../../control/reading.js';
-import { SharedLook, type Seen } from '../../control/shared-look.js';
+import { SharedLook, type Seen } from '../../waiting/shared-look.js';
 import type { HypervisorError } from '../../errors.js';
 import type { InsideChoice, Said } from '../../inside/index.js';
 import { residentAs, type Sight } from '../../signals/followed-guest.js';

@@ -1,9 +1,9 @@
 /**
  * One run of a domain: who it is, how it was last described, and what its looks have said. It asks libvirt nothing and decides nothing.
  */
-import { cleanGuestName } from '../../control/guest-name.js';
+import { cleanGuestName } from '../../adapter/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
-import { blockOf } from '../../control/plug-devices.js';
+import { blockOf } from '../../adapter/plug-devices.js';
 import type { Capabilities, GuestDescription } from '../../control/ports.js';
 import type { GuestId, Signals } from '../../control/reading.js';
 import type { Inside } from '../../inside/index.js';

@@ -1,5 +1,5 @@
 /** What can go wrong with libvirt's domains, in words and with what to do. */
-import * as port from '../../control/port-errors.js';
+import * as port from '../../adapter/port-errors.js';
 import { HypervisorError } from '../../errors.js';
 import type { WhyLeftOut } from './stopped-qemus.js';
 

@@ -1,5 +1,5 @@
 /** QEMU's agent in a domain's guest, asked through libvirt, which holds its socket. It does not know what the agent is asked for. */
-import { unlessAborted } from '../../control/abort.js';
+import { unlessAborted } from '../../waiting/abort.js';
 import type { Clock } from '../../control/ports.js';
 import { errorText } from '../../errors.js';
 import {

@@ -5,7 +5,7 @@
  * libvirt adds what is plugged in to what it says that a domain has, `balloon.current` and `<currentMemory>` alike, and takes targets
  * without it; so it is on libvirt 9.0.
  */
-import { pluggableIn, type PlugDevice } from '../../control/plug-devices.js';
+import { pluggableIn, type PlugDevice } from '../../adapter/plug-devices.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { addPages, kib, kibToPagesDown, maxPages, NO_PAGES, pagesToKib, type KiB, type Pages } from '../../units.js';
 import { VIRTIO_MEM, type DomainShape } from '../../virsh/index.js';

@@ -2,7 +2,7 @@
  * Which domains' polling begins anew before a look: a few before each, those first whose turn was longest ago, for libvirt takes one command
  * after the other. It does not know how that is done.
  */
-import { endedOrAborted } from '../../control/abort.js';
+import { endedOrAborted } from '../../waiting/abort.js';
 import { beatFrom, type Beat } from '../../control/beat.js';
 import type { Clock, Timer } from '../../control/ports.js';
 import { askAt, isDueAnew, isInTime } from '../../signals/polling-phase.js';

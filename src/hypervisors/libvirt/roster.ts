@@ -2,7 +2,7 @@
  * Which domains run: what libvirt lists, each met once in every run of it, and again when an event or its silence says that it may be
  * another now. While there is no connection those that were there are taken to be there still. It does not know what is asked of them.
  */
-import { distinctGuestId } from '../../control/guest-name.js';
+import { distinctGuestId } from '../../adapter/guest-name.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';

@@ -2,10 +2,10 @@
  * The virtual machines of a host whose QEMUs listen on monitors of their own: seen through what QEMU and the guests' balloon drivers
  * say, driven through their balloons. Does the I/O; what answers mean is the codec's, decisions are control's.
  */
-import { endedOrAborted, unlessAborted } from '../../control/abort.js';
-import { Lanes } from '../../control/lanes.js';
-import { NoticeQueue } from '../../control/notices.js';
-import { spread } from '../../control/plug-devices.js';
+import { endedOrAborted, unlessAborted } from '../../waiting/abort.js';
+import { Lanes } from '../../waiting/lanes.js';
+import { NoticeQueue } from '../../adapter/notices.js';
+import { spread } from '../../adapter/plug-devices.js';
 import {
   asHypervisorError,
   growthSuperseded,
@@ -13,7 +13,7 @@ import {
   impossibleTarget,
   noOverflow,
   superseded,
-} from '../../control/port-errors.js';
+} from '../../adapter/port-errors.js';
 import {
   CALL_TIME_LIMIT,
   type Clock,

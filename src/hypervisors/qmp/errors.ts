@@ -1,5 +1,5 @@
 /** What can go wrong with machines behind monitors, in words and with what to do. */
-import * as port from '../../control/port-errors.js';
+import * as port from '../../adapter/port-errors.js';
 import { HypervisorError } from '../../errors.js';
 
 const IF_SLOW = 'Is its QEMU stopped, or held up by a slow disk? It is asked again in the next round';

@@ -5,7 +5,7 @@
  * QEMU counts them nowhere else: the balloon's size, `query-balloon` and `balloon`, is of the boot memory and of DIMMs (other than
  * NVDIMMs), `get_current_ram_size` in its hw/virtio/virtio-balloon.c, and so it is on QEMU 7.2. What is plugged in comes on top.
  */
-import { pluggableIn, type PlugDevice } from '../../control/plug-devices.js';
+import { pluggableIn, type PlugDevice } from '../../adapter/plug-devices.js';
 import {
   decodeDimmSize,
   decodeQomList,

@@ -5,9 +5,9 @@
 import { ConnectionKeeper } from '../../connection/keeper.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { beatInSecond } from '../../control/beat.js';
-import { cleanGuestName, distinctGuestId } from '../../control/guest-name.js';
+import { cleanGuestName, distinctGuestId } from '../../adapter/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
-import { blockOf } from '../../control/plug-devices.js';
+import { blockOf } from '../../adapter/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import {

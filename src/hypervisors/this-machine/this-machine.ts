@@ -3,8 +3,8 @@
  * policy would do here before anything is allowed to act.
  */
 import { join } from 'node:path';
-import { untilAborted } from '../../control/abort.js';
-import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
+import { untilAborted } from '../../waiting/abort.js';
+import { cleanGuestName, guestIdOf } from '../../adapter/guest-name.js';
 import type { Capabilities, GuestDescription, GuestNotice, Hypervisor, ReadOutcome } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
 import { HypervisorError } from '../../errors.js';

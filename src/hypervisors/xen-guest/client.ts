@@ -3,10 +3,10 @@
  * through the driver's attribute files. Does the I/O; text and units are the codec's, decisions are control's.
  */
 import { join } from 'node:path';
-import { unlessAborted, untilAborted } from '../../control/abort.js';
+import { unlessAborted, untilAborted } from '../../waiting/abort.js';
 import type { Alarm } from '../../control/alarm.js';
-import { Lanes } from '../../control/lanes.js';
-import { asHypervisorError } from '../../control/port-errors.js';
+import { Lanes } from '../../waiting/lanes.js';
+import { asHypervisorError } from '../../adapter/port-errors.js';
 import {
   CALL_TIME_LIMIT,
   type Clock,

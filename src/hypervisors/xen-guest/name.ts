@@ -1,5 +1,5 @@
 /** What the guest is called: its host name, or else its Xen UUID. */
-import { cleanGuestName, guestIdOf } from '../../control/guest-name.js';
+import { cleanGuestName, guestIdOf } from '../../adapter/guest-name.js';
 import type { GuestId } from '../../control/reading.js';
 import { readOnce } from '../../signals/read-once.js';
 

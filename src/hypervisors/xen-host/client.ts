@@ -3,10 +3,10 @@
  * xenstore, their targets through xenstore. Does the I/O; texts are the codec's, decisions are control's.
  */
 import { ConnectionKeeper } from '../../connection/keeper.js';
-import { unlessAborted } from '../../control/abort.js';
-import { Lanes } from '../../control/lanes.js';
-import { NoticeQueue } from '../../control/notices.js';
-import { asHypervisorError, noOverflow } from '../../control/port-errors.js';
+import { unlessAborted } from '../../waiting/abort.js';
+import { Lanes } from '../../waiting/lanes.js';
+import { NoticeQueue } from '../../adapter/notices.js';
+import { asHypervisorError, noOverflow } from '../../adapter/port-errors.js';
 import {
   CALL_TIME_LIMIT,
   type Capabilities,
@@ -17,7 +17,7 @@ import {
   type ReadOutcome,
 } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
-import { SharedLook } from '../../control/shared-look.js';
+import { SharedLook } from '../../waiting/shared-look.js';
 import { knownAt } from '../../control/signal.js';
 import {
   guestSize,

@@ -2,7 +2,7 @@
  * Which domains there are, and what their folders say, while a connection to xenstored lasts and from one to the next. It turns
  * changes into notices, and does not know what they are for.
  */
-import { cleanGuestName, markedGuestId } from '../../control/guest-name.js';
+import { cleanGuestName, markedGuestId } from '../../adapter/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';

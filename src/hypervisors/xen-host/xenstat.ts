@@ -4,7 +4,7 @@
  *
  * Source: xenstat.h of Xen 4.17, package libxenmisc. All sizes there are bytes.
  */
-import { unlessAborted } from '../../control/abort.js';
+import { unlessAborted } from '../../waiting/abort.js';
 import { HypervisorError } from '../../errors.js';
 import { kib, type KiB } from '../../units.js';
 import { callAside, findLibrary, loadCalls, unusable } from './c-library.js';

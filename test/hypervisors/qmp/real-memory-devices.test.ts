@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { spread } from '../../../src/control/plug-devices.js';
+import { spread } from '../../../src/adapter/plug-devices.js';
 import { readingOf } from '../../../src/hypervisors/qmp/codec.js';
 import { Machine } from '../../../src/hypervisors/qmp/machine.js';
 import { decodeBalloon, type Qmp, type QmpError } from '../../../src/qmp/index.js';

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { untilAborted } from '../../../src/control/abort.js';
+import { untilAborted } from '../../../src/waiting/abort.js';
 import { createStep, initialState } from '../../../src/control/step.js';
 import { DEFAULT_TUNABLES } from '../../../src/control/tunables.js';
 import { lookTooSlow } from '../../../src/hypervisors/xen-host/errors.js';

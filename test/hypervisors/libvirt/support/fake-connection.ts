@@ -1,5 +1,5 @@
 /** A connection to a fake libvirt without any process: the same words, the same lines, the same errors. */
-import { unlessAborted } from '../../../../src/control/abort.js';
+import { unlessAborted } from '../../../../src/waiting/abort.js';
 import type { Clock } from '../../../../src/control/ports.js';
 import { millis } from '../../../../src/units.js';
 import { commandLine, VirshError, type Virsh, type VirshEnd, type VirshOptions } from '../../../../src/virsh/index.js';

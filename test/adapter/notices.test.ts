@@ -1,7 +1,7 @@
 /** Protects the queue of notices: whoever tells a thousand times of one thing fills it with one, and nothing else is forgotten for it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NoticeQueue } from '../../src/control/notices.js';
+import { NoticeQueue } from '../../src/adapter/notices.js';
 import type { GuestNotice } from '../../src/control/ports.js';
 import { millis } from '../../src/units.js';
 

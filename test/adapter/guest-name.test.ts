@@ -1,7 +1,7 @@
 /** Protects that no two guests of a host have the same id, and that ids are short and clean enough for logs, tables and paths. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { distinctGuestId, markedGuestId } from '../../src/control/guest-name.js';
+import { distinctGuestId, markedGuestId } from '../../src/adapter/guest-name.js';
 
 const LONG = 'n'.repeat(300);
 const idOf = (name: string, mark: string, ...taken: readonly string[]): string =>

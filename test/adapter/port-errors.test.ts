@@ -1,7 +1,7 @@
 /** Protects what a hypervisor's port rejects with: codes for programs, and for a person which guest it was and what was being done. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { asHypervisorError, noOverflow, targetTooSlow } from '../../src/control/port-errors.js';
+import { asHypervisorError, noOverflow, targetTooSlow } from '../../src/adapter/port-errors.js';
 import { HypervisorError, SelfballoonError } from '../../src/errors.js';
 
 describe('whatever went wrong', () => {

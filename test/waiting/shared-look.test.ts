@@ -1,7 +1,7 @@
 /** Protects a host from looks that pile up, and readings from being taken for younger than they are. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { SharedLook } from '../../src/control/shared-look.js';
+import { SharedLook } from '../../src/waiting/shared-look.js';
 import { millis } from '../../src/units.js';
 
 const NEVER = new AbortController().signal;

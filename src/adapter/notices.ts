@@ -1,6 +1,6 @@
 /** Notices that wait for the loop. Bounded: of a kind that a guest can cause at will only its newest waits. It decides nothing. */
-import type { GuestDescription, GuestNotice } from './ports.js';
-import type { GuestId } from './reading.js';
+import type { GuestDescription, GuestNotice } from '../control/ports.js';
+import type { GuestId } from '../control/reading.js';
 
 const REPEATED: ReadonlySet<GuestNotice['kind']> = new Set(['guest-alarm', 'guest-changed', 'guest-moved']);
 

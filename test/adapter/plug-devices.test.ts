@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { blockOf, pluggableIn, spread, type PlugDevice } from '../../src/control/plug-devices.js';
+import { blockOf, pluggableIn, spread, type PlugDevice } from '../../src/adapter/plug-devices.js';
 import { pages } from '../../src/units.js';
 import { useSeed } from '../support/seed.js';
 

@@ -1,7 +1,7 @@
 /** Protects hypervisors from calls that pile up, and guests from an old target that lands after a newer one. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Lanes } from '../../src/control/lanes.js';
+import { Lanes } from '../../src/waiting/lanes.js';
 
 interface Rig {
   readonly lanes: Lanes;

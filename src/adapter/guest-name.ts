@@ -1,5 +1,5 @@
 /** Names of guests made fit for logs, tables and paths. It does not know where a name comes from. */
-import type { GuestId } from './reading.js';
+import type { GuestId } from '../control/reading.js';
 
 /** As long as a guest's id may be. */
 const ID_LENGTH_MAX = 255;

@@ -3,7 +3,7 @@
  * hypervisor that hangs would pile up; of what is asked for meanwhile only the newest waits. Plain plumbing of promises: it knows
  * neither time limits nor what is called, and a caller who has given up changes nothing about what is under way.
  */
-import type { GuestId } from './reading.js';
+import type { GuestId } from '../control/reading.js';
 
 interface Call {
   /** Begins it and settles its caller's promise. Resolves when it has ended, however it did. */
