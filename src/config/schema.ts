@@ -155,7 +155,11 @@ export const CONFIG_SCHEMA = v.strictObject({
   ),
   xen_guest: v.optional(
     section('The inside of a Xen guest.', {
-      root: pathKey({ fallback: '/', description: 'The folder under which proc and sys are found.' }),
+      root: pathKey({
+        fallback: '/',
+        description:
+          'The folder under which proc and sys of this machine are found, whatever is driven from it. For trials against a copy.',
+      }),
     }),
     {},
   ),
