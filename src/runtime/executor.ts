@@ -29,12 +29,19 @@ export class Executor {
   readonly #shrinks = new Lanes(superseded);
   /** Guests that a look has not been answered for, its time limit or not. */
   readonly #looking = new Set<GuestId>();
+  /** Requests for sizes. */
+  #unanswered = 0;
 
   constructor(
     readonly find: FindHypervisor,
     readonly clock: Clock,
     readonly post: (event: Event) => void,
   ) {}
+
+  /** Whether a request for a size has no answer yet, and its time limit has not passed. */
+  get isAwaited(): boolean {
+    return this.#unanswered > 0;
+  }
 
   /** Starts all of them; returns at once. */
   run(actions: readonly GuestAction[]): void {
@@ -49,9 +56,9 @@ export class Executor {
       else shrinks.push(action);
     }
     for (const [hypervisor, guests] of this.#byHypervisor(looks)) void this.#look(hypervisor, guests);
-    this.#requestAll(targets, this.#targets, { length: CALL_TIME_LIMIT, call: setTarget });
-    this.#requestAll(growths, this.#growths, { length: CALL_TIME_LIMIT, call: setGrowth });
-    this.#requestAll(shrinks, this.#shrinks, { length: SHRINK_TIME_LIMIT, call: shrinkOverflow });
+    this.#requestAll(targets, this.#targets, { length: CALL_TIME_LIMIT, isAwaited: true, call: setTarget });
+    this.#requestAll(growths, this.#growths, { length: CALL_TIME_LIMIT, isAwaited: true, call: setGrowth });
+    this.#requestAll(shrinks, this.#shrinks, { length: SHRINK_TIME_LIMIT, isAwaited: false, call: shrinkOverflow });
   }
 
   #byHypervisor(guests: readonly GuestId[]): Map<Hypervisor, GuestId[]> {
@@ -115,8 +122,10 @@ export class Executor {
     if (requests.length === 0) return;
     const limit = this.clock.timeLimit(how.length);
     const open = new Set(requests);
+    if (how.isAwaited) this.#unanswered += open.size;
     const answer = (request: Request, event: Event): void => {
       if (!open.delete(request)) return;
+      if (how.isAwaited) this.#unanswered -= 1;
       if (open.size === 0) limit.removeEventListener('abort', onLimit);
       this.post(event);
     };
@@ -155,6 +164,8 @@ type Call<Request> = (hypervisor: Hypervisor, request: Request, limit: AbortSign
 
 interface How<Request> {
   readonly length: Millis;
+  /** Whether its answer is waited for by whoever leaves: it says what the guest is left with. */
+  readonly isAwaited: boolean;
   readonly call: Call<Request>;
 }
 

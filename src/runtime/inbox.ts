@@ -32,6 +32,10 @@ export class Inbox {
     return true;
   }
 
+  get isEmpty(): boolean {
+    return this.#events.length === 0;
+  }
+
   take(): readonly Event[] {
     const taken = this.#events;
     this.#events = [];

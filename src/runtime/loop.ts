@@ -37,8 +37,9 @@ export interface LoopParts<Memory> {
 
 /** How long giving everything back may take at the end before we leave without the answers. */
 export const FAREWELL_MAX = millis(10_000);
-/** How long a host's guests wait for memory that has yet to be seen as free. */
+/** How long a host's guests wait for memory that has yet to be seen as free; and where the last look at them failed. */
 const OWED_MAX = millis(3_000);
+const OWED_UNSEEN_MAX = millis(5_000);
 /** A hypervisor that was lost is asked again after this. */
 const WATCH_AGAIN_AFTER = millis(5_000);
 const ENDED: CommandAnswer = { result: 'EUNAVAILABLE', why: 'the daemon is shutting down' };
@@ -108,9 +109,12 @@ export class Loop<Memory> implements Commands {
     const limit = clock.timeLimit(FAREWELL_MAX);
     this.#post({ kind: 'release', id: 0 });
     this.#turn();
-    const owedUntil = addMillis(clock.now(), OWED_MAX);
+    const began = clock.now();
+    const isOwedInTime = (state: GuestState<Memory>): boolean =>
+      isOwed(state) && clock.now() < addMillis(began, state.readFailure === null ? OWED_MAX : OWED_UNSEEN_MAX);
+    // That a guest is seen to have what it was asked for is no answer: an older request may not have come to it yet.
     const isWaitedFor = (): boolean =>
-      this.#unanswered().length > 0 || (this.#guestsWhere(isOwed).length > 0 && clock.now() < owedUntil);
+      !this.#inbox.isEmpty || this.#executor.isAwaited || this.#guestsWhere(isOwedInTime).length > 0;
     while (isWaitedFor() && clock.now() < until) {
       const wakeAt = this.#turn();
       if (isWaitedFor()) await this.#inbox.wait(minMillis(wakeAt ?? until, until), limit);
@@ -206,12 +210,6 @@ export class Loop<Memory> implements Commands {
   #answer(id: ActionId, answer: CommandAnswer): void {
     this.#questions.get(id)?.(answer);
     this.#questions.delete(id);
-  }
-
-  #unanswered(): readonly GuestId[] {
-    return this.#guestsWhere(({ pursuit, growth }) =>
-      [pursuit, growth?.pursuit].some((asked) => asked?.phase === 'asked'),
-    );
   }
 
   #notReleased(): readonly GuestId[] {

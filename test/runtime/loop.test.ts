@@ -10,7 +10,7 @@ import type { CommandAnswer } from '../../src/runtime/commands.js';
 import { INBOX_MAX } from '../../src/runtime/inbox.js';
 import { Loop } from '../../src/runtime/loop.js';
 import { VirtualClock } from '../../src/sim/index.js';
-import { millis } from '../../src/units.js';
+import { addMillis, millis } from '../../src/units.js';
 import { FakeHypervisor, fakeGuest, type FakeGuest } from '../support/fake-hypervisor.js';
 
 interface Rig {
@@ -203,6 +203,21 @@ describe('the end', () => {
     const leaving = loop.giveBack();
     await clock.advanceTo(millis(45_000));
     assert.deepEqual(await leaving, ['quiet']);
+  });
+});
+
+describe('a guest that is to shrink when the end comes, and has no answer yet', () => {
+  it('is named though it still has everything: nobody knows what comes to it later', async () => {
+    const guests = { unheard: fakeGuest({ behaviour: 'unheard' }) };
+    const { loop, clock, hypervisor } = await withRig(guests, async (rig) => {
+      while (rig.hypervisor.targets.length === 0) await rig.clock.advanceTo(addMillis(rig.clock.now(), millis(500)));
+      // It is looked at again a second later.
+      await rig.clock.advanceTo(addMillis(rig.clock.now(), millis(4_000)));
+    });
+    const leaving = loop.giveBack();
+    await clock.advanceTo(addMillis(clock.now(), millis(15_000)));
+    assert.deepEqual(await leaving, ['unheard']);
+    assert.deepEqual(targetsOf(hypervisor, 'unheard').length, 2);
   });
 });
 

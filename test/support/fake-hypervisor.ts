@@ -11,7 +11,8 @@ export interface FakeGuest {
   /** The driver counts this much more than the kernel manages. */
   readonly hidden: number;
   readonly maximum: number;
-  behaviour: 'obeys' | 'ignores' | 'refuses' | 'silent' | 'unreadable';
+  /** `unheard`: it is seen, and what it is asked for has no answer. */
+  behaviour: 'obeys' | 'ignores' | 'refuses' | 'silent' | 'unheard' | 'unreadable';
   /** What a reading says instead of the truth. */
   lie: Partial<Reading>;
 }
@@ -89,7 +90,7 @@ export class FakeHypervisor implements Hypervisor {
     const guest = this.guests.get(id);
     if (guest === undefined) throw new HypervisorError({ code: 'EGONE', guest: id, message: 'it is gone' });
     if (guest.behaviour === 'refuses') throw new HypervisorError({ code: 'EPERM', guest: id, message: 'not allowed' });
-    if (guest.behaviour === 'silent')
+    if (guest.behaviour === 'silent' || guest.behaviour === 'unheard')
       await new Promise((resolve) => {
         signal.addEventListener('abort', resolve, { once: true });
       });
