@@ -234,8 +234,15 @@ function failLook<Memory>(
   if (state.readFailure === null) tellFailure(context, state, { part: 'look', code }, `could not be read: ${message}`);
   state.readFailure = message;
   state.lookingSince = null;
-  state.lookDueAt = addMillis(context.now, lookInterval(context.tunables));
+  state.lookDueAt = addMillis(
+    context.now,
+    isAwaitingMore(state, context) ? LOOK_ON_THE_WAY : lookInterval(context.tunables),
+  );
 }
+
+/** Whether it is to have memory that is not promised without a look at its host: one that failed must not cost it an interval. */
+const isAwaitingMore = <Memory>(state: GuestState<Memory>, { now }: StepContext): boolean =>
+  state.guest.pool !== undefined && (isOwed(state) || isRelieved(state.relief, now));
 
 function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft<Memory>, context: StepContext): void {
   const { now, tunables } = context;

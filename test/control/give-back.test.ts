@@ -63,6 +63,36 @@ describe('giving everything back on a host', () => {
   });
 });
 
+describe('a look at a host that fails when guests wait for what it has', () => {
+  const smaller = (): { readonly host: SharedHost; readonly guest: SharedGuest } => {
+    const guest = sharedGuest({ held: 60_000, target: 60_000 });
+    const host = new SharedHost({ total: 500_000, guests: { guest }, tunables: { selfballoon_interval: 60 } });
+    host.liveUntil(30);
+    return { host, guest };
+  };
+  const goBlind = (host: SharedHost, ask: () => void): void => {
+    host.isReadable = false;
+    ask();
+    host.liveUntil(host.seconds + 2);
+    host.isReadable = true;
+    host.liveUntil(host.seconds + 3);
+  };
+
+  it('is tried again at once, and not after a whole interval, at the end', () => {
+    const { host, guest } = smaller();
+    goBlind(host, () => host.tell({ kind: 'release', id: 1 }));
+    assert.equal(guest.held, 200_000);
+  });
+
+  it('is tried again at once after an alarm too', () => {
+    const { host, guest } = smaller();
+    goBlind(host, () => {
+      host.alarm('guest');
+    });
+    assert.equal(guest.held, 200_000);
+  });
+});
+
 describe('a guest that was told to give something up, and has not been seen to do so', () => {
   const toldJustNow = (): { readonly host: SharedHost; readonly guest: SharedGuest } => {
     const guest = sharedGuest({ held: 200_000, target: 200_000 });
