@@ -1,13 +1,10 @@
-/** Sees a host's memory through Xen's own tools, where libxenstat cannot be used. Three processes for each look. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+/** Sees a host's memory through Xen's own tools, where libxenstat cannot be used. Three processes for each look, none after it is closed. */
 import { errorText, HypervisorError } from '../../errors.js';
-import { lookTooSlow } from './errors.js';
+import { closed, lookTooSlow } from './errors.js';
 import type { HostSight, SightSource } from './sight.js';
+import { runTool, type RunTool } from './tool.js';
 import { parseSight } from './xl-text.js';
 
-const run = promisify(execFile);
-const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 const WORDS = {
   description: 'the tools xl and xentop',
   ifSlow:
@@ -15,23 +12,33 @@ const WORDS = {
     'or see what keeps dom0 busy',
 };
 
-/** How a tool is run; it resolves to what it printed. Given by tests only. */
-export type RunTool = (command: string, args: readonly string[], signal: AbortSignal) => Promise<string>;
-
-const runTool: RunTool = async (command, args, signal) => {
-  const { stdout } = await run(command, [...args], { signal, maxBuffer: OUTPUT_BYTES_MAX, env: PLAIN });
-  return stdout;
-};
-
-/** Their words and numbers must not depend on the administrator's language. */
-const PLAIN = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' };
-
-/** Nothing is run before the first look. */
+/** Nothing is run before the first look. `tool` is given by tests only. */
 export function openXlSight(tool: RunTool = runTool): SightSource {
+  const ending = new AbortController();
   return {
     ...WORDS,
-    look: (signal) => look(tool, signal),
-    close: () => Promise.resolve(),
+    async look(signal) {
+      if (ending.signal.aborted) throw closed();
+      const stopping = new AbortController();
+      const stop = (): void => {
+        stopping.abort();
+      };
+      if (signal.aborted) stop();
+      // Not `AbortSignal.any`: it has kept what it made alive for as long as the signal that never ends.
+      const ends = [signal, ending.signal];
+      for (const end of ends) end.addEventListener('abort', stop, { once: true });
+      try {
+        return await look(tool, stopping.signal);
+      } finally {
+        for (const end of ends) end.removeEventListener('abort', stop);
+        // Where one of them failed another may still run.
+        stop();
+      }
+    },
+    close: () => {
+      ending.abort();
+      return Promise.resolve();
+    },
   };
 }
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { HypervisorError } from '../../../src/errors.js';
-import { openXlSight, type RunTool } from '../../../src/hypervisors/xen-host/xl-sight.js';
+import type { RunTool } from '../../../src/hypervisors/xen-host/tool.js';
+import { openXlSight } from '../../../src/hypervisors/xen-host/xl-sight.js';
 import { parseSight } from '../../../src/hypervisors/xen-host/xl-text.js';
 import { useSeed } from '../../support/seed.js';
 import { NEVER } from './support/rig.js';
@@ -139,6 +140,20 @@ describe('looking through the tools', () => {
     const looking = openXlSight(slow).look(limit.signal);
     limit.abort();
     await assert.rejects(looking, (error) => error instanceof HypervisorError && error.code === 'ETIMEDOUT');
+  });
+
+  it('that is under way is ended when it is closed, and none comes after', async () => {
+    const hung: RunTool = (_command, _args, signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(new Error('killed'));
+        });
+      });
+    const sight = openXlSight(hung);
+    const looking = assert.rejects(sight.look(NEVER));
+    await sight.close();
+    await looking;
+    await assert.rejects(sight.look(NEVER), /was closed/);
   });
 
   it('fails where there are no tools, as on this machine', async (test) => {
