@@ -56,8 +56,10 @@ export interface Xenstore extends Store {
   readonly watch: (path: string, listener: WatchListener, options?: CallOptions) => Promise<Unwatch>;
   /** Resolves when the connection has ended. Never rejects. */
   readonly closed: Promise<XenstoreEnd>;
-  /** Ends the connection; calls under way reject with EUNAVAILABLE. It may be called again. */
-  readonly close: () => Promise<void>;
+  /**
+   * Ends the connection; calls under way reject with EUNAVAILABLE. With `why` it counts as lost for that reason. It may be called again.
+   */
+  readonly close: (why?: XenstoreError) => Promise<void>;
 }
 
 /** Begins to speak with xenstored over `transport`, and closes it in the end. */
@@ -79,7 +81,7 @@ export function openXenstore(options: XenstoreOptions): Xenstore {
     transaction: (body, asking) => runTransaction({ ask, clock }, body, asking),
     watch: (path, listener, asking) => watch(connection, path, listener, asking),
     closed: connection.closed,
-    close: () => connection.close(),
+    close: (why) => connection.close(why),
   };
 }
 
@@ -182,8 +184,8 @@ class Connection {
     else this.exchange.take(frame);
   }
 
-  close(): Promise<void> {
-    return this.#end({ kind: 'closed' });
+  close(why?: XenstoreError): Promise<void> {
+    return this.#end(why === undefined ? { kind: 'closed' } : { kind: 'lost', error: why });
   }
 
   #end(end: XenstoreEnd): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../control/ports.js';
 import { millis } from '../../units.js';
-import { XenstoreError, type Xenstore, type XenstoreEnd } from '../../xenstore/index.js';
+import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 
 export interface AttendedStore extends Xenstore {
   /** Asks for something small, one at a time. Where no answer comes within 5 s the connection is ended as lost. */
@@ -18,8 +18,6 @@ const DOM0 = 0;
 /** Attends to `store`, as often as it is told to. */
 export function attend(store: Xenstore, clock: Clock): AttendedStore {
   let isAsking = false;
-  let tellMute: (end: XenstoreEnd) => void = () => undefined;
-  const mute = new Promise<XenstoreEnd>((resolve) => (tellMute = resolve));
   const ask = async (): Promise<void> => {
     isAsking = true;
     try {
@@ -27,15 +25,13 @@ export function attend(store: Xenstore, clock: Clock): AttendedStore {
     } catch (error) {
       // Any other word is an answer, or the connection has ended already.
       if (!(error instanceof XenstoreError) || error.xenstoreCode !== 'ETIMEDOUT') return;
-      tellMute({ kind: 'lost', error: hasHung(error) });
-      await store.close();
+      await store.close(hasHung(error));
     } finally {
       isAsking = false;
     }
   };
   return {
     ...store,
-    closed: Promise.race([mute, store.closed]),
     ping: () => {
       if (!isAsking) void ask();
     },

@@ -62,7 +62,7 @@ export class Roster {
 
   /** Where domains may be that are not known, or not as they are now; to be called only while there is a connection. */
   get unreached(): readonly string[] {
-    const { words } = this.#troubles;
+    const words = this.#troubles.words(() => true);
     return this.#hasScanned ? words : [...words, 'the domains of this host: xenstored has not told all of them yet'];
   }
 

@@ -34,15 +34,20 @@ export class Troubles {
     this.#options = options;
   }
 
-  /** All that fails now, for people. */
-  get words(): readonly string[] {
-    return [...this.#troubles].flatMap(([who, { failing }]) => {
-      const [first] = failing.values();
-      return first === undefined ? [] : [`${this.#options.describe(who)}: ${first.message}`];
+  /** What fails now, for people: of each domain the first thing that counts, and xenstored once for all that it did not answer. */
+  words(counts: (who: Who, what: string) => boolean): readonly string[] {
+    const own = [...this.#troubles].flatMap(([who, { failing }]) => {
+      const first = [...failing].find(([what, error]) => !isSilence(error) && counts(who, what));
+      return first === undefined ? [] : [`${this.#options.describe(who)}: ${first[1].message}`];
     });
+    const silence = [...this.#troubles.values()].flatMap(({ failing }) => [...failing.values()]).find(isSilence);
+    return silence === undefined ? own : [...own, `the domains of this host: ${silence.message}`];
   }
 
-  /** `what` of it could be read or watched (null), or could not. What ends with the connection is no trouble of a domain. */
+  /**
+   * `what` of it could be read or watched (null), or could not. What ends with the connection is no trouble of a domain. Nor is what
+   * xenstored does not answer, of which a person hears when the connection counts as lost; it is kept for whoever asks before.
+   */
   note(who: Who, what: string, failure: XenstoreError | null): void {
     if (failure === null) this.#end(who, what);
     else if (failure.xenstoreCode !== 'EUNAVAILABLE') this.#begin(who, what, failure);
@@ -56,10 +61,10 @@ export class Troubles {
   /** Tells of those that have been over for long enough. To be called now and then. */
   tellOver(): void {
     const { now, tell, describe } = this.#options;
-    for (const [who, { worksSince }] of this.#troubles) {
+    for (const [who, { worksSince, told }] of this.#troubles) {
       if (worksSince === null || now() - worksSince < CALM_FOR) continue;
       this.#troubles.delete(who);
-      tell(`${describe(who)} can be read again`);
+      if (told.size > 0) tell(`${describe(who)} can be read again`);
     }
   }
 
@@ -68,7 +73,7 @@ export class Troubles {
     this.#troubles.set(who, trouble);
     trouble.failing.set(what, failure);
     trouble.worksSince = null;
-    if (trouble.told.has(failure.word)) return;
+    if (isSilence(failure) || trouble.told.has(failure.word)) return;
     trouble.told.add(failure.word);
     const { tell, describe } = this.#options;
     tell(`${describe(who)} cannot be read, or not all of it, and is tried again each second: ${failure.message}`);
@@ -79,3 +84,6 @@ export class Troubles {
     if (trouble?.failing.delete(what) === true && trouble.failing.size === 0) trouble.worksSince = this.#options.now();
   }
 }
+
+/** No answer came within the time limit. */
+const isSilence = ({ xenstoreCode }: XenstoreError): boolean => xenstoreCode === 'ETIMEDOUT';

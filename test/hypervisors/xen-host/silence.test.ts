@@ -7,7 +7,7 @@ import { encodeFrame } from '../../../src/xenstore/codec.js';
 import { kib, millis, pages } from '../../../src/units.js';
 import { reportText } from '../../support/report-text.js';
 import { REPORT, type Rig } from './support/rig.js';
-import { ONE, openTwo, TWO } from './support/two-domains.js';
+import { failsWith, ONE, openTwo, TWO } from './support/two-domains.js';
 
 const silent = (rig: Rig): readonly string[] =>
   rig.notices.flatMap((notice) =>
@@ -117,6 +117,33 @@ describe('an xenstored that hangs', () => {
     assert.deepEqual(silent(rig), []);
     assert.equal(rig.store.connections.filter(({ socket }) => !socket.destroyed).length, 1);
     assert.equal(rig.told.length, 2);
+  });
+
+  it('costs one line, and no domain is blamed whose folder was being read when it began', async (test) => {
+    const rig = await openTwo(test);
+    await lookUntil(rig, 5_000, [1, 2]);
+    rig.store.isHolding = true;
+    for (const domid of [1, 2]) rig.xen.put(`/local/domain/${domid}/memory/target`, '200000');
+    await rig.settle();
+    await rig.to(5_040);
+    const asked = assert.rejects(
+      rig.set(ONE, 50_000),
+      failsWith('EUNAVAILABLE', /is lost \(xenstored has not answered/),
+    );
+    await rig.look([ONE, TWO]);
+    await rig.to(10_020);
+    assert.equal(rig.told.join(), '');
+    const [unreached, ...more] = rig.host.unreached?.() ?? [];
+    assert.match(unreached ?? '', /^the domains of this host: xenstored has not answered READ/);
+    assert.deepEqual(more, []);
+    await lookUntil(rig, 20_000, [1, 2]);
+    await asked;
+    rig.store.held.length = 0;
+    rig.store.isHolding = false;
+    await lookUntil(rig, 120_000, [1, 2]);
+    assert.equal(rig.told.length, 2, rig.told.join('\n'));
+    assert.match(rig.told[0] ?? '', /is lost: xenstored has not answered for 5 s/);
+    assert.deepEqual(rig.host.unreached?.(), []);
   });
 
   it('is noticed also where the look hangs with it', async (test) => {

@@ -20,7 +20,8 @@ setMaxListeners(0, NEVER);
 export const RESERVE = mibToPages(mib(64));
 /** Turns of the event loop in which nothing happens, after which nothing more will without time or somebody moving on. */
 const QUIET_TURNS = 12;
-const LIMIT = millis(20_000);
+/** As the connection itself has it. */
+const LIMIT = millis(5_000);
 
 export interface RigOptions {
   readonly host?: Partial<XenHostOptions>;
