@@ -9,7 +9,7 @@ import type { GuestId } from '../../control/reading.js';
 import { newAlarm, silenceOf } from '../../signals/reported-guest.js';
 import { millis, type Millis } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
-import { DOMAINS, limitsOf, parseDomid } from './codec.js';
+import { DOMAINS, limitsOf, NODES, parseDomid } from './codec.js';
 import { DomainWatch } from './domain-watch.js';
 import { emptyRecord, type DomainRecord } from './domain-record.js';
 import { isDoneOver, PacedRead } from './paced-read.js';
@@ -62,8 +62,13 @@ export class Roster {
 
   /** Where domains may be that are not known, or not as they are now; to be called only while there is a connection. */
   get unreached(): readonly string[] {
-    const words = this.#troubles.words(() => true);
+    const words = this.#troubles.words((who, what) => this.#isMissed(who, what));
     return this.#hasScanned ? words : [...words, 'the domains of this host: xenstored has not told all of them yet'];
+  }
+
+  /** Without it somebody would not be given back to: a name or a report that cannot be read keeps nobody from that. */
+  #isMissed(who: Who, what: string): boolean {
+    return who === 'list' || !this.#entries.has(who) || what === NODES.memory;
   }
 
   #labelOf(who: Who): string {

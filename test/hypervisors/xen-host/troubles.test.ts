@@ -5,7 +5,7 @@ import { encodeFrame, type Frame } from '../../../src/xenstore/codec.js';
 import { Roster } from '../../../src/hypervisors/xen-host/roster.js';
 import { VirtualClock } from '../../../src/sim/index.js';
 import type { WatchEvent, WatchListener, Xenstore } from '../../../src/xenstore/index.js';
-import type { Rig } from './support/rig.js';
+import { REPORT, type Rig } from './support/rig.js';
 import { ONE, openTwo } from './support/two-domains.js';
 
 /** xenstored answers these requests with an error, until `mend` is called. */
@@ -112,6 +112,18 @@ describe('a domain that cannot be read', () => {
 });
 
 describe('where domains may be that are not known', () => {
+  it('is not where a domain’s name or report cannot be read: its target can be set', async (test) => {
+    const rig = await openTwo(test);
+    for (const node of ['name', REPORT]) {
+      refuse(rig, 'EIO', 'READ', `/local/domain/1/${node}`);
+      rig.xen.put(`/local/domain/1/${node}`, 'one');
+      await rig.to(rig.clock.now() + 2_000);
+      assert.match(rig.told.join(), /^domain 1 \(one\) cannot be read/);
+      assert.deepEqual(unreached(rig), []);
+    }
+    await rig.set(ONE, 50_000);
+  });
+
   it('is nowhere when all is well, and told with the reason when there is no connection', async (test) => {
     const rig = await openTwo(test);
     assert.deepEqual(unreached(rig), []);
