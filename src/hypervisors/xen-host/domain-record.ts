@@ -3,11 +3,12 @@
  * wrote is a hint: it changes what this guest is thought to need, and never what it is thought to hold.
  */
 import { NOTHING_KNOWN, type Reading } from '../../control/reading.js';
-import { NOT_REPORTED, stamp, unknown, type Field, type Signal } from '../../control/signal.js';
+import { known, NOT_REPORTED, stamp, unknown, type Field, type Signal } from '../../control/signal.js';
 import { NO_REPORTS, signalsOf, type GuestReports, type Reported } from '../../signals/reported-guest.js';
 import {
   addPages,
   kibToPagesDown,
+  maxPages,
   millis,
   minPages,
   NO_PAGES,
@@ -68,11 +69,15 @@ function usedNow(used: Signal<Pages>, now: Millis): Signal<Pages> {
   return used.known && now - used.at <= USED_AGE_MAX ? { ...used, at: now } : used;
 }
 
-/** Xen's own limit, where it is not moved with the target, holds whatever stands in the folder. */
-function maximumOf({ staticMax }: DomainRecord, { maximum }: DomainSight): Field<Pages> {
-  if (maximum === null) return staticMax;
+/**
+ * Xen's own limit, where it is not moved with the target, holds whatever stands in the folder. What it holds already it can hold: a
+ * smaller number in the folder is wrong, and still means that it should not grow.
+ */
+function maximumOf({ staticMax }: DomainRecord, { held, maximum }: DomainSight): Field<Pages> {
+  const own = staticMax.known ? known(maxPages(staticMax.value, kibToPagesDown(held))) : staticMax;
+  if (maximum === null) return own;
   const limit = kibToPagesDown(maximum);
-  return { known: true, value: staticMax.known ? minPages(staticMax.value, limit) : limit };
+  return known(own.known ? minPages(own.value, limit) : limit);
 }
 
 /** A kernel keeps some of what its balloon driver counts for itself: its page array and more. Beyond this part it is a lie. */

@@ -76,6 +76,16 @@ describe('the most that a domain may hold', () => {
     assert.equal(most(known(pages(65_536)), kib(1_048_576)), 65_536);
   });
 
+  it('is what it holds where its folder says less: it must not grow without bounds for that', () => {
+    assert.equal(most(known(pages(16_384)), kib(263_168)), 65_536);
+    const reading = believable(
+      read({ ...RECORD, staticMax: known(pages(16_384)) }, { maximum: null }),
+      AT,
+      millis(6_000),
+    );
+    assert.equal(valueOf(reading.maximum), 65_536);
+  });
+
   it('is what one of them says where the other says nothing', () => {
     assert.equal(most(known(pages(131_072)), null), 131_072);
     assert.equal(most(emptyRecord(1).staticMax, kib(263_168)), 65_792);
