@@ -160,6 +160,27 @@ describe('a guest’s report', () => {
   });
 });
 
+describe('a watch that has ended', () => {
+  it('hands on nothing of what was being read, and does not know the report', async () => {
+    const answers: ((text: string) => void)[] = [];
+    const store = { readText: () => new Promise((resolve) => answers.push(resolve)) } as unknown as Xenstore;
+    const handed: unknown[] = [];
+    const watch = new DomainWatch({
+      store,
+      clock: new VirtualClock(),
+      record: emptyRecord(1),
+      onRecord: (record) => handed.push(record),
+      onDone: (what) => handed.push(what),
+    });
+    const reading = watch.readReportAgain();
+    watch.end();
+    for (const answer of answers) answer(reportText(1));
+    assert.equal(await reading, false);
+    assert.deepEqual(handed, []);
+    assert.equal(watch.record.reported, null);
+  });
+});
+
 describe('a guest that may write its own size of use', () => {
   const USED = `${HOME}/memory/meminfo`;
   const usedOf = async (rig: Rig): Promise<unknown> => {

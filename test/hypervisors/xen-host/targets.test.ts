@@ -182,6 +182,31 @@ const isDiscarded = ({ operation, payload }: Frame): boolean =>
 
 const limitOf = (rig: Rig): unknown => rig.xen.domains.get(1)?.limit;
 
+/** What a look at these guests says is free, in pages. */
+async function freeFor(rig: Rig, guests: readonly string[] = [ONE, TWO]): Promise<number> {
+  const [host] = await rig.look(guests);
+  assert.ok(host?.kind === 'host-reading' && host.host.free.known);
+  return host.host.free.value;
+}
+
+async function refusedGrowth(rig: Rig): Promise<void> {
+  refuse(rig, 'WRITE', 'EQUOTA');
+  await assert.rejects(rig.set(ONE, 131_072));
+}
+
+async function growthGivenUp(rig: Rig): Promise<void> {
+  const slow = gate();
+  rig.xen.beforeLimit = () => slow.opened;
+  const first = rig.set(ONE, 65_536);
+  await rig.settle();
+  const limit = new AbortController();
+  const second = assert.rejects(rig.set(ONE, 131_072, limit.signal));
+  limit.abort();
+  slow.open();
+  await Promise.all([first, second]);
+  await rig.settle();
+}
+
 describe('a size that was not taken', () => {
   it('leaves Xen’s limit at what fits the target that stands, for growth as for shrinking', async (test) => {
     const rig = await openTwo(test);
@@ -210,6 +235,40 @@ describe('a size that was not taken', () => {
     await refused;
     assert.equal(rig.xen.text(TARGET), String(262_144 + 11));
     assert.equal(limitOf(rig), 262_144 + 10 - 2 + 1_024);
+  });
+
+  it('goes by what somebody else has written meanwhile', async (test) => {
+    const rig = await openTwo(test);
+    rig.store.tamper = (answer, request) => {
+      if (request.operation !== 'WRITE') return rig.store.honestly(answer);
+      rig.xen.put(TARGET, '200000');
+      return [encodeFrame({ ...request, operation: 'ERROR', payload: Buffer.from('EQUOTA\0') })];
+    };
+    await assert.rejects(rig.set(ONE, 131_072), failsWith('EIO', /EQUOTA/));
+    assert.equal(limitOf(rig), 201_024);
+  });
+
+  it('counts as refused where an earlier attempt had written and met others', async (test) => {
+    const rig = await openTwo(test);
+    let moves = 0;
+    rig.xen.beforeLimit = () => {
+      moves += 1;
+      if (moves === 1) rig.xen.put(TARGET, '240000');
+      return moves === 2 ? Promise.reject(new HypervisorError({ code: 'EIO', message: 'no' })) : Promise.resolve();
+    };
+    await assert.rejects(rig.set(ONE, 131_072), failsWith('EIO', /no/));
+    assert.equal(limitOf(rig), 241_024);
+  });
+
+  it('is not counted as promised, whether it was refused or given up on: what others write counts in full', async (test) => {
+    for (const howItFails of [refusedGrowth, growthGivenUp]) {
+      const rig = await openTwo(test);
+      const before = await freeFor(rig);
+      await howItFails(rig);
+      rig.xen.put(TARGET, String(262_144 + 40_000));
+      await rig.to(1_000);
+      assert.equal(await freeFor(rig, [TWO]), before - 10_000, howItFails.name);
+    }
   });
 
   it('goes by what stood there before, where that cannot be read again', async (test) => {

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeFrame, type Frame } from '../../../src/xenstore/codec.js';
 import { Roster } from '../../../src/hypervisors/xen-host/roster.js';
+import { Troubles } from '../../../src/hypervisors/xen-host/troubles.js';
 import { VirtualClock } from '../../../src/sim/index.js';
+import { millis } from '../../../src/units.js';
+import { XenstoreError } from '../../../src/xenstore/errors.js';
 import type { WatchEvent, WatchListener, Xenstore } from '../../../src/xenstore/index.js';
 import { REPORT, type Rig } from './support/rig.js';
 import { ONE, openTwo } from './support/two-domains.js';
@@ -182,5 +185,30 @@ describe('the watches of a connection before', () => {
     const event = { kind: 'changed', path: '/local/domain/1/name' } as WatchEvent;
     void after.listeners.get('/local/domain/1/name')?.(event);
     assert.equal(after.reads, reads + 1);
+  });
+});
+
+describe('the domains over a new connection', () => {
+  it('are not all known before it has told of them', async () => {
+    const ignore = (): void => undefined;
+    const roster = new Roster({ clock: new VirtualClock(), put: ignore, tell: ignore, describe: () => DESCRIPTION });
+    await roster.follow(fakeStore().store);
+    assert.deepEqual(roster.unreached, []);
+    void roster.follow({ list: () => new Promise(() => undefined) } as unknown as Xenstore);
+    assert.match(roster.unreached.join(), /has not told all of them yet/);
+  });
+});
+
+describe('a trouble that comes again', () => {
+  it('is not over, however long ago it was', () => {
+    const told: string[] = [];
+    let now = millis(0);
+    const troubles = new Troubles({ now: () => now, tell: (message) => told.push(message), describe: String });
+    const failure = new XenstoreError({ xenstoreCode: 'EIO', message: 'a test' });
+    for (const outcome of [failure, null, failure]) troubles.note(1, 'name', outcome);
+    now = millis(60_000);
+    troubles.tellOver();
+    assert.equal(told.length, 1);
+    assert.equal(troubles.words(() => true).length, 1);
   });
 });
