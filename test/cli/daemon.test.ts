@@ -191,6 +191,16 @@ describe('without a daemon', () => {
     });
   }
 
+  it('takes two signals that come together for one, as a terminal and whoever hands them on send them', async () => {
+    const { process: child, ended } = start();
+    await until('it answers', async () => (await ask('status')).code === 0);
+    child.kill('SIGINT');
+    child.kill('SIGTERM');
+    const { code, out } = await ended;
+    assert.match(out, /gave everything back/);
+    assert.equal(code, 0);
+  });
+
   it('goes on when nobody reads what it prints any more, and still gives back', async () => {
     const { process: child, ended } = start('--speed', '1000');
     await until('it answers', async () => (await ask('status')).code === 0);
