@@ -22,6 +22,11 @@ const partsOfGoal = (reason: Reason): string => {
   return [...parts, ...forCache].join(' + ');
 };
 
+const NOTHING_SAID = 'what it needs is not known';
+
+/** Whether no rule wished for anything: only the limits did. */
+const isUnasked = ({ numbers }: Reason): boolean => numbers['committed'] === undefined && numbers['used'] === undefined;
+
 /** The reason as one sentence without a full stop. */
 export function describeReason(reason: Reason): string {
   switch (reason.code) {
@@ -34,8 +39,10 @@ export function describeReason(reason: Reason): string {
     case 'at-floor':
       return `needs less than its floor of ${mibText(reason, 'floor')}: stays there`;
     case 'clamped-to-ceiling':
+      if (isUnasked(reason)) return `goes down to the most that its administrator allows (${NOTHING_SAID})`;
       return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}), more than it may have`;
     case 'clamped-to-floor':
+      if (isUnasked(reason)) return `goes up to the least that its administrator allows (${NOTHING_SAID})`;
       return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}), less than its administrator's floor`;
     case 'clamped-to-host':
       return `needs ${mibText(reason, 'goal' in reason.numbers ? 'goal' : 'ceiling')}, more than its host has free now`;
