@@ -3,7 +3,7 @@
  */
 import { maxMillis, millis, type Millis, type Pages } from '../units.js';
 import type { HostReading } from './pool.js';
-import { NOTHING_KNOWN, type GrowthSignals, type Reading, type Signals } from './reading.js';
+import { NOTHING_KNOWN, type Reading, type Signals } from './reading.js';
 import { refuseStale, unknown, type Signal } from './signal.js';
 
 /** More memory than any machine has (2^52 bytes): what a guest says beyond this is a mistake or a lie. */
@@ -90,15 +90,15 @@ function withoutUnbelievable(reading: Reading, now: Millis, ageMax: Millis): Rea
 function withSoundGrowth(reading: Reading, now: Millis, ageMax: Millis): Reading {
   const { growth, current, maximum } = reading;
   if (growth === undefined) return reading;
-  const sound = (name: keyof GrowthSignals): Signal<Pages> => believableSignal(growth[name], now, ageMax);
-  return {
-    ...reading,
-    growth: {
-      plugged: partOf(current, sound('plugged'), 'plugged in'),
-      asked: sound('asked'),
-      pluggable: partOf(maximum, sound('pluggable'), 'that can be plugged in'),
-    },
+  const sound = (signal: Signal<Pages>): Signal<Pages> => believableSignal(signal, now, ageMax);
+  const plugged = partOf(current, sound(growth.plugged), 'plugged in');
+  const sizes = {
+    plugged,
+    asked: sound(growth.asked),
+    pluggable: partOf(maximum, sound(growth.pluggable), 'that can be plugged in'),
   };
+  if (growth.offline === undefined) return { ...reading, growth: sizes };
+  return { ...reading, growth: { ...sizes, offline: partOf(plugged, sound(growth.offline), 'offline') } };
 }
 
 function partOf(whole: Signal<Pages>, part: Signal<Pages>, what: string): Signal<Pages> {

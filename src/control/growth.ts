@@ -38,6 +38,14 @@ export interface Rest {
   readonly times: number;
   /** Null = there is none any more, until what is plugged in changes. */
   readonly until: Millis | null;
+  /** The least that it had plugged in since: of what did not grow, more than that ends it. Left out: not looked at since. */
+  readonly had?: Pages;
+}
+
+/** What is plugged in, and what of that the guest does not bring online: null = nobody can tell yet. */
+export interface PluggedIn {
+  readonly plugged: Pages;
+  readonly offline: Pages | null;
 }
 
 /**
@@ -63,6 +71,18 @@ export function restAfter(before: Rest | null, direction: Direction, now: Millis
 /** Whether there is to be no request now. */
 export const isResting = (rest: Rest | null, now: Millis): boolean =>
   rest !== null && (rest.until === null || now < rest.until);
+
+/** Whether a guest has grown since it did not: what came is online as far as anybody can tell. Null = it has. */
+export function restWhileSmall(rest: Rest, before: Pages, { plugged, offline }: PluggedIn): Rest | null {
+  const had = rest.had ?? before;
+  if (plugged > had && offline === NO_PAGES) return null;
+  const least = minPages(had, plugged);
+  return least === rest.had ? rest : { ...rest, had: least };
+}
+
+/** What of it is online, in whole blocks. */
+export const onlineOf = ({ plugged, offline }: PluggedIn, block: Pages): Pages =>
+  subtractPages(plugged, blocksDown(offline ?? NO_PAGES, block));
 
 /** Where a guest's memory lies. */
 export interface GrowthView {

@@ -2,18 +2,21 @@
  * How one guest is asked for a size: through its balloon, and by plugging memory in or out where it can grow; and what follows from
  * how it does the latter. It does not decide on the size.
  */
-import { addPages, subtractToZero, type Pages } from '../units.js';
+import { addPages, minPages, NO_PAGES, pagesToMibDown, subtractToZero, type Pages } from '../units.js';
 import type { GuestDecision } from './actions.js';
 import {
   blocksUp,
   GROWTH_STUCK_AFTER,
   heldIn,
   isResting,
+  onlineOf,
   planSize,
   restAfter,
+  restWhileSmall,
   type Direction,
   type Growth,
   type GrowthView,
+  type PluggedIn,
 } from './growth.js';
 import { askFor, askForShrinking, tell, type StepContext } from './guest-requests.js';
 import { bootHeldBy, growthViewOf, heldBy, type Draft, type GuestState } from './guest-state.js';
@@ -53,7 +56,24 @@ export function askForSize<Memory>(
   const plan = planSize({ target, view, growth, room, now: context.now });
   if (plan.boot === null) stayAtBoot(state, context);
   else askFor(state, plan.boot, context);
-  askForGrowth(state, plan.plugged, context);
+  askForGrowth(state, minPages(plan.plugged, usefulPlugged(state, view, context)), context);
+}
+
+/** What does not come online is asked for no more, whatever the guest needs: as all that is plugged in, where it does not let go of that. */
+function usefulPlugged<Memory>(
+  { growth, reading }: GuestState<Memory>,
+  { plugged, pluggable, block }: GrowthView,
+  { now }: StepContext,
+): Pages {
+  const offline = offlineIn(reading?.growth);
+  if (offline === null || offline < block || isResting(growth?.down ?? null, now)) return pluggable;
+  return onlineOf({ plugged, offline }, block);
+}
+
+/** Null = nobody can tell yet. */
+function offlineIn(signals: GrowthSignals | undefined): Pages | null {
+  if (signals?.offline === undefined) return NO_PAGES;
+  return signals.offline.known ? signals.offline.value : null;
 }
 
 /** What it may take beyond what it holds; null = nobody counts. */
@@ -107,6 +127,7 @@ function isAsked({ pursuit, plugged }: Growth, target: Pages): boolean {
 export function observeGrowth<Memory>(state: Draft<Memory>, signals: GrowthSignals, context: StepContext): boolean {
   const { plugged, asked } = signals;
   if (!plugged.known) return false;
+  const now: PluggedIn = { plugged: plugged.value, offline: offlineIn(signals) };
   const before = state.growth ?? {
     found: asked.known ? asked.value : plugged.value,
     plugged: plugged.value,
@@ -114,23 +135,44 @@ export function observeGrowth<Memory>(state: Draft<Memory>, signals: GrowthSigna
     up: null,
     down: null,
   };
-  const moved = afterMove(before, plugged.value);
+  const moved = afterMove(before, now);
   if (isLively(before, moved)) tell(context, state, 'info', 'obeys-again', 'plugs memory in or out again');
   const pursuit = observePursuit(moved.pursuit, plugged.value, context.now, GROWTH_STUCK_AFTER);
   state.growth = { ...moved, pursuit };
   if (pursuit?.phase === 'stuck') giveUp(state, context);
+  takeBackOffline(state, now, context);
   return pursuit !== moved.pursuit && (pursuit?.phase === 'reached' || pursuit?.phase === 'stuck');
 }
 
 const isLively = (before: Growth, after: Growth): boolean =>
   (before.up !== null && after.up === null) || (before.down !== null && after.down === null);
 
-/** Other memory than before is plugged in: what could not be moved may be gone, and who did not grow does. */
-function afterMove(before: Growth, plugged: Pages): Growth {
-  if (plugged === before.plugged) return before;
-  const { up } = before;
-  return { ...before, plugged, up: plugged > before.plugged ? null : up, down: null };
+/** Other memory than before is plugged in: what could not be moved may be gone, and who did not grow does, once it is online. */
+function afterMove(before: Growth, now: PluggedIn): Growth {
+  const up = before.up === null ? null : restWhileSmall(before.up, before.plugged, now);
+  if (now.plugged !== before.plugged) return { ...before, plugged: now.plugged, up, down: null };
+  return up === before.up ? before : { ...before, up };
 }
+
+/** It has plugged in what is of no use to it: that is a growth which came to nothing, and goes back to its host. */
+function takeBackOffline<Memory>(state: Draft<Memory>, now: PluggedIn, context: StepContext): void {
+  const { growth, guest, isDriven, isReleased } = state;
+  const block = guest.capabilities.growthBlock;
+  if (growth === null || block === undefined || !isDriven || isReleased) return;
+  const online = onlineOf(now, block);
+  if (online === now.plugged) return;
+  if (!isResting(growth.up, context.now)) {
+    const up = restAfter(growth.up, 'up', context.now);
+    state.growth = { ...growth, up };
+    if (up.times === 1) tell(context, state, 'info', 'stuck', describeOffline(now.plugged, online));
+  }
+  if (!isResting(growth.down, context.now)) askForGrowth(state, online, context);
+}
+
+const describeOffline = (plugged: Pages, online: Pages): string =>
+  `does not bring online what is plugged in (${mibOf(plugged)}, ${mibOf(online)} of them online): set memhp_default_state=online_movable on its kernel's command line, or a udev rule that does the same`;
+
+const mibOf = (size: Pages): string => `${pagesToMibDown(size)} MiB`;
 
 /** It does not get anywhere: the request is taken back, and there is none in that direction for a while. */
 function giveUp<Memory>(state: Draft<Memory>, context: StepContext): void {
@@ -155,11 +197,11 @@ function tellStuck<Memory>(state: GuestState<Memory>, stuck: Stuck, context: Ste
   const rest = state.growth?.[stuck.direction];
   const { asked, plugged } = stuck;
   if (stuck.direction === 'up') {
-    const text = `does not plug in the memory it was given (${asked} pages, it has ${plugged}); is its driver loaded, and does it bring new memory online?`;
+    const text = `does not plug in the memory it was given (${mibOf(asked)}, it has ${mibOf(plugged)}); is its driver loaded, and does it bring new memory online?`;
     if (rest?.times === 1) tell(context, state, 'info', 'stuck', text);
     return;
   }
-  const text = `does not give up what was plugged in (down to ${asked} pages, it has ${plugged}); something in it cannot be moved`;
+  const text = `does not give up what was plugged in (down to ${mibOf(asked)}, it has ${mibOf(plugged)}); something in it cannot be moved`;
   if (rest?.times === 1) tell(context, state, 'info', 'stuck', `${text}: its balloon does the rest`);
   if (rest?.until === null) tell(context, state, 'warning', 'uncooperative', `${text}: it is not asked any more`);
 }

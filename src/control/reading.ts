@@ -55,6 +55,11 @@ export interface GrowthSignals {
   readonly asked: Signal<Pages>;
   /** Most that can be plugged in: a part of `maximum`. */
   readonly pluggable: Signal<Pages>;
+  /**
+   * What of the plugged memory its kernel does not bring online, so that it is of no use. Unknown while that may still come; left out where
+   * nothing is missing, or nobody looks.
+   */
+  readonly offline?: Signal<Pages>;
 }
 
 /** One look at one guest. JSON data. */

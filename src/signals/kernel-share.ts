@@ -6,29 +6,17 @@
  */
 import { REACHED_WITHIN } from '../control/pursuit.js';
 import type { Reading } from '../control/reading.js';
-import { knownAt } from '../control/signal.js';
-import { millis, pages, type Millis, type Pages } from '../units.js';
+import { knownAt, unknown } from '../control/signal.js';
+import { NO_PAGES, pages, type Pages } from '../units.js';
+import { Onlining, STILL_FOR, type PlugSight } from './onlining.js';
 import { withTotal } from './outside-balloon.js';
-
-/** What two looks must agree on. */
-interface Sight {
-  readonly held: Pages;
-  readonly total: Pages;
-  /** When the look was finished. */
-  readonly at: Millis;
-}
-
-/**
- * What stands still for so long has arrived: a guest's own blocks of memory were seen to take up to 3 s each under emulation until the
- * kernel had brought them online, and its total stands still meanwhile.
- */
-const STILL_FOR = millis(10_000);
 
 export class KernelShare {
   readonly #isHostLate: boolean;
-  #last: Sight | null = null;
+  #last: PlugSight | null = null;
   /** Below 0 of a guest that goes on counting what it does not hold; null: not known yet. */
   #kept: number | null = null;
+  readonly #onlining = new Onlining();
 
   /** `isHostLate`: what the host says of a balloon that moves is old, so that a guest which cannot grow needs this too. */
   constructor({ isHostLate }: { readonly isHostLate: boolean }) {
@@ -38,28 +26,45 @@ export class KernelShare {
   /**
    * The reading of a guest that can grow, with the total that is right for what it holds; any other as it is. What its kernel keeps is
    * learnt from two looks with the same sizes, between which the guest has spoken: at first where nothing is on its way, and anew only
-   * where they lie 10 s apart. Before it is known, the total is taken as it comes.
+   * where they lie 10 s apart. Before it is known, the total is taken as it comes; and what is plugged in and does not come online is no part
+   * of it, once that is known.
    */
   settle(reading: Reading): Reading {
-    const { current, total, growth } = reading;
+    const { current, total, growth, at } = reading;
     if ((growth === undefined && !this.#isHostLate) || !current.known || !total.known) return reading;
-    this.#learn({ held: current.value, total: total.value, at: reading.at }, total.at, isAtRest(reading));
+    const [held, plugged] = [current.value, growth?.plugged.known === true ? growth.plugged.value : NO_PAGES];
+    const sight = { held, plugged, total: total.value, saidAt: total.at, at };
+    const offline = this.#kept === null ? NO_PAGES : this.#onlining.see(sight, this.#kept);
+    this.#learn(sight, isAtRest(reading));
     if (this.#kept === null) return reading;
-    const managed = pages(Math.max(0, current.value - this.#kept));
-    return managed === total.value ? reading : { ...reading, ...withTotal(reading, knownAt(managed, total.at)) };
+    const managed = pages(Math.max(0, held - this.#kept - (offline ?? NO_PAGES)));
+    const settled =
+      managed === total.value ? reading : { ...reading, ...withTotal(reading, knownAt(managed, total.at)) };
+    return withOffline(settled, offline);
   }
 
-  #learn(sight: Sight, saidAt: Millis, isAtRest: boolean): void {
+  /** After what is online was looked at: what comes online late would be taken for what the kernel keeps. */
+  #learn(sight: PlugSight, isAtRest: boolean): void {
     const last = this.#last;
-    if (last?.held !== sight.held || last.total !== sight.total) this.#last = sight;
-    else if (saidAt > last.at && (this.#isNew(isAtRest) || sight.at - last.at >= STILL_FOR))
-      this.#kept = sight.held - sight.total;
+    const { held, plugged, total, saidAt, at } = sight;
+    if (last?.held !== held || last.total !== total) this.#last = sight;
+    else if (saidAt > last.at && (this.#isNew(isAtRest) || at - last.at >= STILL_FOR))
+      this.#kept = held - total - this.#onlining.missing(plugged);
   }
 
   #isNew(isAtRest: boolean): boolean {
     return this.#kept === null && isAtRest;
   }
 }
+
+/** Null: something may be on its way. Nothing is said where all is online: that is nearly always. */
+function withOffline(reading: Reading, offline: Pages | null): Reading {
+  const { growth, at } = reading;
+  if (growth === undefined || offline === NO_PAGES) return reading;
+  return { ...reading, growth: { ...growth, offline: offline === null ? ON_ITS_WAY : knownAt(offline, at) } };
+}
+
+const ON_ITS_WAY = unknown('not-reported', 'what was plugged in may still come online');
 
 /** Whether nothing that was asked for is on its way. */
 function isAtRest({ current, asked, growth }: Reading): boolean {

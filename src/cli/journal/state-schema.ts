@@ -3,7 +3,7 @@
  * another version, is told by what it lacks. Whether the values are true is not its business.
  */
 import * as v from 'valibot';
-import type { Growth } from '../../control/growth.js';
+import type { Growth, Rest } from '../../control/growth.js';
 import type { GuestState } from '../../control/guest-state.js';
 import type { HostReading } from '../../control/pool.js';
 import type { GrowthSignals, Reading, Signals } from '../../control/reading.js';
@@ -49,7 +49,12 @@ export const readingSchema = v.looseObject({
   at: v.number(),
   refusal: v.optional(v.string()),
   growth: v.optional(
-    v.looseObject({ plugged: count, asked: count, pluggable: count } satisfies FieldsOf<GrowthSignals>),
+    v.looseObject({
+      plugged: count,
+      asked: count,
+      pluggable: count,
+      offline: v.optional(count),
+    } satisfies FieldsOf<GrowthSignals>),
   ),
   ...signals,
 } satisfies FieldsOf<Reading>);
@@ -92,7 +97,9 @@ const pursuit = v.looseObject({
   failure: v.nullable(v.string()),
 });
 
-const rest = v.nullable(v.looseObject({ times: v.number(), until: numberOrNull }));
+const rest = v.nullable(
+  v.looseObject({ times: v.number(), until: numberOrNull, had: v.optional(v.number()) } satisfies FieldsOf<Rest>),
+);
 
 const growth = v.looseObject({
   found: v.number(),
