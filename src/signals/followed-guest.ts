@@ -57,13 +57,19 @@ export interface Steps {
 export interface FollowedGuestOptions {
   /** What its host says of a balloon that moves is old: see `KernelShare`. */
   readonly isHostLate: boolean;
-  /** The same guest over a connection before: what it was given again it still has. Null or left out: there was none. */
+  /** The same guest over a connection before: what it was given again and told to keep still counts. Null or left out: there was none. */
   readonly before?: FollowedGuest | null;
+}
+
+/** What stays true of a guest while nobody is connected to its hypervisor. All connections to the same guest share it. */
+interface Lasting {
+  readonly givenAgain: GivenAgain;
+  asked: Pages | null;
 }
 
 export class FollowedGuest {
   readonly #isHostLate: boolean;
-  readonly #givenAgain: GivenAgain;
+  readonly #lasting: Lasting;
   readonly #sinceReset = new SizeSinceReset();
   #held = new HeldBefore();
   #kernelShare: KernelShare;
@@ -73,7 +79,7 @@ export class FollowedGuest {
   constructor({ isHostLate, before = null }: FollowedGuestOptions) {
     this.#isHostLate = isHostLate;
     this.#kernelShare = new KernelShare({ isHostLate });
-    this.#givenAgain = before === null ? new GivenAgain() : before.#givenAgain;
+    this.#lasting = before === null ? { givenAgain: new GivenAgain(), asked: null } : before.#lasting;
   }
 
   /** What it kept at its last looks, what is plugged in included. */
@@ -83,7 +89,17 @@ export class FollowedGuest {
 
   /** What it holds and its host still counts as free. */
   get untouched(): Pages {
-    return this.#givenAgain.untouched;
+    return this.#lasting.givenAgain.untouched;
+  }
+
+  /** What it was last told to keep under its balloon, as far as that was noted here; null: nothing yet. */
+  get asked(): Pages | null {
+    return this.#lasting.asked;
+  }
+
+  /** It was told to keep so much, and its hypervisor has taken that. */
+  noteAsked(target: GuestSize): void {
+    this.#lasting.asked = target;
   }
 
   /** Whether it was reset, and the new kernel's balloon driver has not said anything yet. */
@@ -128,7 +144,8 @@ export class FollowedGuest {
   noteMayTouch(size: Pages, residence: Residence): Pages {
     this.#mayTouch = size;
     residence.noteHeld(size);
-    return this.#givenAgain.note(size, this.#givenAgain.hasMore(size) ? residence.resident() : null);
+    const { givenAgain } = this.#lasting;
+    return givenAgain.note(size, givenAgain.hasMore(size) ? residence.resident() : null);
   }
 
   /** Looks again how much of what it may touch is untouched. */

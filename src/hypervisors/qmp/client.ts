@@ -86,7 +86,6 @@ class QmpHost implements Hypervisor {
   readonly #memory: HostMemory;
   readonly #targets = new Lanes(superseded);
   readonly #growths = new Lanes(growthSuperseded);
-  readonly #asked = new WeakMap<Machine, Pages>();
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
 
@@ -146,12 +145,12 @@ class QmpHost implements Hypervisor {
   #readingOf(machine: Machine, { look, began, report }: Looked): Reading {
     const { clock, wall } = this.#options;
     const { actual, stats, inside, plugged } = look;
-    const { base, balloon, plugs, residence } = machine;
+    const { base, balloon, plugs, residence, followed } = machine;
+    const { asked } = followed;
     const deflatesOnOom = balloon?.deflatesOnOom ?? false;
     const said = actual === null ? null : bytesToPagesDown(actual);
-    const asked = this.#asked.get(machine) ?? null;
     const sight = { said, asked, plugged: plugged?.plugged ?? NO_PAGES, at: began, residence };
-    return machine.followed.read(sight, {
+    return followed.read(sight, {
       onMoreUntouched: () => {
         report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
       },
@@ -178,7 +177,7 @@ class QmpHost implements Hypervisor {
     if (signal.aborted) throw targetTooSlow(guest, target);
     try {
       await machine.resize(size);
-      this.#asked.set(machine, target);
+      machine.followed.noteAsked(target);
     } catch (error) {
       throw asHypervisorError(error, { doing: `asking for ${size} bytes`, guest });
     }
