@@ -3,8 +3,8 @@
  * there.
  */
 import { constants, type Dirent } from 'node:fs';
-import { access, readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { access, readdir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { systemErrorCode } from '../../errors.js';
 
 /** More machines than one host is planned for, four times over. */
@@ -12,18 +12,49 @@ const SOCKETS_MAX = 4_096;
 const WILDCARD = /[*?]/;
 
 /**
- * The sockets that these patterns find, each once, in order. A pattern is an absolute path; in each of its parts `*` stands for any
+ * The sockets that these patterns find, each once, in order: by its own path where that is found too, else by the first of the links that lead
+ * to it. A pattern is an absolute path; in each of its parts `*` stands for any
  * characters and `?` for one, but neither for a dot at the beginning; a folder stands for all sockets in it. What is missing or may
  * not be read is no socket. At most 4096 are given.
  */
 export async function findSockets(patterns: readonly string[]): Promise<readonly string[]> {
-  const found = new Set<string>();
+  const found = new Map<string, Found>();
   for (const pattern of patterns) {
-    for (const path of await expand(pattern)) {
-      if (found.size < SOCKETS_MAX) found.add(path);
+    for (const socket of await expand(pattern)) {
+      if (found.size < SOCKETS_MAX) found.set(socket.path, socket);
     }
   }
-  return [...found].sort();
+  return eachOnce([...found.values()]);
+}
+
+/** A monitor serves one client: whoever connected to it a second time, through a link, would wait for ever. */
+async function eachOnce(sockets: readonly Found[]): Promise<readonly string[]> {
+  const folders = new Map<string, Promise<string>>();
+  const realFolder = (folder: string): Promise<string> => {
+    const known = folders.get(folder) ?? realOf(folder);
+    folders.set(folder, known);
+    return known;
+  };
+  // What its folder calls a socket is no link itself: a call for each folder is enough.
+  const placed = sockets.map(async ({ path, kind }) => ({
+    path,
+    real: kind === null ? await realOf(path) : join(await realFolder(dirname(path)), basename(path)),
+  }));
+  const chosen = new Map<string, string>();
+  for (const { path, real } of (await Promise.all(placed)).sort((a, b) => (a.path < b.path ? -1 : 1))) {
+    if (path === real || !chosen.has(real)) chosen.set(real, path);
+  }
+  return [...chosen.values()].sort();
+}
+
+/** Where it leads; the path itself where that cannot be told. */
+async function realOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (systemErrorCode(error) === null) throw error;
+    return path;
+  }
 }
 
 /**
@@ -63,7 +94,7 @@ interface Found {
 
 type Kind = 'socket' | 'folder' | 'other';
 
-async function expand(pattern: string): Promise<readonly string[]> {
+async function expand(pattern: string): Promise<readonly Found[]> {
   let found: readonly Found[] = [{ path: '/', kind: 'folder' }];
   for (const part of pattern.split('/').filter((one) => one !== '')) {
     const next = await Promise.all(found.map(({ path }) => below(path, part)));
@@ -87,13 +118,13 @@ function expressionOf(part: string): RegExp {
 }
 
 /** The socket itself, or those right in the folder. */
-async function socketsAt(found: Found): Promise<readonly string[]> {
+async function socketsAt(found: Found): Promise<readonly Found[]> {
   const kind = await kindOf(found);
-  if (kind === 'socket') return [found.path];
+  if (kind === 'socket') return [found];
   if (kind !== 'folder') return [];
   const inside = await entriesOf(found.path);
   const kinds = await Promise.all(inside.map(kindOf));
-  return inside.filter((_, n) => kinds[n] === 'socket').map(({ path }) => path);
+  return inside.filter((_, n) => kinds[n] === 'socket');
 }
 
 async function kindOf({ path, kind }: Found): Promise<Kind> {

@@ -53,4 +53,14 @@ describe('the sockets of monitors', () => {
     symlinkSync(join(folder, '100.qmp'), join(folder, 'link.qmp'));
     assert.deepEqual(await findSockets([join(folder, 'l*.qmp')]), [join(folder, 'link.qmp')]);
   });
+
+  it('are found once, also where a link leads to one that is found itself, or to its folder', async (test) => {
+    const folder = await folderWithSockets(test);
+    symlinkSync(join(folder, '100.qmp'), join(folder, '000.qmp'));
+    symlinkSync(join(folder, '100.qmp'), join(folder, '200.qmp'));
+    symlinkSync(join(folder, 'a'), join(folder, 'c'));
+    assert.deepEqual(await findSockets([join(folder, '*.qmp')]), [join(folder, '100.qmp')]);
+    assert.deepEqual(await findSockets([join(folder, '200.qmp'), join(folder, '000.qmp')]), [join(folder, '000.qmp')]);
+    assert.deepEqual(await findSockets([join(folder, 'c'), join(folder, 'a')]), [join(folder, 'a', 'monitor.sock')]);
+  });
 });
