@@ -10,6 +10,9 @@ import type { Transport } from './transport.js';
  */
 export const UNREAD_BYTES_MAX = 256 * 1024;
 
+/** `sun_path` has 108 with the zero at its end. The kernel is not even asked for a longer one, and Node.js calls it missing. */
+const PATH_BYTES_MAX = 107;
+
 /**
  * Connects to the socket at `path`. Rejects with `QmpError`: EUNAVAILABLE where none answers, EACCES where this user may not,
  * ETIMEDOUT when `signal` is aborted before there is a connection.
@@ -53,6 +56,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 function notConnected(path: string, cause: unknown): QmpError {
+  if (Buffer.byteLength(path) > PATH_BYTES_MAX) return tooLong(path);
   const code = systemErrorCode(cause) ?? '';
   return new QmpError({
     qmpCode: code === 'EACCES' || code === 'EPERM' ? 'EACCES' : 'EUNAVAILABLE',
@@ -61,6 +65,14 @@ function notConnected(path: string, cause: unknown): QmpError {
     cause,
   });
 }
+
+/** Without its cause, by which it would be a socket at which nobody listens any more. */
+const tooLong = (path: string): QmpError =>
+  new QmpError({
+    qmpCode: 'EUNAVAILABLE',
+    message: `connecting to QEMU on ${path} failed: a unix socket's path may have at most ${PATH_BYTES_MAX} bytes, and this has ${Buffer.byteLength(path)}`,
+    advice: 'Name it by a shorter path, such as one through a link to its folder',
+  });
 
 const lost = (path: string, cause: unknown): QmpError =>
   new QmpError({
