@@ -22,7 +22,10 @@ type Heard = Pick<Config['qmp'], 'asksAgent' | 'hearsOwn'>;
 const LIMIT = millis(3_000);
 
 /** `driven`: so many machines are known to the daemon that runs, which holds their monitors; which ones these are nobody here can tell. */
-export async function checkMonitors({ qmp, xenGuest }: Config, driven: number): Promise<readonly Finding[]> {
+export async function checkMonitors(
+  { qmp, xenGuest }: Pick<Config, 'qmp' | 'xenGuest'>,
+  driven: number,
+): Promise<readonly Finding[]> {
   if (qmp.sockets.length === 0) {
     return [fail('qmp.sockets names no monitors of QEMU', 'Set it, for example to ["/run/qemu/*.qmp"]')];
   }
@@ -58,7 +61,7 @@ function twinOf({ who }: Check, before: readonly Check[], root: string): Check |
 
 const secondMonitor = ({ path, who }: Check, twin: Check): Finding =>
   warn(
-    `${path} is a second monitor of ${who?.name ?? NAMELESS}, which answers at ${twin.path} too: one of them is left alone`,
+    `${path} is a second monitor of ${shownName(who?.name ?? null)}, which answers at ${twin.path} too: one of them is left alone`,
     'Name only one of them in qmp.sockets',
   );
 
@@ -84,7 +87,11 @@ interface Check {
   readonly who: { readonly pid: number | null; readonly name: string | null } | null;
 }
 
-const NAMELESS = 'a machine without a name';
+/** What QEMU says is anybody's who may start one, and a line of it could pass for a finding. Names and paths that are meant well stay as they are. */
+const plain = (text: string): string => text.slice(0, SHOWN_MAX).replace(/[^\w./:[\]-]/g, '_');
+const SHOWN_MAX = 255;
+
+const shownName = (name: string | null): string => (name === null ? 'a machine without a name' : plain(name));
 
 async function checkMonitor(path: string, heard: Heard): Promise<Check> {
   const clock = new RealClock();
@@ -99,7 +106,7 @@ async function checkMonitor(path: string, heard: Heard): Promise<Check> {
   }
   try {
     const name = decodeName(await machine.execute('query-name', {}, { signal: limit }));
-    const findings = await checkMachine(machine, { name: name ?? NAMELESS, path, heard }, limit);
+    const findings = await checkMachine(machine, { name: shownName(name), path, heard }, limit);
     return { path, findings, who: { pid: machine.peerPid(), name } };
   } catch (error) {
     return { path, findings: [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')], who: null };
@@ -156,9 +163,10 @@ interface Found {
 async function checkBalloon(machine: Qmp, { answers, balloon }: Found, signal: AbortSignal): Promise<Finding> {
   const asked = { path: balloon, property: 'deflate-on-oom' };
   const deflates = decodeDeflateOnOom(await machine.execute('qom-get', asked, { signal }));
-  if (deflates === true) return ok(`${answers}, with a balloon at ${balloon}`);
+  const shown = `${answers}, with a balloon at ${plain(balloon)}`;
+  if (deflates === true) return ok(shown);
   return warn(
-    `${answers}, with a balloon at ${balloon} that does not deflate when the guest runs out of memory`,
+    `${shown} that does not deflate when the guest runs out of memory`,
     'Set deflate-on-oom=on for it; otherwise the guest is left alone until it has swapped something out',
   );
 }
