@@ -19,6 +19,7 @@ import {
   type EventListener,
 } from '../../qmp/index.js';
 import { errorText, systemErrorCode } from '../../errors.js';
+import { endedOrAborted, untilAborted } from '../../waiting/abort.js';
 import { statsStayOff } from '../../signals/polling-left.js';
 import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import type { Inside } from '../../inside/index.js';
@@ -61,6 +62,9 @@ interface Place {
   spare: Qmp | null;
   /** Somebody listens there, as far as is known, and has neither answered nor failed to. */
   isMeeting: boolean;
+  /** Resolves when that is over for the first time. */
+  readonly met: Promise<void>;
+  readonly endMeeting: () => void;
   /** Why there is nobody present; null: that is not known yet, or nobody listens there any more. */
   whyNot: string | null;
   /** QEMU has said that it ends: that its connection ends too is no news. */
@@ -75,6 +79,8 @@ const MOVE_PAUSE = millis(250);
 const OFTEN = millis(1_100);
 /** New machines are found within this. */
 const SCAN_PAUSE = millis(2_000);
+/** As long a machine that was met waits for those whose sockets come before its own, so that names go by the sockets' order. */
+const TURN_LIMIT = millis(1_000);
 /** For all that is asked of a machine at the beginning. */
 const MEETING_LIMIT = millis(10_000);
 /** For putting back what was changed, at the end. */
@@ -170,6 +176,8 @@ export class Roster {
         if (this.#places.get(path)?.isShuttingDown !== true) tell(message);
       },
     });
+    let endMeeting = (): void => undefined;
+    const met = new Promise<void>((resolve) => (endMeeting = resolve));
     // The map has it before anything can come over the connection.
     const place: Place = {
       ending,
@@ -178,6 +186,8 @@ export class Roster {
       last: null,
       spare: null,
       isMeeting: true,
+      met,
+      endMeeting,
       whyNot: null,
       isShuttingDown: false,
       movedAt: null,
@@ -189,7 +199,7 @@ export class Roster {
     try {
       return await beginning;
     } catch (error) {
-      place.isMeeting = false;
+      noteMet(place);
       place.whyNot = isDeserted(error, place) ? null : errorText(error);
       throw error;
     }
@@ -202,6 +212,8 @@ export class Roster {
     const machine = await Machine.meet({ qmp, socket: path, clock, known, switchesPolling }, limit);
     const place = this.#places.get(path);
     if (place === undefined) return;
+    await this.#awaitTurn(path, place);
+    if (place.ending.signal.aborted) return;
     const emulator = this.#options.openEmulator(machine.pid);
     const twin = emulator.isSeen() ? this.#twinOf(machine) : null;
     if (twin !== null) {
@@ -213,13 +225,17 @@ export class Roster {
       );
       return;
     }
-    // By its socket where another has its name. So a machine has the same id after a restart of either of us.
-    const id = distinctGuestId({ kind: KIND, name: machine.name, mark: path }, (taken) => this.#ids.has(taken));
+    // By its socket where another has its name.
+    const id = distinctGuestId({ kind: KIND, name: machine.name, mark: path }, (taken) => {
+      const isTaken = this.#ids.has(taken);
+      if (isTaken) this.#options.tell(sameName(path, taken));
+      return isTaken;
+    });
     const told = describe(id, machine);
     machine.enter(beatInSecond(told), this.#openInside(id, machine, place), emulator);
     place.present = { machine, told };
     place.last = machine;
-    place.isMeeting = false;
+    noteMet(place);
     place.whyNot = null;
     place.isShuttingDown = false;
     this.#ids.set(id, place);
@@ -228,6 +244,16 @@ export class Roster {
     void qmp.closed.then(() => {
       this.#left(place, id);
     });
+  }
+
+  /** Of machines with one name the first by its socket has the plain one, and not whichever answered first. */
+  async #awaitTurn(path: string, { ending }: Place): Promise<void> {
+    const isBefore = ([other, { isMeeting, last }]: [string, Place]): boolean =>
+      other < path && isMeeting && last === null;
+    const before = [...this.#places].filter(isBefore).map(([, { met }]) => met);
+    if (before.length === 0) return;
+    const limit = this.#options.clock.timeLimit(TURN_LIMIT);
+    await Promise.race([endedOrAborted(Promise.all(before), limit), untilAborted(ending.signal)]);
   }
 
   /** Who is present already and is the same machine: one QEMU process has one of each name. */
@@ -239,7 +265,7 @@ export class Roster {
   #spare(place: Place, qmp: Qmp, why: string): void {
     this.#options.tell(why);
     place.spare = qmp;
-    place.isMeeting = false;
+    noteMet(place);
     place.whyNot = null;
     place.isShuttingDown = false;
     void qmp.closed.then(() => (place.spare = null));
@@ -321,6 +347,14 @@ export class Roster {
 
 /** The next look comes soon enough by itself. On a host of many guests that is the rule, and each target leads to such an event. */
 const isLookedAtOften = ({ lookGap }: Machine): boolean => lookGap !== null && lookGap <= OFTEN;
+
+function noteMet(place: Place): void {
+  place.isMeeting = false;
+  place.endMeeting();
+}
+
+const sameName = (path: string, id: GuestId): string =>
+  `another machine has the name of the one at ${path}, and is ${id}: this one is called by its socket; limits by a name are for both`;
 
 /**
  * Whether nobody is behind a socket any more: nobody listens there, or what listens in front of a QEMU that was there, as a proxy does,

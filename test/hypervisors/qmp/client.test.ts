@@ -1,12 +1,9 @@
 /** Protects what is seen of QEMU's machines and asked of them: by their monitors alone, one not hurting the others. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { HypervisorError } from '../../../src/errors.js';
 import { guestSize, mib, mibToPages, pages } from '../../../src/units.js';
 import { until } from '../../qmp/support/opened.js';
-import { temporaryFolder } from '../../server/fakes.js';
 import { MIB, openRig, Rig } from './support/rig.js';
 
 const NEVER = new AbortController().signal;
@@ -26,7 +23,7 @@ describe('machines behind monitors', () => {
     rig.watch();
     await rig.untilCame(3);
     const names = rig.notices.flatMap((notice) => (notice.kind === 'guest-came' ? [notice.guest.name] : []));
-    assert.deepEqual(names.sort(), ['0b5c8c55-97f3-4ab9-ad63-4a1c7a0a2f8e', 'qmp', 'web_1']);
+    assert.deepEqual(names.sort(), ['0b5c8c55-97f3-4ab9-ad63-4a1c7a0a2f8e', '2', 'web_1']);
   });
 
   it('of one name are told apart by their sockets', async (test) => {
@@ -34,6 +31,39 @@ describe('machines behind monitors', () => {
     const ids = rig.notices.flatMap((notice) => (notice.kind === 'guest-came' ? [notice.guest.id] : []));
     assert.equal(new Set(ids).size, 2);
     assert.ok(ids.includes('qmp/twin'));
+    assert.match(rig.told.join(), new RegExp(`another machine has the name of the one at ${rig.qemus[1]?.path}`));
+  });
+
+  it('of one name have the same ids whichever answers first, and wait a second for that at most', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const late = await rig.addQemu(test, 'twin');
+    late.machine.commands.set('query-name', () => {
+      late.isHolding = true;
+      return { name: 'twin' };
+    });
+    const never = await rig.addQemu(test, 'never');
+    never.greeting = [];
+    await rig.addQemu(test, 'twin');
+    rig.watch();
+    await until('the late one is asked', () => late.held.length > 0);
+    await until('the other was asked for all', () => rig.qemus[2]?.asked.includes('qom-set') === true);
+    for (let turn = 0; turn < 20; turn += 1) await rig.pass(1);
+    assert.equal(
+      rig.notices.some(({ kind }) => kind === 'guest-came'),
+      false,
+    );
+    late.isHolding = false;
+    late.machine.commands.delete('query-name');
+    late.release();
+    await rig.untilCame(1);
+    for (let passed = 0; rig.notices.length < 2; passed += 100) {
+      assert.ok(passed <= 1_100, 'it waits longer');
+      await rig.pass(100);
+    }
+    const ids = rig.notices.flatMap((notice) => (notice.kind === 'guest-came' ? [notice.guest.id] : []));
+    assert.equal(ids[0], 'qmp/twin');
+    assert.match(ids[1] ?? '', /^qmp\/twin:.*2\.qmp$/);
   });
 
   it('are found when their sockets come, and dropped when their QEMUs end', async (test) => {
@@ -65,17 +95,17 @@ describe('machines behind monitors', () => {
   it('go on although another one sends no greeting, garbage, or nothing any more', async (test) => {
     const rig = new Rig();
     test.after(() => rig.host.close());
+    await rig.addQemu(test, 'good');
     const mute = await rig.addQemu(test, 'mute');
     mute.greeting = [];
     const mad = await rig.addQemu(test, 'mad');
     mad.greeting = ['{"QMP": ', 'x'.repeat(5_000), '\n'];
-    await rig.addQemu(test, 'good');
     rig.watch();
     await rig.untilCame(1);
     const reading = await rig.reading('qmp/good');
     assert.ok(reading.current.known);
     await rig.host.setTarget('qmp/good', guestSize(pages(100_000)), NEVER);
-    assert.equal(rig.qemus[2]?.machine.target, 100_000 * 4_096);
+    assert.equal(rig.qemus[0]?.machine.target, 100_000 * 4_096);
     await rig.pass(6_000);
     await until('both were told of', () => rig.told.length >= 2);
     assert.match(rig.told.join('\n'), /the QEMU at .* is lost/);
@@ -170,67 +200,6 @@ describe('a machine that moves', () => {
     await rig.look(guest);
     rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 500 * MIB });
     await rig.untilNotice('it moved', ({ kind }) => kind === 'guest-moved');
-  });
-});
-
-describe('a socket behind which nobody is known', () => {
-  it('is told of with the reason, but not where nobody listens any more', async (test) => {
-    const rig = await openRig(test, 'one');
-    assert.deepEqual(rig.host.unreached?.(), []);
-    const silent = await rig.addQemu(test, 'two');
-    silent.greeting = [];
-    const deserted = join(temporaryFolder(test), 'deserted.qmp');
-    writeFileSync(deserted, '');
-    rig.sockets.push(deserted, '/dev/null/closed.qmp');
-    const stopped = await rig.addQemu(test, 'four');
-    stopped.machine.commands.set('query-name', () => {
-      stopped.isHolding = true;
-      return {};
-    });
-    rig.sockets.push(join(temporaryFolder(test), 'gone.qmp'));
-    const told = (): readonly string[] => rig.host.unreached?.() ?? [];
-    for (let seconds = 0; told().length < 3; seconds += 1) {
-      assert.ok(seconds < 60, told().join());
-      await rig.pass(1_000);
-    }
-    assert.match(told().join('\n'), new RegExp(`${silent.path} did not greet`));
-    assert.match(told().join('\n'), /closed\.qmp failed/);
-    assert.match(told().join('\n'), new RegExp(stopped.path));
-    assert.equal(told().length, 3);
-  });
-
-  it('is not told of where a proxy goes on listening in front of a QEMU that has ended, but where nobody ever was', async (test) => {
-    const rig = await openRig(test, 'one');
-    const [known] = rig.qemus;
-    assert.ok(known);
-    const never = await rig.addQemu(test, 'never');
-    for (const qemu of [known, never]) qemu.hangsUp = true;
-    known.last.socket.end();
-    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
-    for (let seconds = 0; known.connections.length < 3 || never.connections.length < 3; seconds += 1) {
-      assert.ok(seconds < 60, 'it is tried again and again');
-      await rig.pass(1_000);
-    }
-    const told = rig.host.unreached?.() ?? [];
-    assert.equal(told.length, 1, told.join());
-    assert.match(told.join(), new RegExp(`ended the connection on ${never.path}`));
-  });
-
-  it('is being met until that is told, so that whoever waits for all does not go by those that answered', async (test) => {
-    const rig = new Rig();
-    test.after(() => rig.host.close());
-    const silent = await rig.addQemu(test, 'silent');
-    silent.greeting = [];
-    await rig.addQemu(test, 'quick');
-    assert.equal(rig.host.isMeeting, true, 'nobody has looked for sockets yet');
-    rig.watch();
-    await rig.untilCame(1);
-    await rig.pass(4_000);
-    assert.equal(rig.host.isMeeting, true);
-    assert.deepEqual(rig.host.unreached?.(), []);
-    await rig.pass(1_500);
-    await until('the silent one is told of', () => rig.host.unreached?.().length === 1);
-    assert.equal(rig.host.isMeeting, false);
   });
 });
 

@@ -1,4 +1,5 @@
 /** A host with QEMUs that are made up, each on a real unix socket; the sockets that are found are the test's choice. */
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { GuestNotice, Hypervisor, ReadOutcome } from '../../../../src/control/ports.js';
 import type { GuestId, Reading } from '../../../../src/control/reading.js';
@@ -8,6 +9,7 @@ import { VirtualClock } from '../../../../src/sim/index.js';
 import { addMillis, mib, mibToPages, millis } from '../../../../src/units.js';
 import { FakeQemu } from '../../../qmp/support/fake-qemu.js';
 import { until } from '../../../qmp/support/opened.js';
+import { temporaryFolder } from '../../../signals/proc-roots.js';
 import { fixture } from '../../../support/paths.js';
 
 export const MIB = 2 ** 20;
@@ -24,6 +26,7 @@ export class Rig {
   readonly told: string[] = [];
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
+  #folder: string | null = null;
 
   constructor({ asksAgent = true, hearsOwn = true, root = fixture('xen-guest'), switchesPolling = true } = {}) {
     this.host = openQmpHost({
@@ -45,7 +48,11 @@ export class Rig {
   }
 
   async addQemu(test: TestContext, name: string | undefined): Promise<FakeQemu> {
-    const qemu = await FakeQemu.start(test);
+    // Machines of one name are called by the order of their sockets.
+    this.#folder ??= temporaryFolder(test);
+    const qemu = new FakeQemu(join(this.#folder, `${this.qemus.length}.qmp`));
+    await qemu.listen();
+    test.after(() => qemu.stop());
     qemu.machine.name = name;
     qemu.machine.deflateOnOom = true;
     this.qemus.push(qemu);

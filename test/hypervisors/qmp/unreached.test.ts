@@ -1,0 +1,69 @@
+/** Protects that whoever may be behind a socket is not forgotten, and that one who is gone is. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { temporaryFolder } from '../../signals/proc-roots.js';
+import { until } from '../../qmp/support/opened.js';
+import { openRig, Rig } from './support/rig.js';
+
+describe('a socket behind which nobody is known', () => {
+  it('is told of with the reason, but not where nobody listens any more', async (test) => {
+    const rig = await openRig(test, 'one');
+    assert.deepEqual(rig.host.unreached?.(), []);
+    const silent = await rig.addQemu(test, 'two');
+    silent.greeting = [];
+    const deserted = join(temporaryFolder(test), 'deserted.qmp');
+    writeFileSync(deserted, '');
+    rig.sockets.push(deserted, '/dev/null/closed.qmp');
+    const stopped = await rig.addQemu(test, 'four');
+    stopped.machine.commands.set('query-name', () => {
+      stopped.isHolding = true;
+      return {};
+    });
+    rig.sockets.push(join(temporaryFolder(test), 'gone.qmp'));
+    const told = (): readonly string[] => rig.host.unreached?.() ?? [];
+    for (let seconds = 0; told().length < 3; seconds += 1) {
+      assert.ok(seconds < 60, told().join());
+      await rig.pass(1_000);
+    }
+    assert.match(told().join('\n'), new RegExp(`${silent.path} did not greet`));
+    assert.match(told().join('\n'), /closed\.qmp failed/);
+    assert.match(told().join('\n'), new RegExp(stopped.path));
+    assert.equal(told().length, 3);
+  });
+
+  it('is not told of where a proxy goes on listening in front of a QEMU that has ended, but where nobody ever was', async (test) => {
+    const rig = await openRig(test, 'one');
+    const [known] = rig.qemus;
+    assert.ok(known);
+    const never = await rig.addQemu(test, 'never');
+    for (const qemu of [known, never]) qemu.hangsUp = true;
+    known.last.socket.end();
+    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
+    for (let seconds = 0; known.connections.length < 3 || never.connections.length < 3; seconds += 1) {
+      assert.ok(seconds < 60, 'it is tried again and again');
+      await rig.pass(1_000);
+    }
+    const told = rig.host.unreached?.() ?? [];
+    assert.equal(told.length, 1, told.join());
+    assert.match(told.join(), new RegExp(`ended the connection on ${never.path}`));
+  });
+
+  it('is being met until that is told, so that whoever waits for all does not go by those that answered', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    await rig.addQemu(test, 'quick');
+    const silent = await rig.addQemu(test, 'silent');
+    silent.greeting = [];
+    assert.equal(rig.host.isMeeting, true, 'nobody has looked for sockets yet');
+    rig.watch();
+    await rig.untilCame(1);
+    await rig.pass(4_000);
+    assert.equal(rig.host.isMeeting, true);
+    assert.deepEqual(rig.host.unreached?.(), []);
+    await rig.pass(1_500);
+    await until('the silent one is told of', () => rig.host.unreached?.().length === 1);
+    assert.equal(rig.host.isMeeting, false);
+  });
+});
