@@ -56,6 +56,8 @@ interface Place {
   readonly ending: AbortController;
   readonly work: Promise<void>;
   present: Present | null;
+  /** It was met, and waits for its name: what was changed in it must be put back already. */
+  entering: Machine | null;
   /** Who was present last. */
   last: Machine | null;
   /** The machine behind it is present at another place: a second monitor, which is kept and not used. */
@@ -158,7 +160,7 @@ export class Roster {
     const place = this.#places.get(path);
     if (place === undefined) return;
     const limit = this.#options.clock.timeLimit(LEAVING_LIMIT);
-    await place.present?.machine.leave(limit);
+    await (place.present?.machine ?? place.entering)?.leave(limit);
     place.ending.abort();
     await place.work;
     this.#places.delete(path);
@@ -183,6 +185,7 @@ export class Roster {
       ending,
       work: Promise.resolve().then(() => keeper.keep(ending.signal)),
       present: null,
+      entering: null,
       last: null,
       spare: null,
       isMeeting: true,
@@ -212,7 +215,9 @@ export class Roster {
     const machine = await Machine.meet({ qmp, socket: path, clock, known, switchesPolling }, limit);
     const place = this.#places.get(path);
     if (place === undefined) return;
+    place.entering = machine;
     await this.#awaitTurn(path, place);
+    place.entering = null;
     if (place.ending.signal.aborted) return;
     const emulator = this.#options.openEmulator(machine.pid);
     const twin = emulator.isSeen() ? this.#twinOf(machine) : null;

@@ -67,3 +67,18 @@ describe('a socket behind which nobody is known', () => {
     assert.equal(rig.host.isMeeting, false);
   });
 });
+
+describe('a machine that waits for its name when the end comes', () => {
+  it('has its statistics switched off again', async (test) => {
+    const rig = new Rig();
+    const silent = await rig.addQemu(test, 'silent');
+    silent.greeting = [];
+    const waiting = await rig.addQemu(test, 'waiting');
+    rig.watch();
+    await until('it is asked for statistics', () => waiting.machine.pollingInterval > 0);
+    for (let turn = 0; turn < 20; turn += 1) await rig.pass(1);
+    assert.deepEqual(rig.notices.length, 0);
+    await rig.host.close();
+    assert.equal(waiting.machine.pollingInterval, 0);
+  });
+});
