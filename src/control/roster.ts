@@ -1,6 +1,6 @@
 /**
  * All guests of a state, in the order in which they came. A step copies the list, which for a thousand guests takes a
- * microsecond, and shares the places of their ids until a guest comes or leaves.
+ * microsecond, and shares the numbers of their ids until a guest comes or leaves.
  */
 import type { GuestState } from './guest-state.js';
 import type { PromisedSums } from './promised.js';
@@ -13,7 +13,7 @@ export class Roster<Memory> {
   readonly #promised: PromisedSums;
 
   private constructor(
-    readonly places: ReadonlyMap<GuestId, number>,
+    readonly indexes: ReadonlyMap<GuestId, number>,
     readonly list: readonly GuestState<Memory>[],
     promised: PromisedSums = NOTHING_SUMMED,
   ) {
@@ -22,12 +22,12 @@ export class Roster<Memory> {
 
   /** A roster of these guests, each of another id. */
   static of<Memory>(list: readonly GuestState<Memory>[]): Roster<Memory> {
-    return new Roster(new Map(list.map((state, place) => [state.guest.id, place])), list);
+    return new Roster(new Map(list.map((state, index) => [state.guest.id, index])), list);
   }
 
   get(id: GuestId): GuestState<Memory> | undefined {
-    const place = this.places.get(id);
-    return place === undefined ? undefined : this.list[place];
+    const index = this.indexes.get(id);
+    return index === undefined ? undefined : this.list[index];
   }
 
   /** What these guests were promised, as far as somebody has asked. It follows from the list, and is no part of the state. */
@@ -35,16 +35,16 @@ export class Roster<Memory> {
     return this.#promised;
   }
 
-  /** The same guests in the same places, in other states. `promised`: what is known of the sums over those. */
+  /** The same guests in the same order, in other states. `promised`: what is known of the sums over those. */
   withStates(list: readonly GuestState<Memory>[], promised?: PromisedSums): Roster<Memory> {
-    return new Roster(this.places, list, promised);
+    return new Roster(this.indexes, list, promised);
   }
 
-  /** With this guest, in the place of one of the same id or at the end. */
+  /** With this guest, instead of one of the same id or at the end. */
   with(state: GuestState<Memory>): Roster<Memory> {
-    const place = this.places.get(state.guest.id);
-    if (place === undefined) return Roster.of([...this.list, state]);
-    return this.withStates(this.list.with(place, state));
+    const index = this.indexes.get(state.guest.id);
+    if (index === undefined) return Roster.of([...this.list, state]);
+    return this.withStates(this.list.with(index, state));
   }
 
   without(id: GuestId): Roster<Memory> {

@@ -7,22 +7,21 @@ import { addPages, millis, NO_PAGES, type Millis, type Pages } from '../units.js
 import { errorText } from '../errors.js';
 import type { Action, GuestDecision } from './actions.js';
 import type { ActionId, Event, GuestEvent, HostEvent } from './events.js';
-import { believableHost } from './believe.js';
 import { createGuestControl, type GuestControl, type GuestSettings } from './guest.js';
 import { isOurs, isOwed } from './guest-give-back.js';
 import type { StepContext } from './guest-requests.js';
 import { wakeAtOf, wantOf, type GuestState } from './guest-state.js';
 import { narrowed, NO_LIMITS, type GuestLimits } from './limits.js';
-import { Promised, promisedWhere } from './promised.js';
 import type { Safeguards } from './safeguards.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
-import { HOST_READING_AGE_MAX, spareIn, type HostReading, type PoolId, type PoolView } from './pool.js';
+import type { HostReading, PoolId, PoolView } from './pool.js';
 import type { GuestDescription } from './ports.js';
 import type { GuestId } from './reading.js';
 import { Roster } from './roster.js';
-import { NOT_REPORTED, refuseStale } from './signal.js';
+import { StepGuests } from './step-guests.js';
+import { StepHosts } from './step-hosts.js';
 import { formatTunable, writeTunable, type TunableName, type Tunables } from './tunables.js';
-import { afterFailedLook, afterHostReading, type UnseenHosts, type UnseenNews } from './unseen-host.js';
+import type { UnseenHosts } from './unseen-host.js';
 
 /** Everything that the core knows. A step never changes it: the next one is another object. */
 export interface ControlState<Memory> {
@@ -84,31 +83,20 @@ const TIME_PASSED: Change = { kind: 'time-passed' };
 class StepRun<Memory> implements StepContext {
   readonly actions: Action[] = [];
   readonly decisions: GuestDecision[] = [];
-  #roster: Roster<Memory>;
-  /** The working copy of the roster's states. */
-  #states: GuestState<Memory>[];
+  readonly #guests: StepGuests<Memory>;
+  readonly #hosts: StepHosts;
   #nextId: ActionId;
   tunables: Tunables;
-  #pools: Readonly<Record<PoolId, HostReading>>;
-  #unseenHosts: UnseenHosts;
-  /** What part of its want each guest of a pool gets, while all of them want everything. */
-  readonly #shares = new Map<PoolId, number>();
-  readonly #promised: Promised;
-  /** Of which there is a look in this step. */
-  readonly #seenPools = new Set<PoolId>();
 
   constructor(
     readonly control: GuestControl<Memory>,
     readonly before: ControlState<Memory>,
     readonly now: Millis,
   ) {
-    this.#roster = before.guests;
-    this.#states = before.guests.list.slice();
-    this.#promised = new Promised(before.guests.promised);
+    this.#guests = new StepGuests(before.guests);
+    this.#hosts = new StepHosts(before, now, this.emit);
     this.#nextId = before.nextId;
     this.tunables = before.tunables;
-    this.#pools = before.pools;
-    this.#unseenHosts = before.unseenHosts;
   }
 
   readonly nextId = (): ActionId => this.#nextId++;
@@ -131,7 +119,7 @@ class StepRun<Memory> implements StepContext {
   }
 
   finish(): StepResult<Memory> {
-    for (const pool of this.#seenPools) this.#giveBackAgain(pool);
+    for (const pool of this.#hosts.seen) this.#giveBackAgain(pool);
     const wakeAt = this.#lookWhereDue();
     const { isDryRun, hasFrontswap, limits } = this.before;
     const state = {
@@ -139,9 +127,8 @@ class StepRun<Memory> implements StepContext {
       isDryRun,
       hasFrontswap,
       limits,
-      guests: this.#roster.withStates(this.#states, this.#promised.sums),
-      pools: this.#pools,
-      unseenHosts: this.#unseenHosts,
+      guests: this.#guests.toRoster(),
+      ...this.#hosts.known,
       nextId: this.#nextId,
     };
     return {
@@ -155,13 +142,14 @@ class StepRun<Memory> implements StepContext {
   /** Says when the next is due; `Infinity`: none will be. Counts by hand: it is over all guests in each step. */
   #lookWhereDue(): number {
     let wakeAt = Infinity;
-    for (let place = 0; place < this.#states.length; place += 1) {
-      const before = this.#states[place];
+    const { states } = this.#guests;
+    for (let index = 0; index < states.length; index += 1) {
+      const before = states[index];
       if (before === undefined) continue;
       let due: number = wakeAtOf(before);
       if (due <= this.now) {
         const looking = this.#safely(before, TIME_PASSED);
-        this.#put(place, looking);
+        this.#guests.put(index, looking);
         due = wakeAtOf(looking);
       }
       if (due < wakeAt) wakeAt = due;
@@ -171,21 +159,11 @@ class StepRun<Memory> implements StepContext {
 
   /** News of a guest that has left in the meantime is no longer of interest. */
   #handleGuest(event: GuestEvent): void {
-    const place = this.#roster.places.get(event.guest);
-    const guest = place === undefined ? undefined : this.#states[place];
-    if (place === undefined || guest === undefined) return;
-    if (event.kind === 'reading-failed') this.#noteFailedLook(guest.guest, event.message);
-    this.#put(place, this.#safely(guest, event));
-  }
-
-  #noteFailedLook({ pool }: GuestDescription, message: string): void {
-    if (pool === undefined) return;
-    this.#noteHost(afterFailedLook(this.#unseenHosts, { pool, host: this.#hostOf(pool), message }, this.now));
-  }
-
-  #noteHost({ hosts, tell }: UnseenNews): void {
-    this.#unseenHosts = hosts;
-    if (tell !== null) this.emit(tell);
+    const found = this.#guests.find(event.guest);
+    if (found === undefined) return;
+    const { pool } = found.state.guest;
+    if (event.kind === 'reading-failed' && pool !== undefined) this.#hosts.noteFailedLook(pool, event.message);
+    this.#guests.put(found.index, this.#safely(found.state, event));
   }
 
   /** A bug that one guest's numbers bring to light costs that guest its step, and nobody else theirs. */
@@ -216,8 +194,8 @@ class StepRun<Memory> implements StepContext {
   }
 
   #changeAll(change: Change): void {
-    this.#states.forEach((guest, place) => {
-      this.#put(place, this.#safely(guest, change));
+    this.#guests.states.forEach((guest, index) => {
+      this.#guests.put(index, this.#safely(guest, change));
     });
   }
 
@@ -230,7 +208,7 @@ class StepRun<Memory> implements StepContext {
         this.#change(event.guest);
         break;
       case 'host-reading':
-        this.#observeHost(event.host);
+        this.#hosts.observe(event.host);
         break;
       case 'guest-left':
         this.#dismiss(event.guest);
@@ -248,7 +226,7 @@ class StepRun<Memory> implements StepContext {
 
   #welcome(guest: GuestDescription): void {
     const state = this.control.begin(guest, this.#settingsOf(guest), this);
-    this.#setRoster(this.#roster.withStates(this.#states).with(state));
+    this.#guests.add(state);
     this.#tell('info', 'guest-came', guest.id, guest.capabilities.canSetTarget ? 'found' : 'found, observed only');
   }
 
@@ -259,75 +237,32 @@ class StepRun<Memory> implements StepContext {
   }
 
   #change(guest: GuestDescription): void {
-    const place = this.#roster.places.get(guest.id);
-    const state = place === undefined ? undefined : this.#states[place];
-    if (place === undefined || state === undefined) return;
-    this.#put(place, this.control.change(state, guest, this.#settingsOf(guest)));
+    const found = this.#guests.find(guest.id);
+    if (found === undefined) return;
+    this.#guests.put(found.index, this.control.change(found.state, guest, this.#settingsOf(guest)));
   }
 
   /** What guests could not be given back when they were released, now that it is known what their host has free. */
   #giveBackAgain(pool: PoolId): void {
     const isOf = (state: GuestState<Memory>): boolean => state.guest.pool === pool && isOwed(state);
-    if (!this.#states.some(isOf)) return;
+    if (!this.#guests.states.some(isOf)) return;
     this.#shareOut(isOf);
     // One after the other: what the first was told is not free for the second.
-    this.#states.forEach((state, place) => {
-      if (isOf(state)) this.#put(place, this.#safely(state, { kind: 'released' }));
+    this.#guests.states.forEach((state, index) => {
+      if (isOf(state)) this.#guests.put(index, this.#safely(state, { kind: 'released' }));
     });
-    this.#shares.clear();
-  }
-
-  #observeHost(raw: HostReading): void {
-    const host = believableHost(raw, this.now, HOST_READING_AGE_MAX);
-    this.#pools = { ...this.#pools, [host.pool]: host };
-    this.#seenPools.add(host.pool);
-    this.#noteHost(afterHostReading(this.#unseenHosts, host, this.now));
+    this.#hosts.endSharing();
   }
 
   /** What a guest's growth must fit in: what is free, less what other guests were promised and have not taken. */
   readonly poolFor = ({ pool, id }: GuestDescription): PoolView | null => {
-    if (pool === undefined) return null;
-    const place = this.#roster.places.get(id);
-    const own = place === undefined ? undefined : this.#states[place];
-    return this.#viewOf(pool, this.#promised.in(pool, this.#states, own));
+    return pool === undefined ? null : this.#hosts.viewOf(pool, this.#guests.promisedBeside(pool, id));
   };
 
-  #put(place: number, state: GuestState<Memory>): void {
-    const before = this.#states[place];
-    if (before !== undefined) this.#promised.replace(before, state);
-    this.#states[place] = state;
-  }
-
-  #putAll(states: GuestState<Memory>[]): void {
-    this.#states = states;
-    this.#promised.forget();
-  }
-
-  #hostOf(pool: PoolId): HostReading | undefined {
-    return Object.hasOwn(this.#pools, pool) ? this.#pools[pool] : undefined;
-  }
-
-  #viewOf(pool: PoolId, promised: Pages): PoolView {
-    const host = this.#hostOf(pool);
-    const free = refuseStale(host?.free ?? NOT_REPORTED, this.now, HOST_READING_AGE_MAX);
-    return {
-      at: free.known ? free.at : null,
-      free: free.known ? free.value : NO_PAGES,
-      reserve: host?.reserve ?? NO_PAGES,
-      promised,
-      share: this.#shares.get(pool) ?? 1,
-    };
-  }
-
   #dismiss(guest: GuestId): void {
-    if (!this.#roster.places.has(guest)) return;
-    this.#setRoster(this.#roster.withStates(this.#states).without(guest));
+    if (this.#guests.find(guest) === undefined) return;
+    this.#guests.remove(guest);
     this.#tell('info', 'guest-left', guest, 'left');
-  }
-
-  #setRoster(roster: Roster<Memory>): void {
-    this.#roster = roster;
-    this.#putAll(roster.list.slice());
   }
 
   #writeTunable(event: Extract<HostEvent, { kind: 'tunable-write' }>): void {
@@ -359,23 +294,21 @@ class StepRun<Memory> implements StepContext {
     }
     this.#shareOut((state) => state.isDriven && isOurs(state));
     this.#changeAll({ kind: 'released' });
-    this.#shares.clear();
+    this.#hosts.endSharing();
     this.#tell('info', 'released', null, 'everything is being given back; selfballooning is 0 now');
     this.emit({ kind: 'answer', id, answer: { result: 'ok' } });
   }
 
-  /** A host may not have what all its guests could have together: then each gets the same part of what it lacks. */
+  /** For those that want everything at once. */
   #shareOut(gets: (state: GuestState<Memory>) => boolean): void {
     const wanted = new Map<PoolId, Pages>();
-    for (const state of this.#states.filter(gets)) {
+    for (const state of this.#guests.states.filter(gets)) {
       const { pool } = state.guest;
       if (pool !== undefined) wanted.set(pool, addPages(wanted.get(pool) ?? NO_PAGES, wantOf(state)));
     }
     for (const [pool, want] of wanted) {
-      const others = promisedWhere(this.#states, (state) => state.guest.pool === pool && !gets(state));
-      const spare = spareIn(this.#viewOf(pool, others));
-      if (spare >= want) continue;
-      this.#shares.set(pool, spare / want);
+      const others = this.#guests.promisedTo((state) => state.guest.pool === pool && !gets(state));
+      this.#hosts.shareOut(pool, want, others);
     }
   }
 
