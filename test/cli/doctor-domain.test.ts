@@ -1,11 +1,15 @@
-/** Protects whoever runs the program where it drives nothing yet: both the start and the doctor name what could be driven there. */
+/** Protects whoever runs the program where it drives nothing yet: the start, the doctor and release name what could be driven there. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { startingTunables } from '../../src/cli/daemon/place.js';
+import { releaseAll } from '../../src/cli/commands/release.js';
+import { FROM_A_HOST, START_UP_ADVICE, startingTunables } from '../../src/cli/daemon/place.js';
 import { checkDomain } from '../../src/cli/doctor/domain.js';
 import type { Situation } from '../../src/control/start-up.js';
 import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
 import { SelfballoonError } from '../../src/errors.js';
+import { temporaryFolder } from '../server/fakes.js';
 
 const seen = 'seen';
 const GUEST: Situation = {
@@ -53,5 +57,20 @@ describe('the doctor on a machine without Xen', () => {
     assert.equal(level, 'warn');
     assert.match(what, /run would start the embedded simulated host/);
     assert.match(advice ?? '', /real: Run it inside a Xen guest\. On a host of QEMU machines say --hypervisor libvirt/);
+  });
+});
+
+describe('release where there is nothing of ours', () => {
+  it('names the hosts in the words of the start', async (test) => {
+    const folder = temporaryFolder(test);
+    const config = join(folder, 'config.toml');
+    writeFileSync(config, `[xen_guest]\nroot = "${folder}"\n`);
+    const flags = { config, socket: join(folder, 'nobody.sock') };
+    await assert.rejects(releaseAll(flags), (error) => {
+      assert.ok(error instanceof SelfballoonError);
+      assert.ok(error.advice?.startsWith(`${FROM_A_HOST}. `), error.advice);
+      return error.code === 'EUNAVAILABLE';
+    });
+    assert.ok(START_UP_ADVICE['no-guest'].endsWith(FROM_A_HOST));
   });
 });

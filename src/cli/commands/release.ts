@@ -7,6 +7,7 @@ import { errorText, SelfballoonError } from '../../errors.js';
 import { detectXen } from '../../hypervisors/xen-guest/detect.js';
 import { request, type ClientAnswer } from '../../server/client.js';
 import { defaultSocketPath } from '../../server/socket-path.js';
+import { FROM_A_HOST } from '../daemon/place.js';
 import { bodyOf, socketPathOf, type AskFlags } from './ask.js';
 
 export interface ReleaseFlags extends AskFlags {
@@ -117,8 +118,7 @@ async function releaseDirectly(config: Config, noDaemon: unknown, warn = sayAsid
   throw new SelfballoonError({
     code: 'EUNAVAILABLE',
     message: 'no daemon answers, and this is not a Xen guest whose balloon could be emptied directly',
-    advice:
-      'In dom0 say --hypervisor xen-host, on a host of QEMU machines --hypervisor libvirt or qmp. Elsewhere start the daemon and stop it again: on its way out it gives everything back',
+    advice: `${FROM_A_HOST}. Elsewhere start the daemon and stop it again: on its way out it gives everything back`,
     cause: noDaemon,
   });
 }

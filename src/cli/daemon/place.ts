@@ -33,9 +33,12 @@ export interface PlaceOptions {
   readonly warn: (message: string) => void;
 }
 
+/** What to say where guests are to be reached from outside of them. */
+export const FROM_A_HOST = 'On a host of QEMU machines say --hypervisor libvirt or qmp, in dom0 xen-host';
+
 /** What to do where the start-up rule says no. */
 export const START_UP_ADVICE: Readonly<Record<StartUpRefusal, string>> = {
-  'no-guest': 'Run it inside a Xen guest. On a host of QEMU machines say --hypervisor libvirt or qmp',
+  'no-guest': `Run it inside a Xen guest. ${FROM_A_HOST}`,
   'initial-domain': 'To drive all guests from here, say --hypervisor xen-host; or run it inside them',
   'no-tier':
     'Set up swap stripes (see docs/reference/configuration.md, [overflow]), so that a mistake costs time and not a process',
