@@ -25,6 +25,7 @@ import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '
 import type { Inside } from '../../inside/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import type { InsideOptions } from './inside.js';
+import { sameName, secondMonitor } from './kin.js';
 import { Machine } from './machine.js';
 
 export const KIND = 'qmp';
@@ -67,6 +68,8 @@ interface Place {
   /** Resolves when that is over for the first time. */
   readonly met: Promise<void>;
   readonly endMeeting: () => void;
+  /** What was told last of a machine elsewhere that is the same, or has the same name; null: there is none. */
+  kin: string | null;
   /** Why there is nobody present; null: that is not known yet, or nobody listens there any more. */
   whyNot: string | null;
   /** QEMU has said that it ends: that its connection ends too is no news. */
@@ -188,6 +191,7 @@ export class Roster {
       entering: null,
       last: null,
       spare: null,
+      kin: null,
       isMeeting: true,
       met,
       endMeeting,
@@ -223,19 +227,10 @@ export class Roster {
     const twin = emulator.isSeen() ? this.#twinOf(machine) : null;
     if (twin !== null) {
       emulator.close();
-      this.#spare(
-        place,
-        qmp,
-        `${path} is a second monitor of ${twin.told.id}, which is driven already: it is left alone`,
-      );
+      this.#spare(place, qmp, secondMonitor(path, twin.told.id));
       return;
     }
-    // By its socket where another has its name.
-    const id = distinctGuestId({ kind: KIND, name: machine.name, mark: path }, (taken) => {
-      const isTaken = this.#ids.has(taken);
-      if (isTaken) this.#options.tell(sameName(path, taken));
-      return isTaken;
-    });
+    const id = this.#nameFor(machine, path, place);
     const told = describe(id, machine);
     machine.enter(beatInSecond(told), this.#openInside(id, machine, place), emulator);
     place.present = { machine, told };
@@ -249,6 +244,21 @@ export class Roster {
     void qmp.closed.then(() => {
       this.#left(place, id);
     });
+  }
+
+  /** By its socket where another has its name. */
+  #nameFor({ name }: Machine, path: string, place: Place): GuestId {
+    const marked = { kind: KIND, name, mark: path };
+    const plain = distinctGuestId(marked, () => false);
+    const id = distinctGuestId(marked, (taken) => this.#ids.has(taken));
+    this.#tellKin(place, id === plain ? null : sameName(path, plain));
+    return id;
+  }
+
+  /** Connections come and go; what is still as it was told is no news. */
+  #tellKin(place: Place, kin: string | null): void {
+    if (kin !== null && kin !== place.kin) this.#options.tell(kin);
+    place.kin = kin;
   }
 
   /** Of machines with one name the first by its socket has the plain one, and not whichever answered first. */
@@ -268,7 +278,7 @@ export class Roster {
   }
 
   #spare(place: Place, qmp: Qmp, why: string): void {
-    this.#options.tell(why);
+    this.#tellKin(place, why);
     place.spare = qmp;
     noteMet(place);
     place.whyNot = null;
@@ -357,9 +367,6 @@ function noteMet(place: Place): void {
   place.isMeeting = false;
   place.endMeeting();
 }
-
-const sameName = (path: string, id: GuestId): string =>
-  `another machine has the name of the one at ${path}, and is ${id}: this one is called by its socket; limits by a name are for both`;
 
 /**
  * Whether nobody is behind a socket any more: nobody listens there, or what listens in front of a QEMU that was there, as a proxy does,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HypervisorError } from '../../../src/errors.js';
 import { guestSize, mib, mibToPages, pages } from '../../../src/units.js';
+import type { FakeQemu } from '../../qmp/support/fake-qemu.js';
 import { until } from '../../qmp/support/opened.js';
 import { MIB, openRig, Rig } from './support/rig.js';
 
@@ -32,6 +33,29 @@ describe('machines behind monitors', () => {
     assert.equal(new Set(ids).size, 2);
     assert.ok(ids.includes('qmp/twin'));
     assert.match(rig.told.join(), new RegExp(`another machine has the name of the one at ${rig.qemus[1]?.path}`));
+  });
+
+  it('of one name are told of once, however often a monitor is lost, and anew when that has changed', async (test) => {
+    const rig = await openRig(test, 'twin', 'twin');
+    const [first, second] = rig.qemus;
+    const lines = (): number => rig.told.filter((line) => line.startsWith('another machine has the name')).length;
+    const comesAnew = async (qemu: FakeQemu | undefined, came: number): Promise<void> => {
+      qemu?.connections.forEach(({ socket }) => socket.destroy());
+      for (let passed = 0; rig.notices.filter(({ kind }) => kind === 'guest-came').length < came; passed += 250) {
+        assert.ok(passed < 10_000, 'it does not come again');
+        await rig.pass(250);
+      }
+    };
+    for (const came of [3, 4, 5]) await comesAnew(second, came);
+    assert.equal(lines(), 1);
+    // The name is free for it meanwhile.
+    await first?.end();
+    await rig.untilNotice('the first left', ({ kind, guest }) => kind === 'guest-left' && guest === 'qmp/twin');
+    await comesAnew(second, 6);
+    assert.equal(lines(), 1);
+    await first?.listen();
+    await comesAnew(first, 7);
+    assert.equal(lines(), 2);
   });
 
   it('of one name have the same ids whichever answers first, and wait a second for that at most', async (test) => {
