@@ -73,9 +73,15 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
  */
 export function quoted(text: string, charactersMax = QUOTED_CHARACTERS_MAX): string {
   const isLong = text.length > charactersMax;
-  const inQuotes = JSON.stringify(isLong ? text.slice(0, charactersMax) : text).replace(UNSEEN, escaped);
+  const inQuotes = visible(JSON.stringify(isLong ? text.slice(0, charactersMax) : text));
   return isLong ? `${inQuotes}…` : inQuotes;
 }
+
+/** A line that may have words from outside in it, fit for a terminal: what cannot be seen is escaped, and so it stays one line. */
+export const visible = (text: string): string => text.replace(UNSEEN, escaped);
+
+/** Several such lines. */
+export const visibleLines = (text: string): string => text.split('\n').map(visible).join('\n');
 
 const escaped = (character: string): string =>
   character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);

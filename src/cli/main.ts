@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The program's entry: runs a command, and turns what went wrong into one sentence and an exit code. */
 import { readFileSync } from 'node:fs';
-import { SelfballoonError } from '../errors.js';
+import { SelfballoonError, visibleLines } from '../errors.js';
 import { exitNow } from '../posix/exit.js';
 import { createProgram } from './program.js';
 
@@ -20,7 +20,7 @@ try {
   await createProgram(versionIn(readFileSync(PACKAGE, 'utf8'))).parseAsync();
 } catch (error) {
   // What we expected has a sentence; anything else is a bug of ours, and its stack is what helps.
-  const text = error instanceof SelfballoonError ? `selfballoon: ${error.message}` : error;
+  const text = error instanceof SelfballoonError ? `selfballoon: ${visibleLines(error.message)}` : error;
   console.error(text);
   process.exitCode = 1;
 }

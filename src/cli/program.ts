@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { HYPERVISORS, LOG_FORMATS, LOG_LEVELS } from '../config/choices.js';
 import type { BootOption } from '../control/boot-options.js';
+import { visible, visibleLines } from '../errors.js';
 import { OWN_PORT } from '../signals/report-ways.js';
 import type { AskFlags } from './commands/ask.js';
 import type { DoctorFlags } from './commands/doctor.js';
@@ -10,6 +11,11 @@ import type { AgentFlags, ReportFlags, RunFlags } from './flags.js';
 
 const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
+};
+
+/** For what may have words of others in it. */
+const printVisible = (text: string): void => {
+  print(visibleLines(text));
 };
 
 /** A command that ends without an error sets its exit code here. */
@@ -135,7 +141,7 @@ function addTalk(program: Command): void {
     .option('--unless-driven', 'do nothing where a daemon answers')
     .action(async (flags: ReleaseFlags) => {
       const { releaseAll } = await import('./commands/release.js');
-      print(await releaseAll(flags));
+      print(visible(await releaseAll(flags)));
     });
 }
 
@@ -157,7 +163,7 @@ function addChecks(program: Command): void {
     .argument('<journal>', 'a journal file')
     .action(async (journal: string) => {
       const { replayJournal } = await import('./commands/replay.js');
-      exitWith(await replayJournal(journal, print));
+      exitWith(await replayJournal(journal, printVisible));
     });
   program
     .command('conformance')
@@ -165,6 +171,6 @@ function addChecks(program: Command): void {
     .argument('<files...>', 'vector files')
     .action(async (files: readonly string[]) => {
       const { runConformance } = await import('./commands/conformance.js');
-      exitWith(await runConformance(files, print));
+      exitWith(await runConformance(files, printVisible));
     });
 }

@@ -1,4 +1,5 @@
 /** One value that somebody gave to one key, with where it was given. Every source of configuration is a list of these. */
+import { visible } from '../errors.js';
 
 /** Where a value comes from. Lines and columns count from 1. */
 export type Source =
@@ -19,8 +20,8 @@ const SHOWN_LENGTH_MAX = 60;
 
 /** Something that was written, made fit to be printed: no invisible characters, and not too long. */
 export function printable(text: string): string {
-  const visible = text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '\u{fffd}');
-  return visible.length > SHOWN_LENGTH_MAX ? `${visible.slice(0, SHOWN_LENGTH_MAX)}…` : visible;
+  const shown = text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '\u{fffd}');
+  return shown.length > SHOWN_LENGTH_MAX ? `${shown.slice(0, SHOWN_LENGTH_MAX)}…` : shown;
 }
 
 /** Where a value comes from, in words: `default`, `/etc/selfballoon.toml:7:1`, an environment variable's name, `command line`. */
@@ -29,7 +30,7 @@ export function describeSource(source: Source): string {
     case 'default':
       return 'default';
     case 'file':
-      return `${source.file}:${source.line}:${source.column}`;
+      return `${visible(source.file)}:${source.line}:${source.column}`;
     case 'env':
       return `environment variable ${source.name}`;
     case 'flag':

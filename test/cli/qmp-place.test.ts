@@ -149,7 +149,7 @@ describe('the daemon on a host of QEMU machines', () => {
   it('is told by doctor which machines answer and have a balloon, and nothing in them is changed', async (test) => {
     const { qemu, config } = await openWorld(test);
     const { out } = await selfballoon('doctor', '--config', config);
-    assert.match(out, /web answers at .*, with a balloon at \/machine\/peripheral\/balloon0 that does not deflate/);
+    assert.match(out, /web answers at .*, with a balloon at "\/machine\/peripheral\/balloon0" that does not deflate/);
     assert.match(out, /web has no port for an agent: only its balloon's statistics tell/);
     assert.ok(!qemu.asked.includes('qom-set') && !qemu.asked.includes('balloon'));
     qemu.machine.actual = null;

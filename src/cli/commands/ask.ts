@@ -1,7 +1,7 @@
 /** What the commands that talk to a running daemon share: finding it, and turning its refusals into errors. */
 import { resolve } from 'node:path';
 import { loadConfig } from '../../config/index.js';
-import { SelfballoonError, type ErrorCode } from '../../errors.js';
+import { SelfballoonError, visible, type ErrorCode } from '../../errors.js';
 import { request, type ClientAnswer } from '../../server/client.js';
 import { defaultSocketPath } from '../../server/socket-path.js';
 
@@ -44,7 +44,10 @@ export function bodyOf(answer: ClientAnswer): string {
 function refusal({ status, body }: ClientAnswer): SelfballoonError {
   const said = decodeRefusal(body);
   const code = CODES[said.code] ?? 'EIO';
-  return new SelfballoonError({ code, message: `${said.code}: ${said.message ?? `the daemon answered ${status}`}` });
+  return new SelfballoonError({
+    code,
+    message: visible(`${said.code}: ${said.message ?? `the daemon answered ${status}`}`),
+  });
 }
 
 function decodeRefusal(body: string): { readonly code: string; readonly message: string | null } {

@@ -1,7 +1,7 @@
 /** `selfballoon doctor`: checks what self-ballooning needs here, and says what to do about each thing that is missing. */
 import { describeSource, loadConfig, type LoadedConfig } from '../../config/index.js';
 import { mapField } from '../../control/signal.js';
-import { errorText } from '../../errors.js';
+import { errorText, visible } from '../../errors.js';
 import { openBalloonFiles } from '../../hypervisors/xen-guest/balloon-files.js';
 import { detectXen } from '../../hypervisors/xen-guest/detect.js';
 import { RealClock } from '../../runtime/real-clock.js';
@@ -23,13 +23,14 @@ export interface DoctorFlags extends AskFlags {
 /** Prints every finding; false when one of them keeps the daemon from its job. */
 export async function runDoctor(flags: DoctorFlags, print: (text: string) => void): Promise<boolean> {
   const findings = await examine(flags);
-  if (flags.json === true) print(JSON.stringify(findings));
+  if (flags.json === true) print(visible(JSON.stringify(findings)));
   else for (const finding of findings) print(findingText(finding));
   return findings.every(({ level }) => level !== 'fail');
 }
 
+/** Paths, and what others say, are in it: no line of theirs may pass for one of ours. */
 function findingText({ level, what, advice }: Finding): string {
-  return `${level.padEnd(4)}  ${what}${advice === null ? '' : `\n      → ${advice}`}`;
+  return `${level.padEnd(4)}  ${visible(what)}${advice === null ? '' : `\n      → ${visible(advice)}`}`;
 }
 
 async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {

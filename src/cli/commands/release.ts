@@ -3,7 +3,7 @@
  * a Xen guest's balloon is emptied directly, and a host's guests are given back what they may have.
  */
 import { loadConfig, type Config, type HypervisorChoice } from '../../config/index.js';
-import { errorText, SelfballoonError } from '../../errors.js';
+import { errorText, SelfballoonError, visibleLines } from '../../errors.js';
 import { detectXen } from '../../hypervisors/xen-guest/detect.js';
 import { request, type ClientAnswer } from '../../server/client.js';
 import { defaultSocketPath } from '../../server/socket-path.js';
@@ -26,7 +26,7 @@ export interface ReleaseDefaults {
 }
 
 const sayAside = (text: string): void => {
-  console.error(text);
+  console.error(visibleLines(text));
 };
 
 /** Whole hosts, whose guests are driven from outside. */

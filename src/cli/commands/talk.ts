@@ -1,6 +1,6 @@
 /** The small commands that ask a running daemon: `status`, `get`, `set`. */
 import * as v from 'valibot';
-import { SelfballoonError } from '../../errors.js';
+import { SelfballoonError, visible, visibleLines } from '../../errors.js';
 import { decodeStatus } from '../../server/status.js';
 import { renderTable, type Screen } from '../daemon/table.js';
 import { ask, type AskFlags } from './ask.js';
@@ -12,7 +12,7 @@ const WIDTH_DEFAULT = 160;
 
 export async function showStatus(flags: AskFlags & { readonly json?: boolean }, print: Print): Promise<void> {
   const body = await ask(flags, 'GET', '/v1/status');
-  if (flags.json === true) print(body.trimEnd());
+  if (flags.json === true) print(visibleLines(body.trimEnd()));
   else print(renderTable(decodeStatus(body), screen()));
 }
 
@@ -28,11 +28,11 @@ function screen(): Screen {
 /** One tunable's value, or all of them by name. */
 export async function getTunables(name: string | undefined, flags: AskFlags, print: Print): Promise<void> {
   if (name !== undefined) {
-    print((await ask(flags, 'GET', tunablePath(name))).trimEnd());
+    print(visibleLines((await ask(flags, 'GET', tunablePath(name))).trimEnd()));
     return;
   }
   const { tunables } = v.parse(tunableList, JSON.parse(await ask(flags, 'GET', '/v1/tunables')));
-  for (const tunable of tunables) print(`${tunable.name} ${tunable.value}`);
+  for (const tunable of tunables) print(visible(`${tunable.name} ${tunable.value}`));
 }
 
 /** Writes a tunable. Throws `SelfballoonError` `EPERM`, `EINVAL` or `ENOENT` as the daemon answers. */

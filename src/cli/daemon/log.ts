@@ -2,6 +2,7 @@
 import { configure, getAnsiColorFormatter, getJsonLinesFormatter, getLogger, getTextFormatter } from '@logtape/logtape';
 import type { LogRecord, Logger, Sink, TextFormatterOptions } from '@logtape/logtape';
 import type { Config } from '../../config/index.js';
+import { visible } from '../../errors.js';
 import type { GuestLine } from './failure-lines.js';
 
 export const CATEGORY = 'selfballoon';
@@ -32,8 +33,11 @@ export async function openLog(log: Config['log'], write: (line: string) => void,
   return getLogger(CATEGORY);
 }
 
-/** LogTape reads braces as places for properties; in a message that is meant as it stands they are only braces. */
-const literal = (message: string): string => message.replaceAll('{', '{{').replaceAll('}', '}}');
+/**
+ * LogTape reads braces as places for properties; in a message that is meant as it stands they are only braces. And a message has one
+ * line, whatever the paths and the words of others in it are.
+ */
+const literal = (message: string): string => visible(message).replaceAll('{', '{{').replaceAll('}', '}}');
 
 export type Say = (message: string) => void;
 

@@ -1,6 +1,7 @@
 /** The table of guests, for the live view and for `status`. */
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
+import { visible } from '../../errors.js';
 import { mibText, type Shown, type ShownGuest } from './summary.js';
 
 interface Column {
@@ -63,7 +64,7 @@ export function renderTable(shown: Shown, screen: Screen): string {
   });
   const head = headLines(shown);
   const guests = shown.guests.slice(0, rowsFor(screen, head.length));
-  for (const guest of guests) table.push(columns.map(({ cell }) => cell(guest)));
+  for (const guest of guests) table.push(columns.map(({ cell }) => visible(cell(guest))));
   const left = shown.guests.length - guests.length;
   const foot = left === 0 ? 'Sizes in MiB.' : `Sizes in MiB. ${left} more do not fit on this screen.`;
   return [...head, '', table.toString(), '', foot].join('\n');
@@ -84,5 +85,5 @@ function headLines(shown: Shown): readonly string[] {
   const hosts = shown.hosts.map(
     ({ freePages, totalPages }) => `The host has ${mibText(freePages)} of ${mibText(totalPages)} MiB free.`,
   );
-  return [...mode, ...shown.sources.map((source) => `Here: ${source}.`), ...hosts];
+  return [...mode, ...shown.sources.map((source) => `Here: ${visible(source)}.`), ...hosts];
 }

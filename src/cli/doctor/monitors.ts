@@ -1,11 +1,12 @@
 /** Can the QEMU machines of this host be seen and driven? Nothing is changed in any of them. */
 import type { Config } from '../../config/index.js';
-import { errorText } from '../../errors.js';
+import { errorText, quoted } from '../../errors.js';
 import { answerOrNull } from '../../hypervisors/qmp/answer-or-null.js';
 import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
 import { findGuestPorts } from '../../hypervisors/qmp/guest-ports.js';
 import { AGENT_PORTS } from '../../hypervisors/qmp/inside.js';
 import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
+import { guestNameOf } from '../../hypervisors/qmp/names.js';
 import { findClosedFolders, findSockets } from '../../hypervisors/qmp/socket-patterns.js';
 import { connectQmp, decodeDeflateOnOom, decodeName, QmpError, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
@@ -87,11 +88,8 @@ interface Check {
   readonly who: { readonly pid: number | null; readonly name: string | null } | null;
 }
 
-/** What QEMU says is anybody's who may start one, and a line of it could pass for a finding. Names and paths that are meant well stay as they are. */
-const plain = (text: string): string => text.slice(0, SHOWN_MAX).replace(/[^\w./:[\]-]/g, '_');
-const SHOWN_MAX = 255;
-
-const shownName = (name: string | null): string => (name === null ? 'a machine without a name' : plain(name));
+/** What QEMU says is anybody's who may start one, and a line of it could pass for a finding. It is called what the daemon calls it. */
+const shownName = (name: string | null): string => (name === null ? 'a machine without a name' : guestNameOf(name));
 
 async function checkMonitor(path: string, heard: Heard): Promise<Check> {
   const clock = new RealClock();
@@ -163,7 +161,7 @@ interface Found {
 async function checkBalloon(machine: Qmp, { answers, balloon }: Found, signal: AbortSignal): Promise<Finding> {
   const asked = { path: balloon, property: 'deflate-on-oom' };
   const deflates = decodeDeflateOnOom(await machine.execute('qom-get', asked, { signal }));
-  const shown = `${answers}, with a balloon at ${plain(balloon)}`;
+  const shown = `${answers}, with a balloon at ${quoted(balloon)}`;
   if (deflates === true) return ok(shown);
   return warn(
     `${shown} that does not deflate when the guest runs out of memory`,

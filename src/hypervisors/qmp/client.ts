@@ -48,7 +48,8 @@ import {
 } from './errors.js';
 import { openInside } from './inside.js';
 import type { Look, Machine } from './machine.js';
-import { KIND, Roster } from './roster.js';
+import { KIND } from './names.js';
+import { Roster } from './roster.js';
 
 export interface QmpHostOptions {
   readonly clock: Clock;

@@ -5,7 +5,7 @@
 import { ConnectionKeeper } from '../../connection/keeper.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { beatInSecond } from '../../control/beat.js';
-import { cleanGuestName, distinctGuestId } from '../../adapter/guest-name.js';
+import { distinctGuestId } from '../../adapter/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../adapter/plug-devices.js';
 import type { Capabilities, Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
@@ -25,10 +25,8 @@ import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '
 import type { Inside } from '../../inside/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import type { InsideOptions } from './inside.js';
-import { sameName, secondMonitor } from './kin.js';
 import { Machine } from './machine.js';
-
-export const KIND = 'qmp';
+import { guestNameOf, KIND, sameName, secondMonitor } from './names.js';
 
 export interface RosterOptions {
   readonly clock: Clock;
@@ -388,7 +386,7 @@ const OF_DEVICES: ReadonlySet<MachineNews['kind']> = new Set(['device-deleted', 
 
 const describe = (id: GuestId, { name, balloon, plugs }: Machine): GuestDescription => ({
   id,
-  name: cleanGuestName(KIND, name),
+  name: guestNameOf(name),
   capabilities: balloon === null ? WATCHED : { ...withGrowth(blockOf(plugs)), deflatesOnOom: balloon.deflatesOnOom },
   pool: KIND,
   limits: NO_LIMITS,

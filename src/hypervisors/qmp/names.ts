@@ -1,5 +1,11 @@
-/** What a person is told of a machine that is another one's second monitor, or has another one's name. */
+/** What QEMU's machines are called, and what a person is told of a second monitor of one, and of one that has another's name. */
+import { cleanGuestName } from '../../adapter/guest-name.js';
 import type { GuestId } from '../../control/reading.js';
+
+export const KIND = 'qmp';
+
+/** The name of the guest in a machine that QEMU calls so. */
+export const guestNameOf = (name: string): string => cleanGuestName(KIND, name);
 
 export const secondMonitor = (path: string, driven: GuestId): string =>
   `${path} is a second monitor of ${driven}, which is driven already: it is left alone`;
