@@ -1,9 +1,10 @@
-/** Protects the doctor's findings from what machines call themselves. */
+/** Protects the doctor's findings from what machines call themselves, and whoever has two of one name. */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { checkMonitors } from '../../src/cli/doctor/monitors.js';
 import { NO_PAGES } from '../../src/units.js';
 import { FakeQemu } from '../qmp/support/fake-qemu.js';
+import { fixture } from '../support/paths.js';
 
 describe('a machine with a name that is meant to look like a finding', () => {
   it('is named in one line, without anything that a terminal would obey', async (test) => {
@@ -16,5 +17,37 @@ describe('a machine with a name that is meant to look like a finding', () => {
       assert.doesNotMatch(what, /[\p{Cc}\p{Cf}]/u);
       assert.match(what, /^web___ok____all_is_well__2J_ /);
     }
+  });
+});
+
+describe('machines of one name', () => {
+  async function warnings(test: TestContext, ...names: readonly (string | undefined)[]) {
+    const paths: string[] = [];
+    for (const name of names) {
+      const qemu = await FakeQemu.start(test);
+      qemu.machine.name = name;
+      paths.push(qemu.path);
+    }
+    const qmp = { sockets: paths, reserve: NO_PAGES, asksAgent: false, hearsOwn: false };
+    const findings = await checkMonitors({ qmp, xenGuest: { root: fixture('xen-guest') } }, 0);
+    return { paths, alike: findings.filter(({ what }) => / machines are called /.test(what)) };
+  }
+
+  it('are told of once for each name, with what to do', async (test) => {
+    const { paths, alike } = await warnings(test, 'web', 'db', 'web', 'mail');
+    const [first, second] = [paths[0], paths[2]].sort();
+    assert.equal(alike.length, 1);
+    assert.equal(alike[0]?.level, 'warn');
+    assert.ok(alike[0].what.startsWith(`2 machines are called web, those at ${first} and ${second}: `));
+    assert.match(alike[0].advice ?? '', /-name of its own/);
+  });
+
+  it('may have it from their sockets, where QEMU has none for them', async (test) => {
+    const { alike } = await warnings(test, undefined, undefined);
+    assert.match(alike[0]?.what ?? '', /^2 machines are called qmp, /);
+  });
+
+  it('are none where all names differ', async (test) => {
+    assert.deepEqual((await warnings(test, 'web', 'db')).alike, []);
   });
 });

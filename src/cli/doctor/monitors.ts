@@ -6,14 +6,15 @@ import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
 import { findGuestPorts } from '../../hypervisors/qmp/guest-ports.js';
 import { AGENT_PORTS } from '../../hypervisors/qmp/inside.js';
 import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
-import { guestNameOf } from '../../hypervisors/qmp/names.js';
+import { guestNameOf, machineName } from '../../hypervisors/qmp/names.js';
 import { findClosedFolders, findSockets } from '../../hypervisors/qmp/socket-patterns.js';
-import { connectQmp, decodeDeflateOnOom, decodeName, QmpError, type Qmp } from '../../qmp/index.js';
+import { connectQmp, decodeDeflateOnOom, decodeName, decodeUuid, QmpError, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
 import { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { millis, pages } from '../../units.js';
 import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
+import { checkNames, type CalledMachine } from './same-names.js';
 import { checkUnmet } from './unmet-patterns.js';
 
 /** Who is listened to in a guest, as configured. */
@@ -43,12 +44,17 @@ export async function checkMonitors(
   }
   const checks = await Promise.all(found.map((path) => checkMonitor(path, qmp)));
   const held = checks.flatMap(({ path, findings }) => (findings === null ? [path] : []));
+  const twins = checks.map((check, n) => twinOf(check, checks.slice(0, n), xenGuest.root));
   const shown = checks.flatMap((check, n) => {
-    const twin = twinOf(check, checks.slice(0, n), xenGuest.root);
+    const twin = twins[n] ?? null;
     return twin === null ? (check.findings ?? []) : [secondMonitor(check, twin)];
   });
-  return [...shown, ...heldFindings(held, driven), ...unmet];
+  return [...shown, ...checkNames(calledIn(checks, twins)), ...heldFindings(held, driven), ...unmet];
 }
+
+/** Those that are machines of their own. */
+const calledIn = (checks: readonly Check[], twins: readonly (Check | null)[]): readonly CalledMachine[] =>
+  checks.flatMap(({ path, who }, n) => (who === null || twins[n] !== null ? [] : [{ path, name: who.guest }]));
 
 /** The same machine at a monitor before: the daemon would leave one of the two alone. */
 function twinOf({ who }: Check, before: readonly Check[], root: string): Check | null {
@@ -79,13 +85,21 @@ function heldFindings(held: readonly string[], driven: number): readonly Finding
   return [warn(`${by}: ${held.join(', ')}`, `It may hold second monitors of some. Otherwise: ${advice}`)];
 }
 
+interface Who {
+  readonly pid: number | null;
+  /** As QEMU says it; null: it has none. */
+  readonly name: string | null;
+  /** What the daemon calls the guest in it. */
+  readonly guest: string;
+}
+
 /** What was found at one socket. */
 interface Check {
   readonly path: string;
   /** Null: nobody greets. */
   readonly findings: readonly Finding[] | null;
   /** Null: it did not say. */
-  readonly who: { readonly pid: number | null; readonly name: string | null } | null;
+  readonly who: Who | null;
 }
 
 /** What QEMU says is anybody's who may start one, and a line of it could pass for a finding. It is called what the daemon calls it. */
@@ -104,8 +118,10 @@ async function checkMonitor(path: string, heard: Heard): Promise<Check> {
   }
   try {
     const name = decodeName(await machine.execute('query-name', {}, { signal: limit }));
+    const uuid = await answerOrNull(machine.execute('query-uuid', {}, { signal: limit }));
     const findings = await checkMachine(machine, { name: shownName(name), path, heard }, limit);
-    return { path, findings, who: { pid: machine.peerPid(), name } };
+    const guest = guestNameOf(machineName(name, decodeUuid(uuid), path));
+    return { path, findings, who: { pid: machine.peerPid(), name, guest } };
   } catch (error) {
     return { path, findings: [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')], who: null };
   } finally {

@@ -2,7 +2,6 @@
  * One virtual machine behind its monitor: who it is, what it has, what it says of itself, and what is asked of it.
  * It keeps what does not change from look to look, and decides nothing.
  */
-import { basename, extname } from 'node:path';
 import { bytesToPagesDown, millis, NO_PAGES, pagesToBytes, type Bytes, type Millis, type Pages } from '../../units.js';
 import {
   balloonArguments,
@@ -27,6 +26,7 @@ import { findBalloon } from './balloon-device.js';
 import { BaseMemory } from './base-memory.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
 import { findMemoryDevices, sizesOf, type MachinePlug } from './memory-devices.js';
+import { machineName } from './names.js';
 import { StatsPolling } from './stats-polling.js';
 
 /** A target is waited for until QEMU answers or ends: it must not land after a newer one. */
@@ -97,7 +97,7 @@ export class Machine {
     // The same process: only the connection to it was lost.
     const pid = qmp.peerPid();
     const before = known.find((one) => pid !== null && one.pid === pid && one.ownName === ownName) ?? null;
-    const name = ownName ?? decodeUuid(uuid) ?? basename(socket, extname(socket));
+    const name = machineName(ownName, decodeUuid(uuid), socket);
     const [{ plugs, dimms }, balloon, ports] = await Promise.all([
       findMemoryDevices(qmp, devices, signal),
       meetBalloon({ qmp, clock, foundBefore: before?.balloon?.polling.found ?? null, switchesPolling }, signal),
