@@ -4,6 +4,7 @@ import type { GuestPhase } from '../../runtime/read-model.js';
 
 /** As much of a guest as people are shown; page counts, null = not known. The read model's rows and the API's both are it. */
 export interface ShownGuest {
+  readonly id: string;
   readonly name: string;
   readonly isSimulated: boolean;
   readonly isDriven: boolean;
@@ -31,6 +32,13 @@ export interface Shown {
 
 export const mibText = (count: number | null): string => (count === null ? '?' : String(nearestMib(count)));
 
+/** What each is called among all of them, in their order: by its id where another has its name. */
+export function calledAmong(guests: readonly Pick<ShownGuest, 'id' | 'name'>[]): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { name } of guests) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return guests.map(({ id, name }) => (counts.get(name) === 1 ? name : id));
+}
+
 /** Null when one of them is not known: a sum with a hole in it is no sum. */
 function sum(guests: readonly ShownGuest[], of: (guest: ShownGuest) => number | null): number | null {
   let total = 0;
@@ -44,9 +52,13 @@ function sum(guests: readonly ShownGuest[], of: (guest: ShownGuest) => number | 
 
 /** What all driven guests hold, of how much, and what they are doing; then the observed ones. */
 export function summarise({ guests, isDryRun }: Shown): string {
-  const [driven, observed] = [guests.filter(isShownTogether), guests.filter((guest) => !isShownTogether(guest))];
+  const driven = guests.filter(isShownTogether);
+  const called = calledAmong(guests);
+  const observed = guests.flatMap((guest, n) =>
+    isShownTogether(guest) ? [] : [summariseObserved(guest, called[n] ?? guest.id)],
+  );
   const parts = driven.length === 0 ? [] : [summariseTogether(driven)];
-  return `${isDryRun ? 'dry run: ' : ''}${[...parts, ...observed.map(summariseObserved)].join('; ')}`;
+  return `${isDryRun ? 'dry run: ' : ''}${[...parts, ...observed].join('; ')}`;
 }
 
 /** In a dry run nobody is driven; the simulated guests still belong together. */
@@ -66,7 +78,7 @@ function countPhases(guests: readonly ShownGuest[]): string {
   return [...counts].map(([phase, count]) => `${count} ${phase}`).join(', ');
 }
 
-function summariseObserved(guest: ShownGuest): string {
+function summariseObserved(guest: ShownGuest, called: string): string {
   const would = guest.targetPages === null ? guest.why : `would be set to ${mibText(guest.targetPages)} MiB`;
-  return `${guest.name} (observed only) has ${mibText(guest.currentPages)} MiB, ${would}`;
+  return `${called} (observed only) has ${mibText(guest.currentPages)} MiB, ${would}`;
 }

@@ -2,18 +2,25 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { visible } from '../../errors.js';
-import { mibText, type Shown, type ShownGuest } from './summary.js';
+import { calledAmong, mibText, type Shown, type ShownGuest } from './summary.js';
 
 interface Column {
   readonly head: string;
   readonly width: number;
   readonly align: 'left' | 'right';
-  readonly cell: (guest: ShownGuest) => string;
+  readonly cell: (guest: ShownGuest, called: string, width: number) => string;
   /** Left out on screens narrower than this. */
   readonly widthMin: number;
 }
 
 const kindOf = (guest: ShownGuest): string => (guest.isSimulated ? ' (simulated)' : '');
+
+/** Ids of guests with one name differ in what stands last: they are cut in front. */
+function nameCell(guest: ShownGuest, called: string, width: number): string {
+  const text = called + kindOf(guest);
+  const room = width - BLANKS;
+  return called === guest.name || text.length <= room ? text : `…${text.slice(1 - room)}`;
+}
 
 const size = (head: string, of: (guest: ShownGuest) => number | null, widthMin = 0): Column => ({
   head,
@@ -23,9 +30,14 @@ const size = (head: string, of: (guest: ShownGuest) => number | null, widthMin =
   widthMin,
 });
 
+const CALLED_WIDTH = 26;
+const BLANKS = 2;
+/** The reason keeps so much where ids, which are longer than names, want more. */
+const WHY_WIDTH_MIN = 40;
+
 /** Widths are with cli-table3's blank on either side. On 80 columns goal and reason make way. */
 const COLUMNS: readonly Column[] = [
-  { head: 'guest', width: 26, align: 'left', cell: (guest) => guest.name + kindOf(guest), widthMin: 0 },
+  { head: 'guest', width: CALLED_WIDTH, align: 'left', cell: nameCell, widthMin: 0 },
   size('current', (guest) => guest.currentPages),
   size('goal', (guest) => guest.goalPages, 100),
   size('target', (guest) => guest.targetPages),
@@ -54,7 +66,8 @@ export interface Screen {
 
 /** It as text for that screen. All sizes in MiB. Guests for which there is no row are counted. */
 export function renderTable(shown: Shown, screen: Screen): string {
-  const columns = columnsFor(screen.width);
+  const called = calledAmong(shown.guests);
+  const columns = columnsFor(screen.width, idsIn(shown, called));
   const table = new Table({
     head: columns.map(({ head }) => (screen.isTerminal ? styleText('bold', head, { validateStream: false }) : head)),
     colWidths: columns.map(({ width }) => width),
@@ -64,16 +77,26 @@ export function renderTable(shown: Shown, screen: Screen): string {
   });
   const head = headLines(shown);
   const guests = shown.guests.slice(0, rowsFor(screen, head.length));
-  for (const guest of guests) table.push(columns.map(({ cell }) => visible(cell(guest))));
+  for (const [n, guest] of guests.entries()) {
+    table.push(columns.map(({ cell, width }) => visible(cell(guest, called[n] ?? guest.id, width))));
+  }
   const left = shown.guests.length - guests.length;
   const foot = left === 0 ? 'Sizes in MiB.' : `Sizes in MiB. ${left} more do not fit on this screen.`;
   return [...head, '', table.toString(), '', foot].join('\n');
 }
 
-function columnsFor(width: number): readonly Column[] {
+/** What stands in the place of names, where it is longer. */
+const idsIn = ({ guests }: Shown, called: readonly string[]): readonly string[] =>
+  guests.flatMap((guest, n) => (called[n] === guest.name ? [] : [`${called[n]}${kindOf(guest)}`]));
+
+function columnsFor(width: number, ids: readonly string[]): readonly Column[] {
   const fitting = COLUMNS.filter(({ widthMin }) => width >= widthMin);
+  const isWide = width >= WHY.widthMin;
   const rest = width - fitting.reduce((sum, column) => sum + column.width, 0) - 1;
-  return width < WHY.widthMin ? fitting : [...fitting, { ...WHY, width: rest }];
+  const wanted = Math.max(0, ...ids.map(({ length }) => length + BLANKS - CALLED_WIDTH));
+  const more = Math.min(wanted, Math.max(0, isWide ? rest - WHY_WIDTH_MIN : rest));
+  const columns = fitting.map((column, n) => (n === 0 ? { ...column, width: column.width + more } : column));
+  return isWide ? [...columns, { ...WHY, width: rest - more }] : columns;
 }
 
 /** The table's own heading, the blank lines around it and the last line take five. */
