@@ -8,6 +8,7 @@ export * as signals from './signals/index.js';
 export { loadConfig, type Config, type LoadedConfig } from './config/index.js';
 export { Loop, type LoopParts } from './runtime/loop.js';
 export type { CommandAnswer, Commands } from './runtime/commands.js';
+export type { GrowthFailure, GrowthFailures } from './runtime/growth-trouble.js';
 export type { GuestPhase, GuestRow, ReadModel, Snapshot } from './runtime/read-model.js';
 export { openJournalFile, type JournalFileOptions } from './runtime/journal-file.js';
 export { RealClock } from './runtime/real-clock.js';

@@ -12,6 +12,7 @@ import { knownValue } from '../control/signal.js';
 import type { ControlState } from '../control/step.js';
 import type { Tunables } from '../control/tunables.js';
 import type { Millis, Pages } from '../units.js';
+import { describeGrowthTrouble, growthFailuresOf, type GrowthFailures } from './growth-trouble.js';
 
 /** What a guest is doing, in one word. */
 export type GuestPhase =
@@ -42,9 +43,11 @@ export interface GuestRow {
   readonly goalPages: Pages | null;
   /** What was asked for last (of an observed guest: what would be asked for); null = nothing. */
   readonly targetPages: Pages | null;
+  /** Requests to plug memory in or out that came to nothing; null = it cannot grow. */
+  readonly growthFailures: GrowthFailures | null;
   /** Null before the first decision. */
   readonly reason: Reason | null;
-  /** The reason as a sentence. */
+  /** The reason as a sentence, after what is wrong with what is plugged in. */
   readonly why: string;
   readonly reading: Reading | null;
 }
@@ -119,7 +122,7 @@ export class PublishedState<Memory> implements ReadModel {
       hasFrontswap,
       tunables,
       hosts: Object.values(pools).map(hostRow),
-      guests: guests.list.map(guestRow),
+      guests: guests.list.map((guest) => guestRow(guest, this.#at)),
     };
   }
 }
@@ -131,7 +134,7 @@ const hostRow = ({ pool, total, free, reserve }: HostReading): HostRow => ({
   reservePages: reserve,
 });
 
-function guestRow<Memory>(state: GuestState<Memory>): GuestRow {
+function guestRow<Memory>(state: GuestState<Memory>, now: Millis): GuestRow {
   const { guest, reading, decision } = state;
   return {
     id: guest.id,
@@ -143,8 +146,9 @@ function guestRow<Memory>(state: GuestState<Memory>): GuestRow {
     maximumPages: knownValue(reading?.maximum),
     goalPages: decision?.goal ?? null,
     targetPages: decision?.target ?? null,
+    growthFailures: growthFailuresOf(state),
     reason: decision?.reason ?? null,
-    why: whyOf(state),
+    why: whyOf(state, now),
     reading,
   };
 }
@@ -171,11 +175,12 @@ function wayOf(request: Pursuit | null, current: Pages | null): 'shrinking' | 'g
 const failedRequest = <Memory>({ pursuit, growth }: GuestState<Memory>): Pursuit | null =>
   [pursuit, growth?.pursuit ?? null].find((request) => request?.phase === 'failed') ?? null;
 
-function whyOf<Memory>(state: GuestState<Memory>): string {
+function whyOf<Memory>(state: GuestState<Memory>, now: Millis): string {
   if (state.readFailure !== null) return `could not be read: ${state.readFailure}`;
   const failed = failedRequest(state);
   if (failed !== null) return `its hypervisor refused: ${failed.failure ?? 'no reason given'}`;
-  const why = whyDecided(state);
+  // In front: the end of a long sentence is cut off in the table.
+  const why = [...describeGrowthTrouble(state, now), whyDecided(state)].join('; ');
   const refusal = state.reading?.refusal;
   // Signals grow too old when nothing newer is understood: a person must know that, and not only that they are old.
   if (refusal === undefined || why.includes(refusal)) return why;

@@ -31,6 +31,8 @@ export interface StatusReading {
   readonly pluggedPages: number | null;
   readonly plugAskedPages: number | null;
   readonly pluggablePages: number | null;
+  /** What of it its kernel does not bring online; null = it cannot grow, or nobody can tell yet. */
+  readonly offlinePages: number | null;
   /** For each signal that the source has and that is not known now, why. */
   readonly unknown: Readonly<Record<string, string>>;
   /** Why the newest thing that the guest said of itself was not understood; null = it was, or it says nothing of itself. */
@@ -47,6 +49,7 @@ export interface StatusGuest {
   readonly maximumPages: number | null;
   readonly goalPages: number | null;
   readonly targetPages: number | null;
+  readonly growthFailures: GuestRow['growthFailures'];
   readonly reason: Reason | null;
   readonly why: string;
   readonly reading: StatusReading | null;
@@ -92,9 +95,16 @@ function readingOf(reading: Reading): StatusReading {
     pluggedPages: knownValue(reading.growth?.plugged),
     plugAskedPages: knownValue(reading.growth?.asked),
     pluggablePages: knownValue(reading.growth?.pluggable),
+    offlinePages: offlineIn(reading.growth),
     unknown: unknownIn(reading),
     refusal: reading.refusal ?? null,
   };
+}
+
+/** Nothing is said of it where all is online. */
+function offlineIn(growth: GrowthSignals | undefined): number | null {
+  if (growth?.plugged.known !== true) return null;
+  return growth.offline === undefined ? 0 : knownValue(growth.offline);
 }
 
 function unknownIn({ growth, ...reading }: Reading): Readonly<Record<string, string>> {
@@ -111,10 +121,16 @@ function unknownIn({ growth, ...reading }: Reading): Readonly<Record<string, str
   return Object.fromEntries(unknown);
 }
 
-const nameGrowth = ({ plugged, asked, pluggable }: GrowthSignals): Readonly<Record<string, Signal<Pages>>> => ({
+const nameGrowth = ({
+  plugged,
+  asked,
+  pluggable,
+  offline,
+}: GrowthSignals): Readonly<Record<string, Signal<Pages>>> => ({
   plugged,
   plugAsked: asked,
   pluggable,
+  ...(offline === undefined ? {} : { offline }),
 });
 
 /** Decodes the body of `GET /v1/status`. Throws `SelfballoonError` `EIO` when it is not one. */

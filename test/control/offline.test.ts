@@ -11,6 +11,8 @@ import { knownAt, type Signal } from '../../src/control/signal.js';
 import { createStep } from '../../src/control/step.js';
 import { decodeRecord } from '../../src/cli/journal/decode-record.js';
 import { hostPolicy } from '../../src/policies/index.js';
+import { PublishedState } from '../../src/runtime/read-model.js';
+import { statusOf } from '../../src/server/status.js';
 import { KernelShare } from '../../src/signals/kernel-share.js';
 import { withTotal } from '../../src/signals/outside-balloon.js';
 import { millis, pages, type Pages } from '../../src/units.js';
@@ -43,6 +45,12 @@ function caseOf(most: number, lines: string[] = []): Case {
   return { host, guest, allow: (size) => void (allowed = size) };
 }
 
+/** What its control remembers of requests that came to nothing. */
+function upOf({ state }: SharedHost): { readonly count: number; readonly retryAtMs: number | null } | null {
+  const up = state.guests.get('guest')?.growth?.up ?? null;
+  return up === null ? null : { count: up.times, retryAtMs: up.until };
+}
+
 const toldStuck = ({ told }: SharedHost): number => told.filter((line) => line === 'guest stuck').length;
 
 describe('a guest that does not bring online what is plugged in', () => {
@@ -68,6 +76,31 @@ describe('a guest that does not bring online what is plugged in', () => {
     host.liveUntil(3_600);
     assert.equal(toldStuck(host), 1);
     assert.ok(!host.told.includes('guest obeys-again'));
+  });
+
+  it('is shown as it is, with each further try that the log does not tell of', () => {
+    const { host } = caseOf(0);
+    let offline = 0;
+    const whys = new Set<string>();
+    for (let second = 61; second <= 1_800; second += 1) {
+      host.liveUntil(second);
+      const { guests } = statusOf(new PublishedState([], host.state, millis(second * 1_000)).snapshot());
+      offline = Math.max(offline, guests[0]?.reading?.offlinePages ?? 0);
+      whys.add(guests[0]?.why ?? '');
+      const up = guests[0]?.growthFailures?.up ?? null;
+      assert.deepEqual(up, upOf(host));
+    }
+    assert.ok(offline > 0);
+    assert.ok((upOf(host)?.count ?? 0) > 2);
+    const shown = [...whys];
+    const tries = 'did not use what was plugged in';
+    assert.ok(
+      shown.some((why) => /^\d+ MiB that are plugged in are offline; did not use/.test(why)),
+      shown.join('\n'),
+    );
+    assert.ok(shown.some((why) => why.startsWith(`${tries} (1 try, next in 1 min at the earliest); `)));
+    assert.ok(shown.some((why) => why.startsWith(`${tries} (3 tries, next in 4 min at the earliest); `)));
+    assert.equal(toldStuck(host), 1);
   });
 
   it('keeps what came online, and gives back the rest', () => {

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { GuestState } from '../../src/control/guest-state.js';
 import { beginPursuit, type Pursuit } from '../../src/control/pursuit.js';
+import type { Rest } from '../../src/control/growth.js';
 import { Roster } from '../../src/control/roster.js';
+import { knownAt, unknown, type Signal } from '../../src/control/signal.js';
 import { createStep, initialState } from '../../src/control/step.js';
 import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
 import { selfPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
 import { PublishedState, type GuestRow } from '../../src/runtime/read-model.js';
-import { millis, pages } from '../../src/units.js';
+import { statusOf } from '../../src/server/status.js';
+import { millis, pages, type Pages } from '../../src/units.js';
 import { REPOSITORY } from '../support/paths.js';
 import { readingOf } from '../support/readings.js';
 
@@ -100,5 +103,43 @@ describe('the state of a guest', () => {
     assert.equal(rowOf(released)?.phase, 'released');
     assert.equal(rowOf(MAKE.stuck(released))?.phase, 'stuck');
     assert.equal(rowOf(MAKE.uncooperative(released))?.phase, 'uncooperative');
+  });
+});
+
+describe('what a guest that can grow is shown with', () => {
+  const size = (count: number): Signal<Pages> => knownAt(pages(count), NOW);
+  const growing = (up: Rest | null, down: Rest | null, offline?: Signal<Pages>): State => {
+    const sizes = { plugged: size(20_000), asked: size(20_000), pluggable: size(90_000) };
+    const reading = { ...readingOf({ at: NOW, current: CURRENT }), growth: { ...sizes, ...(offline && { offline }) } };
+    return { ...steady(), reading, growth: { found: pages(0), plugged: pages(20_000), pursuit: null, up, down } };
+  };
+
+  it('is nothing where all is well', () => {
+    assert.equal(rowOf(growing(null, null))?.why, 'waits for its first decision');
+    assert.deepEqual(rowOf(growing(null, null))?.growthFailures, { up: null, down: null });
+    assert.equal(rowOf(steady())?.growthFailures, null);
+  });
+
+  it('is first what is wrong: what is offline, and how often it was tried', () => {
+    const up = { times: 2, until: millis(NOW + 90_000) };
+    const row = rowOf(growing(up, { times: 6, until: null }, size(12_800)));
+    assert.match(
+      row?.why ?? '',
+      /^50 MiB that are plugged in are offline; .*\(2 tries, next in 2 min at the earliest\); .*\(6 tries, no more\); waits/,
+    );
+    const failures = { up: { count: 2, retryAtMs: NOW + 90_000 }, down: { count: 6, retryAtMs: null } };
+    assert.deepEqual(row?.growthFailures, failures);
+    assert.match(rowOf(growing({ times: 1, until: NOW }, null))?.why ?? '', /plugged in \(1 try\); waits/);
+  });
+
+  it('says in the status how much is offline: nothing where nobody says so, and not known while it may be on its way', () => {
+    const offlineOf = (offline?: Signal<Pages>): unknown => {
+      const state = { ...began, guests: Roster.of([growing(null, null, offline)]) };
+      return statusOf(new PublishedState([], state, NOW).snapshot()).guests[0]?.reading?.offlinePages;
+    };
+    assert.deepEqual(
+      [offlineOf(), offlineOf(size(7)), offlineOf(unknown('not-reported', 'it may come'))],
+      [0, 7, null],
+    );
   });
 });

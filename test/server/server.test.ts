@@ -31,6 +31,7 @@ const GUEST: GuestRow = {
   maximumPages: null,
   goalPages: null,
   targetPages: null,
+  growthFailures: null,
   reason: { code: 'at-goal', numbers: { goal: 5 } },
   why: 'at its goal',
   reading: READING,
