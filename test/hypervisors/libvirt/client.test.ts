@@ -77,6 +77,24 @@ describe('a reading', () => {
     assert.equal(await used(200, 8), 192);
   });
 
+  it('of a guest that takes long to be made smaller uses no more for that either', async (test) => {
+    const rig = await openRig(test, 'one');
+    const one = domainOf(rig, 'one');
+    // Its QEMU is not heard but through libvirt, a second late.
+    rig.libvirt.tamper = (line) => (/^dommemstat \S+$/.test(line) ? '\nerror: internal error: no\n' : undefined);
+    const used = async (heard: number, keeps: number): Promise<number> => {
+      await rig.pass(1_000);
+      const stats = { available: (keeps - 54) * MIB, usable: (keeps - 92) * MIB, unused: (keeps - 92) * MIB };
+      Object.assign(one, { current: keeps * MIB, heard: heard * MIB, lastUpdate: rig.seconds, stats });
+      const signal = (await rig.reading('libvirt/one')).used;
+      return signal.known ? signal.value / 256 : NaN;
+    };
+    assert.equal(await used(900, 900), 92);
+    await rig.host.setTarget('libvirt/one', guestSize(mibToPages(mib(200))), NEVER);
+    for (let keeps = 800; keeps >= 200; keeps -= 100)
+      assert.equal(await used(keeps + 100, keeps), 92, `at ${keeps} MiB`);
+  });
+
   it('of a guest that has never reported knows what it holds, and nothing else', async (test) => {
     const rig = await openRig(test, 'one');
     const { total, used, current } = await rig.reading('libvirt/one');
@@ -99,6 +117,25 @@ describe('a reading', () => {
     const [, failed, read] = await rig.look(['libvirt/none', 'libvirt/one']);
     assert.ok(failed?.kind === 'reading-failed' && failed.error.code === 'EGONE');
     assert.equal(read?.kind, 'reading');
+  });
+});
+
+describe('a domain that is reset', () => {
+  it('is asked for all but a page of an empty balloon, so that its new driver has something to say', async (test) => {
+    const rig = await openRig(test, 'one');
+    const one = domainOf(rig, 'one');
+    one.current = 300 * MIB;
+    assert.ok((await rig.reading('libvirt/one')).current.known);
+    const whole = guestSize(pages(one.memory / 4));
+    rig.libvirt.emitPlain('reboot', 'one');
+    await rig.untilLog('came libvirt/one', 'alarm libvirt/one');
+    await rig.host.setTarget('libvirt/one', whole, NEVER);
+    assert.equal(one.target, one.memory - 4);
+    await rig.pass(2_000);
+    assert.ok((await rig.reading('libvirt/one')).current.known);
+    // It has spoken: from now on an empty balloon is asked for as ever.
+    await rig.host.setTarget('libvirt/one', whole, NEVER);
+    assert.equal(one.target, one.memory);
   });
 });
 
@@ -141,6 +178,22 @@ describe('a target', () => {
     assert.equal(domainOf(rig, 'two').target, 8_000);
     release();
     await until('it was set late', () => domainOf(rig, 'one').target === 4_000);
+  });
+
+  it('that was given up while it waited for the one before is not asked for any more', async (test) => {
+    const rig = await openRig(test, 'one');
+    let release = (): void => undefined;
+    domainOf(rig, 'one').held = new Promise((resolve) => (release = resolve));
+    const first = rig.host.setTarget('libvirt/one', guestSize(pages(1_000)), NEVER);
+    const limit = new AbortController();
+    const second = rig.host.setTarget('libvirt/one', guestSize(pages(2_000)), limit.signal);
+    limit.abort();
+    await assert.rejects(second, failsWith('ETIMEDOUT'));
+    release();
+    await first;
+    const { asked } = await rig.reading('libvirt/one');
+    assert.ok(asked.known && asked.value === 1_000);
+    assert.equal(rig.libvirt.asked.filter((line) => line.startsWith('setmem')).length, 1);
   });
 
   it('of a domain that did not answer its last look goes apart from others, until it answers', async (test) => {
