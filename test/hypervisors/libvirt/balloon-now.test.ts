@@ -59,6 +59,29 @@ describe('a domain that was asked for another size', () => {
     assert.equal(timesAsked(rig), 0);
   });
 
+  it('is asked by itself with 31 others at most, and one of those left out when there is room again', async (test) => {
+    const names = Array.from({ length: 40 }, (_, n) => `d${n}`);
+    const rig = await openRig(test, ...names);
+    const ids = names.map((name) => `libvirt/${name}`);
+    await rig.look(ids);
+    for (const id of ids) await rig.host.setTarget(id, guestSize(pages(500 * 256)), NEVER);
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    rig.libvirt.tamper = (line) => (/^dommemstat \S+$/.test(line) ? held.then(() => 'actual 512000\n') : undefined);
+    const first = rig.look(ids);
+    await rig.pass(1);
+    assert.equal(timesAsked(rig), 32);
+    release();
+    const outcomes = await first;
+    assert.equal(
+      outcomes.filter(({ kind }) => kind === 'reading').length,
+      40,
+      'all are read, asked by themselves or not',
+    );
+    await rig.look(['libvirt/d39']);
+    assert.equal(timesAsked(rig), 33);
+  });
+
   it('holds what libvirt has heard where its QEMU does not say', async (test) => {
     const rig = await openRig(test, 'one');
     await heldMib(rig);

@@ -149,6 +149,36 @@ describe('the statistics of a domain of which nobody else tells', () => {
   });
 });
 
+describe('the statistics of a domain that were on before', () => {
+  const openedOn = async (test: TestContext): Promise<Rig> => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    rig.libvirt.add('one', { period: 1 });
+    rig.watch();
+    await rig.untilLog('came libvirt/one');
+    return rig;
+  };
+
+  it('are on at the end where libvirt did not switch them on again after a turn', async (test) => {
+    const rig = await openedOn(test);
+    rig.libvirt.tamper = (line) => (line.includes('--period 1') ? '\nerror: internal error: it is busy\n' : undefined);
+    await lookEachSecond(rig, 1);
+    assert.equal(domainOf(rig, 'one').period, 0, 'its turn ended with statistics off');
+    rig.libvirt.tamper = () => undefined;
+    await rig.host.close();
+    assert.equal(domainOf(rig, 'one').period, 1);
+  });
+
+  it('are left as they are at the end where they are on for certain', async (test) => {
+    const rig = await openedOn(test);
+    await lookEachSecond(rig, 1);
+    const settings = (): readonly string[] => rig.libvirt.asked.filter((line) => line.includes('--period'));
+    assert.equal(settings().length, 2, 'it had its turn');
+    await rig.host.close();
+    assert.equal(settings().length, 2);
+  });
+});
+
 describe('the statistics of domains in which nothing is to be changed', () => {
   it('are left on or off, as they were, also at the end, and those that are off are told of once', async (test) => {
     const rig = new Rig({ asksAgent: true, hearsOwn: true }, false);
