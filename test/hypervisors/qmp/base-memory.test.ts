@@ -70,6 +70,30 @@ describe('what a machine keeps under an empty balloon', () => {
     assert.deepEqual(await sizes(world), [812, 1_536]);
   });
 
+  it('has one in it that was heard of while QEMU was asked, and is not in its answer', async (test) => {
+    const world = await openMachine(test);
+    const { machine } = world.qemu;
+    machine.actual = 300 * MIB;
+    const answer = machine.commands.get('query-memory-devices');
+    let isComing = true;
+    machine.commands.set('query-memory-devices', (args) => {
+      const old = answer?.(args);
+      if (isComing) change(world.qemu, 512);
+      if (isComing) world.qemu.emit('ACPI_DEVICE_OST', DIMM_STATUS);
+      isComing = false;
+      return old;
+    });
+    // Nobody has told of anything: it is asked because a minute has passed.
+    await world.rig.pass(MINUTE);
+    assert.deepEqual(await sizes(world), [300, 1_024]);
+    await world.rig.pass(SECOND);
+    assert.deepEqual(await sizes(world), [812, 1_536]);
+    const before = asked(world);
+    await world.rig.pass(SECOND);
+    await sizes(world);
+    assert.equal(asked(world), before, 'it is not asked at each look from then on');
+  });
+
   it('has one in it of which nobody tells, within a minute', async (test) => {
     const world = await openMachine(test);
     world.qemu.machine.actual = 300 * MIB;

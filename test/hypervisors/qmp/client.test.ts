@@ -199,7 +199,13 @@ describe('a machine that moves', () => {
     // What comes within a quarter of a second is not told.
     rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 500 * MIB });
     rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 490 * MIB });
-    await rig.pass(250);
+    await rig.pass(249);
+    rig.qemus[0]?.emit('BALLOON_CHANGE', { actual: 480 * MIB });
+    // What comes after them has come.
+    rig.qemus[0]?.emit('RESET', { guest: true, reason: 'guest-reset' });
+    await rig.untilNotice('it begins anew', ({ kind }) => kind === 'guest-alarm');
+    assert.equal(rig.notices.filter(({ kind }) => kind === 'guest-moved').length, 1);
+    await rig.pass(1);
     const path = '/machine/peripheral/vm0';
     rig.qemus[0]?.emit('MEMORY_DEVICE_SIZE_CHANGE', { id: 'vm0', size: 256 * MIB, 'qom-path': path });
     await untilMoved(2);
