@@ -21,7 +21,8 @@ const FOLDERS = ['/machine/peripheral', '/machine/peripheral-anon'];
 const PORT = 'child<virtserialport>';
 /** A machine of QEMU's has room for 31 on each of its buses. */
 const PORTS_MAX = 64;
-const LISTENING = /^(?:disconnected:)?unix:(.*?)((?:,abstract=on)?(?:,tight=\w+)?),server(?:=on)?$/s;
+/** QEMU 5.2 leaves out `=on`. Of sockets that are not abstract none is called tight. */
+const LISTENING = /^(?:disconnected:)?unix:(.*?)(,abstract(?:=on)?(?:,tight(?:=on)?)?)?,server(?:=on)?$/s;
 
 /** The ports there are now. Rejects with `QmpError` when QEMU does not answer. */
 export async function findGuestPorts(qmp: Pick<Qmp, 'execute'>, signal: AbortSignal): Promise<GuestPorts> {

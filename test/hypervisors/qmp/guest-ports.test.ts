@@ -26,7 +26,11 @@ describe('where a port leads', () => {
   const others: readonly (readonly [string, RegExp])[] = [
     ['unix:vm.agent,server=on', /relative/],
     ['unix:/run/vm.agent', /no unix socket at which QEMU listens/],
-    ['disconnected:unix:name,abstract=on,tight=on,server=on', /abstract/],
+    ['disconnected:unix:name,abstract=on,tight=on,server=on', /is an abstract socket/],
+    ['unix:/run/vm.agent,abstract=on,server=on', /is an abstract socket/],
+    // QEMU 5.2.
+    ['unix:/run/vm.agent,abstract,tight,server=on', /is an abstract socket/],
+    ['unix:/run/vm.agent,abstract,server', /is an abstract socket/],
     ['tcp:127.0.0.1:4444,server=on', /no unix socket/],
     ['pty:/dev/pts/1', /no unix socket/],
     ['null', /no unix socket/],
