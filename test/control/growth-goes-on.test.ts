@@ -1,0 +1,89 @@
+/**
+ * Protects what follows when plugging in or out comes to its end, one way or the other: the balloon goes on at once, nothing is
+ * promised that others may have by now, and a guest has neither more patience nor less than is its due.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { BLOCK, sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
+
+const BOOT = 200_000;
+/** Seldom: what happens within a minute is not the policy's doing. */
+const tunables = { selfballoon_interval: 60 };
+
+/** A guest with its whole boot memory that can have as much again. */
+const growing = (more: Partial<SharedGuest> = {}): SharedGuest =>
+  sharedGuest({ held: BOOT, maximum: BOOT, pluggable: 400 * BLOCK, ...more });
+
+/** Lives on until it is so. Returns the second. */
+function liveUntil(host: SharedHost, what: string, isSo: () => boolean): number {
+  const end = host.seconds + 300;
+  while (!isSo()) {
+    assert.ok(host.seconds < end, `it never came about that ${what}`);
+    host.liveUntil(host.seconds + 1);
+  }
+  return host.seconds;
+}
+
+describe('a guest that has given up what was plugged in', () => {
+  it('is made smaller by its balloon at once, and not only when its policy is asked again', () => {
+    const guest = growing({ committed: 300_000, plugSpeed: 20 * BLOCK });
+    const host = new SharedHost({ total: 800_000, guests: { guest }, tunables });
+    liveUntil(host, 'it has grown', () => guest.plugged > 0 && guest.plugged === guest.plugTarget);
+    guest.committed = 20_000;
+    liveUntil(host, 'it is asked to give it up', () => guest.plugTarget === 0);
+    const emptied = liveUntil(host, 'it has given it up', () => guest.plugged === 0);
+    assert.equal(guest.held, BOOT);
+    const smaller = liveUntil(host, 'its balloon moves', () => guest.held < BOOT);
+    assert.ok(smaller - emptied <= 2, `${smaller - emptied} s`);
+  });
+});
+
+describe('a guest whose promised boot memory was taken back', () => {
+  it('is not promised it again because it has plugged in the rest, for others may have it', () => {
+    const slow = growing({ held: 100_000, committed: 50_000, plugSpeed: 20 * BLOCK });
+    const host = new SharedHost({ total: 800_000, guests: { slow, other: growing() }, tunables });
+    host.liveUntil(130);
+    slow.behaviour = 'late';
+    slow.committed = 300_000;
+    liveUntil(host, 'it is to grow', () => slow.plugTarget > 0);
+    liveUntil(host, 'its boot memory is taken back', () => slow.target === slow.held);
+    assert.ok(slow.plugged < slow.plugTarget, 'it still plugs in');
+    const { target } = slow;
+    liveUntil(host, 'it has plugged in all', () => slow.plugged === slow.plugTarget);
+    host.liveUntil(host.seconds + 3);
+    assert.equal(slow.target, target);
+  });
+});
+
+describe('a guest that does not plug in what it is given', () => {
+  it('gets no more patience by needing more each second', () => {
+    const deaf = growing({ committed: 250_000, plugging: 'never' });
+    const host = new SharedHost({ total: 800_000, guests: { deaf }, tunables: { selfballoon_interval: 1 } });
+    const asked = liveUntil(host, 'it is to grow', () => deaf.plugTarget > 0);
+    const givenUp = liveUntil(host, 'it is asked for no more', () => {
+      deaf.committed += 3 * BLOCK;
+      return deaf.plugTarget === 0;
+    });
+    assert.ok(host.growths.length > 5, 'it was asked for something else again and again');
+    assert.ok(givenUp - asked <= 11, `${givenUp - asked} s`);
+  });
+});
+
+describe('a guest that did not plug in what it was given, and is asked for no more', () => {
+  it('has its time to give up what it took too late', () => {
+    const late = growing({ committed: 390_000, plugging: 'never' });
+    const host = new SharedHost({ total: 800_000, guests: { late }, tunables });
+    liveUntil(host, 'it is to grow', () => late.plugTarget > 0);
+    liveUntil(host, 'it is asked for no more', () => late.plugTarget === 0);
+    late.plugged = BLOCK;
+    host.liveUntil(host.seconds + 2);
+    assert.equal(late.plugTarget, 0);
+    late.plugging = 'obeys';
+    host.liveUntil(host.seconds + 2);
+    assert.deepEqual([late.plugged, late.plugTarget], [0, 0]);
+    assert.deepEqual(
+      host.told.filter((line) => !line.endsWith('guest-came')),
+      ['late stuck', 'late obeys-again'],
+    );
+  });
+});
