@@ -89,6 +89,44 @@ describe('a guest that does not move', () => {
     assert.equal(watch(accept(again, 10_000), [2_000, 14_000])?.phase, 'stuck');
   });
 
+  it('has no new patience with a late answer where it has not taken what it was promised before', () => {
+    const more = ask(3_100, 2_000, 3_900, accept(ask(3_000, 2_000)));
+    assert.equal(watch(accept(more, 4_100), [2_000, 4_200])?.phase, 'stuck');
+  });
+
+  it('has new patience with a late answer where it has taken all that it was promised before', () => {
+    const more = ask(3_000, 2_000, 500, accept(ask(2_500, 2_000)));
+    const waiting = watch(more, [2_500, 1_000]) ?? assert.fail();
+    const answered = accept(waiting, 5_100, 2_500);
+    assert.equal(watch(answered, [2_500, 9_099])?.phase, 'accepted');
+    assert.equal(watch(answered, [2_500, 9_100])?.phase, 'stuck');
+  });
+
+  it('is stuck though each request for growth fails, as long as one of them may have got through', () => {
+    const failed = answer(ask(3_000, 2_000), 'nobody knows', 1_000);
+    assert.equal(watch(ask(3_000, 2_000, 2_000, failed), [2_000, 4_000])?.phase, 'stuck');
+  });
+
+  it('has its patience anew after a request that failed and promised it nothing', () => {
+    const failed = answer(ask(1_000, 2_000), 'refused', 100);
+    const grown = ask(3_000, 2_000, 10_000, failed);
+    assert.equal(watch(grown, [2_000, 13_999])?.phase, 'asked');
+    assert.equal(watch(grown, [2_000, 14_000])?.phase, 'stuck');
+  });
+
+  it('is uncooperative too where the first that was taken found it stuck already', () => {
+    const stuck = watch(ask(3_000, 2_000), [2_000, 4_000]);
+    const lower = accept(ask(1_000, 2_000, 5_000, stuck), 5_100);
+    assert.equal(lower.phase, 'stuck');
+    assert.equal(watch(lower, [2_000, 60_000])?.isUncooperative, true);
+  });
+
+  it('is stuck after it left a size at which it was seen before the answer came', () => {
+    const arrived = accept(watch(ask(1_000, 2_000), [1_000, 1_000]) ?? assert.fail(), 1_100, 1_000);
+    assert.equal(arrived.phase, 'reached');
+    assert.equal(watch(arrived, [1_500, 600_000], [1_500, 604_000])?.phase, 'stuck');
+  });
+
   it('does not have its patience anew with an answer that comes in time', () => {
     assert.equal(watch(accept(ask(1_000, 2_000), 3_000), [2_000, 4_000])?.phase, 'stuck');
   });
