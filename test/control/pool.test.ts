@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { believableHost } from '../../src/control/believe.js';
 import { promisedTo } from '../../src/control/guest-state.js';
 import { grantGrowth, spareIn } from '../../src/control/pool.js';
-import { knownAt } from '../../src/control/signal.js';
+import { knownAt, NOT_REPORTED } from '../../src/control/signal.js';
 import { millis, pages } from '../../src/units.js';
 import { useSeed } from '../support/seed.js';
 import { sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
@@ -161,6 +161,23 @@ describe('a target that failed', () => {
     assert.equal(promisedAfter('EIO'), 0);
   });
 
+  it('because it was refused is no promise where nobody knows what the guest holds either', () => {
+    let isBlind = false;
+    const host = new SharedHost({
+      total: 210_000,
+      guests: { late: sharedGuest({ held: 50_000, committed: 150_000, behaviour: 'late' }) },
+      sight: (reading) => (isBlind ? { ...reading, current: NOT_REPORTED } : reading),
+    });
+    host.liveUntil(5);
+    isBlind = true;
+    host.liveUntil(7);
+    const stateOf = () => host.state.guests.get('late') ?? assert.fail();
+    const { id, target } = stateOf().pursuit ?? assert.fail();
+    assert.equal(promisedTo(stateOf()), target);
+    host.tell({ kind: 'action-failed', guest: 'late', id, code: 'EIO', message: 'it failed' });
+    assert.equal(promisedTo(stateOf()), 0);
+  });
+
   it('because nobody answered may have got through, and stays a promise', () => {
     assert.ok(promisedAfter('ETIMEDOUT') > 90_000);
     assert.ok(promisedAfter('EUNAVAILABLE') > 90_000);
@@ -231,6 +248,20 @@ describe('a guest that does not take what it was promised', () => {
     assert.equal(host.state.guests.get('stuck')?.pursuit?.phase, 'stuck');
     assert.equal(host.state.guests.get('stuck')?.decision?.reason.code, 'left-out');
     assert.ok(!host.told.includes('stuck obeys-again'));
+  });
+});
+
+describe('a guest that does not give up what it was told to', () => {
+  it('is told so all the same, and never to stay at what it holds', () => {
+    const keeps = sharedGuest({ held: 200_000, behaviour: 'ignores' });
+    const host = new SharedHost({ total: 400_000, guests: { keeps } });
+    host.liveUntil(60);
+    assert.ok(host.told.includes('keeps stuck'), host.told.join());
+    assert.deepEqual(
+      host.targets.filter(({ target }) => target >= 200_000),
+      [],
+    );
+    assert.equal(host.state.guests.get('keeps')?.pursuit?.isWithdrawn, false);
   });
 });
 
