@@ -1,6 +1,7 @@
 /** Runs one of Xen's tools to its end, and gives what it printed. It does not know what the words mean. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { quoted } from '../../errors.js';
+import { unlessAborted } from '../../waiting/abort.js';
 
 /** How a tool is run; it resolves to what it printed. */
 export type RunTool = (command: string, args: readonly string[], signal: AbortSignal) => Promise<string>;
@@ -23,7 +24,8 @@ export const runTool: RunTool = async (command, args, signal) => {
   };
   process.once('exit', kill);
   try {
-    return await outputOf(child, [command, ...args].join(' '), signal);
+    const line = [command, ...args].join(' ');
+    return await unlessAborted(outputOf(child, line), signal, () => new Error(`${line} was not finished in time`));
   } catch (error) {
     kill();
     throw error;
@@ -32,13 +34,9 @@ export const runTool: RunTool = async (command, args, signal) => {
   }
 };
 
-function outputOf(child: ChildProcess, line: string, signal: AbortSignal): Promise<string> {
+function outputOf(child: ChildProcess, line: string): Promise<string> {
   let [output, complaint] = ['', ''];
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(new Error(`${line} was not finished in time`));
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       output += text;
       if (output.length > OUTPUT_CHARACTERS_MAX) reject(new Error(`${line} does not stop printing`));
@@ -48,7 +46,6 @@ function outputOf(child: ChildProcess, line: string, signal: AbortSignal): Promi
     });
     child.once('error', reject);
     child.once('close', (code, killedBy) => {
-      signal.removeEventListener('abort', onAbort);
       if (code === 0) resolve(output);
       else reject(new Error(`${line} ended with ${code ?? killedBy}: ${quoted(complaint.trim())}`));
     });

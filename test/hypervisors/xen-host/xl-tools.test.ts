@@ -1,13 +1,14 @@
 /** Protects the last look of a daemon that is told to end: the tools do not end with it, and none is left behind either. */
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../../../src/errors.js';
+import { runTool } from '../../../src/hypervisors/xen-host/tool.js';
 
 const SIGHT = new URL('../../../src/hypervisors/xen-host/xl-sight.js', import.meta.url).href;
 const PATIENCE_MS = 20_000;
@@ -116,4 +117,21 @@ describe('a look through the tools', () => {
     await once(endless.process, 'close');
     assert.match(endless.output(), /^EIO .*xentop -b -f -i 1 does not stop printing/);
   });
+});
+
+describe('a tool that is run', () => {
+  // A tool that waits for a disk cannot be killed, and may never be closed.
+  for (const [what, command, args, words] of [
+    ['ends well', 'true', [], null],
+    ['fails', 'false', [], /ended with 1/],
+    ['is not there', '/nowhere/xl', [], /ENOENT/],
+    ['prints without an end', 'yes', ['x'.repeat(4_000)], /does not stop printing/],
+  ] as const) {
+    it(`leaves nothing with whoever could end it, when it ${what}`, async () => {
+      const { signal } = new AbortController();
+      const run = runTool(command, args, signal);
+      await (words === null ? run : assert.rejects(run, words));
+      assert.deepEqual(getEventListeners(signal, 'abort'), []);
+    });
+  }
 });
