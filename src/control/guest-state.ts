@@ -5,7 +5,7 @@ import { blocksDown, livePlugged, promisedGrowth, type Growth, type GrowthView }
 import type { ActionId } from './events.js';
 import type { GuestLimits } from './limits.js';
 import type { GuestDescription } from './ports.js';
-import type { Pursuit } from './pursuit.js';
+import { promiseOf, type Pursuit } from './pursuit.js';
 import type { Reading } from './reading.js';
 import type { Relief } from './relief.js';
 
@@ -113,7 +113,7 @@ export function growthViewOf<Memory>({ guest, reading }: GuestState<Memory>): Gr
 export function promisedTo<Memory>(state: GuestState<Memory>): Pages {
   const { pursuit, reading, growth } = state;
   const asked = reading?.asked.known === true ? reading.asked.value : NO_PAGES;
-  const ours = pursuit?.target ?? NO_PAGES;
+  const ours = pursuit === null ? NO_PAGES : promiseOf(pursuit);
   const ofBoot = subtractToZero(maxPages(ours, asked), bootHeldBy(state) ?? NO_PAGES);
   if (growth === null) return ofBoot;
   const plugAsked = reading?.growth?.asked;

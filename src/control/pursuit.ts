@@ -2,7 +2,7 @@
  * Follows one request to its end: asked, accepted, reached; or refused, or not getting anywhere. A request is a message, not a
  * fact: only a later reading says what came of it.
  */
-import { addMillis, millis, minPages, pages, type Millis, type Pages } from '../units.js';
+import { addMillis, maxPages, millis, minPages, NO_PAGES, pages, type Millis, type Pages } from '../units.js';
 import type { ActionId } from './events.js';
 
 /**
@@ -21,6 +21,8 @@ export interface Pursuit {
   readonly phase: PursuitPhase;
   /** The target that the hypervisor took last, of this request or of one whose patience it inherits; null: none. */
   readonly taken: Pages | null;
+  /** The most that it was promised by requests before this one, which stands until this one is taken; 0: nothing. */
+  readonly standing: Pages;
   /** When the guest last came nearer to a target, or the pursuit began. */
   readonly progressAt: Millis;
   /** From when on its patience counts: as `progressAt`, but begun anew when a guest that was left out is tried again. */
@@ -47,6 +49,9 @@ export const LEFT_OUT_FOR = millis(30_000);
 /** Stuck for this long, and a person should look. */
 export const UNCOOPERATIVE_AFTER = millis(60_000);
 
+/** The most that it may take, by this request or by those before it. */
+export const promiseOf = ({ target, standing }: Pursuit): Pages => maxPages(target, standing);
+
 const distanceTo = (target: Pages, current: Pages): Pages => pages(Math.abs(target - current));
 
 /**
@@ -65,6 +70,7 @@ export function beginPursuit(
     target: ask.target,
     phase: inherits && before.phase === 'stuck' ? 'stuck' : 'asked',
     taken: inherits ? before.taken : null,
+    standing: before === null ? NO_PAGES : promiseOf(before),
     progressAt: inherits ? before.progressAt : ask.now,
     patienceFrom: inherits && !before.isWithdrawn ? before.patienceFrom : ask.now,
     distance,
@@ -85,11 +91,12 @@ export const withdrawPursuit = (stuck: Pursuit, id: ActionId, held: Pages): Purs
   ...stuck,
   id,
   target: held,
+  standing: promiseOf(stuck),
   distance: null,
   isWithdrawn: true,
 });
 
-/** The request was refused for certain: what it would have allowed beyond `held` is no promise. */
+/** The request was refused for certain: what it would have allowed beyond `held` is no promise. What was promised before it stands. */
 export const dropPromise = (failed: Pursuit, held: Pages): Pursuit => ({
   ...failed,
   target: minPages(failed.target, held),
@@ -125,7 +132,7 @@ const isBehind = ({ taken, target }: Pursuit, current: Pages): boolean =>
 
 type Progress = Pick<
   Pursuit,
-  'phase' | 'taken' | 'distance' | 'progressAt' | 'patienceFrom' | 'isUncooperative' | 'failure'
+  'phase' | 'taken' | 'standing' | 'distance' | 'progressAt' | 'patienceFrom' | 'isUncooperative' | 'failure'
 >;
 
 /** Written out because it is hot: a spread of this object takes ten times as long on Node.js 20. */
@@ -134,6 +141,7 @@ const advance = (pursuit: Pursuit, progress: Progress): Pursuit => ({
   target: pursuit.target,
   phase: progress.phase,
   taken: progress.taken,
+  standing: progress.standing,
   progressAt: progress.progressAt,
   patienceFrom: progress.patienceFrom,
   distance: progress.distance,
@@ -145,6 +153,7 @@ const advance = (pursuit: Pursuit, progress: Progress): Pursuit => ({
 const progressOf = (pursuit: Pursuit): Progress => ({
   phase: pursuit.phase,
   taken: pursuit.taken,
+  standing: pursuit.standing,
   distance: pursuit.distance,
   progressAt: pursuit.progressAt,
   patienceFrom: pursuit.patienceFrom,
@@ -168,12 +177,11 @@ export interface PursuitAnswer {
 export function answerPursuit(pursuit: Pursuit | null, { id, failure, now, current }: PursuitAnswer): Pursuit | null {
   if (pursuit?.id !== id) return pursuit;
   if (failure !== null) return advance(pursuit, { ...progressOf(pursuit), phase: 'failed', failure });
-  const taken = pursuit.target;
-  if (pursuit.phase === 'stuck' || pursuit.phase === 'reached')
-    return advance(pursuit, { ...progressOf(pursuit), taken });
+  const progress = { ...progressOf(pursuit), taken: pursuit.target, standing: NO_PAGES };
+  if (pursuit.phase === 'stuck' || pursuit.phase === 'reached') return advance(pursuit, progress);
   const isLate = now - pursuit.patienceFrom >= STUCK_AFTER && !isBehind(pursuit, current);
   const anew = isLate ? { progressAt: now, patienceFrom: now } : {};
-  return advance(pursuit, { ...progressOf(pursuit), ...anew, taken, phase: 'accepted' });
+  return advance(pursuit, { ...progress, ...anew, phase: 'accepted' });
 }
 
 /** A reading says where the guest is. `stuckAfter`: how long it may take to come nearer. */
@@ -184,12 +192,13 @@ export function observePursuit(
   stuckAfter: Millis = STUCK_AFTER,
 ): Pursuit | null {
   if (pursuit === null || pursuit.phase === 'failed') return pursuit;
-  const { phase, taken, failure } = pursuit;
+  const { phase, taken, standing, failure } = pursuit;
   const distance = distanceTo(pursuit.target, current);
   const moved = (to: PursuitPhase): Pursuit =>
     advance(pursuit, {
       phase: to,
       taken,
+      standing,
       distance,
       progressAt: now,
       patienceFrom: now,

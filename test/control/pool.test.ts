@@ -178,6 +178,33 @@ describe('a target that failed', () => {
     assert.equal(promisedTo(stateOf()), 0);
   });
 
+  it('leaves what the guest was promised before, where it was to be told less: the guest may still take that', () => {
+    for (const code of ['EIO', 'ETIMEDOUT', 'EUNAVAILABLE'] as const) {
+      const late = sharedGuest({ held: 50_000, committed: 150_000, behaviour: 'late' });
+      const host = new SharedHost({ total: 210_000, guests: { late }, tunables: { selfballoon_interval: 1 } });
+      const stateOf = () => host.state.guests.get('late') ?? assert.fail();
+      host.liveUntil(3);
+      const before = promisedTo(stateOf());
+      host.answerAfter = 1_000;
+      late.committed = 60_000;
+      host.liveUntil(4);
+      const { id, target, phase } = stateOf().pursuit ?? assert.fail();
+      assert.ok(phase === 'asked' && target - 50_000 < before, `${phase} ${target}`);
+      host.tell({ kind: 'action-failed', guest: 'late', id, code, message: 'it failed' });
+      assert.equal(promisedTo(stateOf()), before, code);
+    }
+  });
+
+  it('leaves that no longer than until a request is taken', () => {
+    const late = sharedGuest({ held: 50_000, committed: 150_000, behaviour: 'late' });
+    const host = new SharedHost({ total: 210_000, guests: { late }, tunables: { selfballoon_interval: 1 } });
+    host.liveUntil(3);
+    late.committed = 60_000;
+    host.liveUntil(4);
+    assert.equal(promisedTo(host.state.guests.get('late') ?? assert.fail()), late.target - late.held);
+    assert.ok(late.target < 80_000, `${late.target}`);
+  });
+
   it('because nobody answered may have got through, and stays a promise', () => {
     assert.ok(promisedAfter('ETIMEDOUT') > 90_000);
     assert.ok(promisedAfter('EUNAVAILABLE') > 90_000);
@@ -223,6 +250,21 @@ describe('a guest that does not take what it was promised', () => {
       assert.ok(promised <= secondsMax, `it kept a promise for ${promised} of 120 s`);
     });
   }
+
+  it('keeps its promise where taking it back fails, until that is done', () => {
+    const host = new SharedHost({ total: 210_000, guests: guests() });
+    const stateOf = () => host.state.guests.get('stuck') ?? assert.fail();
+    while (promisedTo(stateOf()) === 0) host.liveUntil(host.seconds + 1);
+    const promised = promisedTo(stateOf());
+    host.answerAfter = 1_000;
+    while (stateOf().pursuit?.isWithdrawn !== true) host.liveUntil(host.seconds + 1);
+    const { id } = stateOf().pursuit ?? assert.fail();
+    host.tell({ kind: 'action-failed', guest: 'stuck', id, code: 'EUNAVAILABLE', message: 'lost' });
+    host.answerAfter = 0;
+    assert.equal(promisedTo(stateOf()), promised);
+    host.liveUntil(host.seconds + 40);
+    assert.equal(promisedTo(stateOf()), 0);
+  });
 
   it('is tried again after half a minute, told of once, and known as uncooperative after a minute', () => {
     const host = new SharedHost({ total: 400_000, guests: guests() });

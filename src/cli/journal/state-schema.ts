@@ -89,6 +89,7 @@ const pursuit = v.looseObject({
   target: v.number(),
   phase: v.string(),
   taken: v.optional(numberOrNull),
+  standing: v.optional(v.number(), 0),
   progressAt: v.number(),
   patienceFrom: v.number(),
   distance: numberOrNull,
