@@ -40,6 +40,7 @@ import {
   impossibleTarget,
   lookTooSlow,
   noStore,
+  notSeenSince,
   onlyWatched,
   perhapsSet,
   stillAsking,
@@ -84,6 +85,8 @@ class XenHost implements Hypervisor {
   readonly #targets = new Lanes(superseded);
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
+  /** The newest connection over which all domains were known before a look that has ended. */
+  #seenOver: AttendedStore | null = null;
 
   constructor(options: XenHostOptions) {
     this.#options = options;
@@ -141,6 +144,8 @@ class XenHost implements Hypervisor {
     // Before the look, which may hang with xenstored.
     if ('connection' in this.#keeper.state) this.#keeper.state.connection.ping();
     const { at, sight } = await this.#looks.look(signal);
+    if ('connection' in this.#keeper.state && this.#roster.isKnownAt(at))
+      this.#seenOver = this.#keeper.state.connection;
     const domains = new Map(sight.domains.map((domain) => [domain.domid, domain]));
     const free = subtractToZero(
       kibToPagesDown(sight.free),
@@ -202,6 +207,7 @@ class XenHost implements Hypervisor {
     if (signal.aborted) throw targetTooSlow(guest, target);
     const kept = this.#keeper.state;
     if ('why' in kept) throw noStore(guest, kept.why);
+    if (kept.connection !== this.#seenOver && this.#takenBack.isGrowth(guest, target)) throw notSeenSince(guest);
     this.#takenBack.ask(guest, target);
     const path = `${homeOf(domid)}/${NODES.target}`;
     const attempt: Attempt = { before: null, isWritten: false };

@@ -32,6 +32,15 @@ export const noStore = (guest: string, why: string): HypervisorError =>
     advice: 'It is connected to again by itself; see that xenstored runs',
   });
 
+/** What others wrote while there was no connection may be missing from what the growth was counted with. */
+export const notSeenSince = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EUNAVAILABLE',
+    guest,
+    message: 'it cannot be given more yet: the host has not been looked at since the connection to xenstored was made',
+    advice: 'It is asked again in the next round',
+  });
+
 /** The time is up, for one that waited as for one that was begun. */
 export const targetTooSlow = (guest: string, target: number): HypervisorError =>
   new HypervisorError({

@@ -48,8 +48,8 @@ export class Roster {
   /** Aborted when another connection is followed. */
   #following = new AbortController();
   readonly #troubles: Troubles;
-  /** All that are there were looked at over the connection that is followed now. */
-  #hasScanned = false;
+  /** When all that are there had been looked at over the connection that is followed now; null: they have not yet. */
+  #scannedAt: Millis | null = null;
 
   constructor(options: RosterOptions) {
     this.#options = options;
@@ -63,7 +63,14 @@ export class Roster {
   /** Where domains may be that are not known, or not as they are now; to be called only while there is a connection. */
   get unreached(): readonly string[] {
     const words = this.#troubles.words((who, what) => this.#isMissed(who, what));
-    return this.#hasScanned ? words : [...words, 'the domains of this host: xenstored has not told all of them yet'];
+    return this.#scannedAt !== null
+      ? words
+      : [...words, 'the domains of this host: xenstored has not told all of them yet'];
+  }
+
+  /** Whether what the domains' folders say over the connection that is followed now was known at that time already. */
+  isKnownAt(at: Millis): boolean {
+    return this.#scannedAt !== null && at >= this.#scannedAt;
   }
 
   /** Without it somebody would not be given back to: a name or a report that cannot be read keeps nobody from that. */
@@ -120,7 +127,7 @@ export class Roster {
     this.#following.abort();
     const following = new AbortController();
     this.#following = following;
-    this.#hasScanned = false;
+    this.#scannedAt = null;
     this.#followedFrom = this.#options.clock.now();
     for (const entry of this.#entries.values()) {
       entry.watch.end();
@@ -129,7 +136,7 @@ export class Roster {
     await this.#present(store);
     // One that cannot be looked at now is tried again after the events with which the two watches begin.
     await isDoneOver(this.#scan(store));
-    this.#hasScanned = true;
+    this.#scannedAt = this.#options.clock.now();
     const scans = new PacedRead(() => isDoneOver(this.#scan(store)), this.#options.clock, following.signal);
     for (const event of ['@introduceDomain', '@releaseDomain']) await store.watch(event, () => void scans.ask());
   }

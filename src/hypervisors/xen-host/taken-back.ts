@@ -30,6 +30,12 @@ export class TakenBack {
     this.#told.set(guest, { held, asked });
   }
 
+  /** Whether `target` is more than `guest` held when control last heard of it. */
+  isGrowth(guest: GuestId, target: Pages): boolean {
+    const told = this.#told.get(guest);
+    return told !== undefined && target > told.held;
+  }
+
   /** Control asks `guest` to hold so much, and counts it from now on. */
   ask(guest: GuestId, asked: Pages): void {
     const told = this.#told.get(guest);

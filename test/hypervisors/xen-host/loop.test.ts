@@ -266,6 +266,26 @@ describe('a Xen host that is driven', () => {
     assert.equal(host.heard('host-unseen').length, 1);
   });
 
+  it('gives every guest back what it may have, though the connection was lost just before the end', async (test) => {
+    const host = await Host.open(test, (xen, lives) => {
+      for (const domid of [1, 2]) guest(xen, lives, domid, 256, 40);
+    });
+    await host.to(60);
+    await host.rig.cut();
+    // It is connected to again 200 ms later.
+    await host.rig.to(60_250);
+    await host.end();
+    const giving = host.loop.giveBack();
+    await host.to(62);
+    assert.equal(host.heard('action-failed').length > 0, true, 'the first request was not refused');
+    for (const domid of [1, 2]) {
+      const target = Number(host.rig.xen.text(`/local/domain/${domid}/memory/target`));
+      assert.ok(target > 400 * MIB, `domain ${domid} is told ${target} KiB`);
+    }
+    await host.to(70);
+    await giving;
+  });
+
   // What the host had free when it was last looked at is old by then, but in one of these.
   for (const second of [60, 62, 64]) {
     it(`gives every guest back what it may have, on the way out, at whatever moment (${second} s)`, async (test) => {
