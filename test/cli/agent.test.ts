@@ -161,9 +161,12 @@ describe('the agent in a guest', () => {
     test.after(() => {
       closeSync(stuffing);
     });
-    assert.throws(() => {
-      for (;;) writeFileSync(stuffing, Buffer.alloc(4_096, 0x78));
-    }, /EAGAIN/);
+    // By single bytes at last: a report that took the last page of the pipe leaves room there for more of them.
+    for (const length of [4_096, 1]) {
+      assert.throws(() => {
+        for (;;) writeFileSync(stuffing, Buffer.alloc(length, 0x78));
+      }, /EAGAIN/);
+    }
     await until('it has noticed', () => agent.out.includes('nobody on the host is connected'));
     agent.process.kill('SIGTERM');
     assert.equal(await agent.ended, 0);
