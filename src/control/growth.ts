@@ -91,7 +91,7 @@ export interface GrowthView {
   readonly boot: Pages;
   readonly bootMaximum: Pages;
   readonly plugged: Pages;
-  /** Most that can be plugged in: whole blocks. */
+  /** Most that can be plugged in: whole blocks, or what is plugged in. */
   readonly pluggable: Pages;
 }
 
@@ -140,7 +140,11 @@ function planGrowing({ target, view, growth, now }: SizeQuestion): SizePlan {
   const boot = subtractToZero(target, plugged);
   if (boot <= bootMaximum) return { boot, plugged };
   if (isResting(growth.up, now)) return { boot: bootMaximum, plugged };
-  return { boot: bootMaximum, plugged: minPages(pluggable, blocksUp(subtractPages(target, bootMaximum), block)) };
+  const beyond = subtractPages(target, bootMaximum);
+  // What a guest was found with, or has, may be no multiple of the largest block of its devices.
+  const found = growth.found <= beyond ? growth.found : NO_PAGES;
+  const blocks = minPages(pluggable, blocksDown(beyond, block));
+  return { boot: bootMaximum, plugged: maxPages(plugged, maxPages(found, blocks)) };
 }
 
 /**

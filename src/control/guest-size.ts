@@ -103,7 +103,9 @@ function askForGrowth<Memory>(state: Draft<Memory>, plugged: Pages, context: Ste
   const block = guest.capabilities.growthBlock;
   if (growth === null || block === undefined) return;
   const { pursuit } = growth;
-  const target = blocksUp(plugged, block);
+  // Where it is, and what it was found with, need be no multiple of the largest block of its devices.
+  const isAsItWas = plugged === growth.plugged || plugged === growth.found;
+  const target = isAsItWas ? plugged : blocksUp(plugged, block);
   if (isAsked(growth, target)) {
     // A refusal of what is not wanted any more is nobody's trouble.
     if (pursuit?.phase === 'failed') state.growth = { ...growth, pursuit: null };

@@ -106,7 +106,8 @@ export function growthViewOf<Memory>({ guest, reading }: GuestState<Memory>): Gr
   const [boot, bootMaximum] = [bootHeldIn(reading), bootMaximumIn(reading)];
   const { plugged, pluggable } = reading.growth;
   if (boot === null || bootMaximum === null || !plugged.known || !pluggable.known) return null;
-  return { block, boot, bootMaximum, plugged: plugged.value, pluggable: blocksDown(pluggable.value, block) };
+  const most = maxPages(plugged.value, blocksDown(pluggable.value, block));
+  return { block, boot, bootMaximum, plugged: plugged.value, pluggable: most };
 }
 
 /** What this guest was told that it may have, and has not taken: by us, or by whoever else sets its size. */

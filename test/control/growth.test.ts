@@ -75,6 +75,14 @@ describe('the way to a size', () => {
     assert.deepEqual(plan(BOOT + 9 * BLOCK, viewOf(BOOT, BLOCK), { up: FOR_GOOD }), [BOOT, BLOCK]);
   });
 
+  it('up: to what it was found with and no further, though that be no whole blocks', () => {
+    const found = { found: pages(BLOCK + 100) };
+    assert.deepEqual(plan(BOOT + BLOCK + 100, viewOf(BOOT, 100), found), [BOOT, BLOCK + 100]);
+    assert.deepEqual(plan(BOOT + BLOCK + 99, viewOf(BOOT, 100), found), [BOOT, BLOCK]);
+    assert.deepEqual(plan(BOOT + BLOCK - 1, viewOf(BOOT, 100), found), [BOOT, 100]);
+    assert.deepEqual(plan(BOOT + 2 * BLOCK, viewOf(BOOT, 100), found), [BOOT, 2 * BLOCK]);
+  });
+
   it('down: blocks first, and the balloon stays meanwhile', () => {
     assert.deepEqual(plan(BOOT + BLOCK + 1, viewOf(BOOT, 9 * BLOCK)), [null, 2 * BLOCK]);
     assert.deepEqual(plan(150_000, viewOf(BOOT, 9 * BLOCK)), [null, 0]);

@@ -35,6 +35,8 @@ export interface SharedGuest {
   readonly pluggable: number;
   plugged: number;
   plugTarget: number;
+  /** What it had been asked for in the beginning, which may be no whole blocks: each of its devices has blocks of its own. */
+  readonly found: number;
   /** `keeps`: it plugs in, and never gives up what is plugged in. `never`: it does neither. */
   plugging: 'obeys' | 'keeps' | 'never';
   /** Most that it plugs in or out in a second. */
@@ -56,6 +58,7 @@ export const sharedGuest = (given: Partial<SharedGuest>): SharedGuest => ({
   pluggable: 0,
   plugged: 0,
   plugTarget: given.plugged ?? 0,
+  found: given.plugged ?? 0,
   plugging: 'obeys',
   plugSpeed: 128 * BLOCK,
   ...given,
@@ -234,7 +237,8 @@ export class SharedHost {
       guest.target = action.target;
       return;
     }
-    assert.ok(action.plugged % BLOCK === 0 && action.plugged <= guest.pluggable, `${action.plugged} pages to plug in`);
+    const isWhole = action.plugged % BLOCK === 0 || action.plugged === guest.plugged || action.plugged === guest.found;
+    assert.ok(isWhole && action.plugged <= guest.pluggable, `${action.plugged} pages to plug in`);
     this.growths.push({ at, guest: action.guest, plugged: action.plugged });
     guest.plugTarget = action.plugged;
   }
