@@ -1,8 +1,8 @@
 /**
- * The devices through which one guest can have memory plugged in, as adapters find them: in which steps that can be done, how much can be
- * plugged in, and how it is spread over them. It does not know how much that should be.
+ * The devices through which one guest can have memory plugged in, as adapters find them: in which steps that can be done, and how much can
+ * be plugged in. It does not know how much that should be, nor how it is spread over them.
  */
-import { minPages, NO_PAGES, pages, subtractPages, type Pages } from '../units.js';
+import { NO_PAGES, pages, type Pages } from '../units.js';
 
 /** What stays the same of one device. */
 export interface PlugDevice {
@@ -16,24 +16,12 @@ export interface PlugDevice {
 export const blockOf = (plugs: readonly PlugDevice[]): Pages | null =>
   plugs.length === 0 ? null : pages(Math.max(...plugs.map(({ block }) => block)));
 
-const capacityOf = ({ maximum }: PlugDevice, block: Pages): Pages => pages(Math.floor(maximum / block) * block);
+/** Most that it can add in steps of `block`. */
+export const capacityOf = ({ maximum }: PlugDevice, block: Pages): Pages => pages(Math.floor(maximum / block) * block);
 
 /** Most that can be plugged into all of them: whole blocks. */
 export function pluggableIn(plugs: readonly PlugDevice[]): Pages {
   const block = blockOf(plugs);
   if (block === null) return NO_PAGES;
   return pages(plugs.reduce((total, plug) => total + capacityOf(plug, block), 0));
-}
-
-/** What each device is asked for, in order: the first is filled first. Null: it is not whole blocks, or more than there can be. */
-export function spread(plugs: readonly PlugDevice[], plugged: Pages): readonly Pages[] | null {
-  const block = blockOf(plugs);
-  if (block === null || plugged % block !== 0) return null;
-  let left = plugged;
-  const sizes = plugs.map((plug) => {
-    const size = minPages(left, capacityOf(plug, block));
-    left = subtractPages(left, size);
-    return size;
-  });
-  return left === 0 ? sizes : null;
 }

@@ -72,6 +72,15 @@ export const impossibleGrowth = (guest: string, plugged: number, gone: 'detached
     advice: `Were memory devices ${gone} just now? Otherwise this is a fault of the program; please report it`,
   });
 
+/** Nobody says what each device has now, and so there is no telling which of them to ask. */
+export const unknownGrowth = (guest: string): HypervisorError =>
+  new HypervisorError({
+    code: 'EIO',
+    guest,
+    message:
+      'nothing was asked to be plugged in or out, for it is not known what is plugged into each of its memory devices',
+  });
+
 /** Nothing of the kind is there. `from`: where it was to be shrunk from. */
 export const noOverflow = (guest: string, from: string): HypervisorError =>
   new HypervisorError({

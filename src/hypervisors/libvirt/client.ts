@@ -10,7 +10,6 @@ import { NoticeQueue } from '../../adapter/notices.js';
 import {
   asHypervisorError,
   growthSuperseded,
-  impossibleGrowth,
   impossibleTarget,
   noOverflow,
   superseded,
@@ -22,7 +21,6 @@ import {
   type Hypervisor,
   type ReadOutcome,
 } from '../../control/ports.js';
-import { spread } from '../../adapter/plug-devices.js';
 import type { GuestId, Reading } from '../../control/reading.js';
 import { SharedLook, type Seen } from '../../waiting/shared-look.js';
 import type { HypervisorError } from '../../errors.js';
@@ -30,7 +28,7 @@ import type { InsideChoice, Said } from '../../inside/index.js';
 import { residentAs, type Sight } from '../../signals/followed-guest.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import type { PlugSizes } from '../../signals/plugged.js';
-import { millis, NO_PAGES, pagesToKib, type GuestSize, type KiB, type Millis, type Pages } from '../../units.js';
+import { millis, NO_PAGES, type GuestSize, type KiB, type Millis, type Pages } from '../../units.js';
 import type { DomainStats, Virsh, VirshOptions } from '../../virsh/index.js';
 import { actOn } from './act-on.js';
 import { AllDomains, type AllStats } from './all-domains.js';
@@ -52,8 +50,9 @@ import {
   targetTooSlow,
 } from './errors.js';
 import { openInside } from './inside.js';
-import { plugsOf, setGrowthWords } from './memory-devices.js';
+import { plugsOf } from './memory-devices.js';
 import { isOutdated } from './plug-look.js';
+import { plugInto } from './plugging.js';
 import { PollingRounds } from './polling-rounds.js';
 import { Roster } from './roster.js';
 import { stoppedQemus } from './stopped-qemus.js';
@@ -301,30 +300,11 @@ class LibvirtHost implements Hypervisor {
   async setGrowth(guest: GuestId, plugged: Pages, signal: AbortSignal): Promise<void> {
     const domain = this.#roster.find(guest);
     if (domain === null) throw goneDomain(guest);
-    const plugs = plugsOf(domain.shape);
-    if (plugs.length === 0) throw noGrowth(guest);
-    const sizes = spread(plugs, plugged);
-    if (sizes === null) throw impossibleGrowth(guest, plugged, 'detached');
-    const words = plugs.map(({ alias }, place) => setGrowthWords(domain.uuid, alias, sizes[place] ?? NO_PAGES));
-    const ask = async (): Promise<void> => {
-      if (signal.aborted) throw growthTooSlow(guest, plugged);
-      try {
-        await this.#askAll(domain, words, signal);
-      } catch (error) {
-        const size = sizes.map(pagesToKib).join(' + ');
-        throw asHypervisorError(error, { doing: `asking to have ${size} KiB plugged in`, guest });
-      } finally {
-        domain.noteGrowthAsked();
-      }
-    };
-    await unlessAborted(this.#growths.run(guest, ask), signal, () => growthTooSlow(guest, plugged));
-  }
-
-  /** Settles only when none of it can have an effect any more. */
-  async #askAll(domain: Domain, commands: readonly (readonly string[])[], signal: AbortSignal): Promise<void> {
-    const act = actOn(this.#connected(domain.id), domain);
-    const asked = commands.map((words) => act(words, signal));
-    for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
+    if (plugsOf(domain.shape).length === 0) throw noGrowth(guest);
+    const renew = (): Promise<boolean> => this.#roster.renew(domain, signal);
+    const act = (): Virsh['act'] => actOn(this.#connected(guest), domain);
+    const work = this.#growths.run(guest, () => plugInto({ domain, plugged, renew, act, signal }));
+    await unlessAborted(work, signal, () => growthTooSlow(guest, plugged));
   }
 
   unreached(): readonly string[] {

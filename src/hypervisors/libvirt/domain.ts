@@ -4,6 +4,7 @@
 import { cleanGuestName } from '../../adapter/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../adapter/plug-devices.js';
+import { PlugHistory } from '../../adapter/plug-spread.js';
 import type { Capabilities, GuestDescription } from '../../control/ports.js';
 import type { GuestId, Signals } from '../../control/reading.js';
 import type { Inside } from '../../inside/index.js';
@@ -35,6 +36,8 @@ export class Domain {
   readonly inside: Inside;
   /** What is remembered from look to look. QEMU tells libvirt of a balloon once a second at most, so what it says may be old. */
   readonly followed = new FollowedGuest({ isHostLate: true });
+  /** What is remembered of how memory is spread over its devices. */
+  readonly plugHistory = new PlugHistory();
   #shape: DomainShape;
   #told: GuestDescription;
   #isAnswering = true;
@@ -51,6 +54,7 @@ export class Domain {
     this.#shape = shape;
     this.#told = describe(id, shape);
     this.#describedAt = now;
+    this.plugHistory.noteSeen(plugsOf(shape));
   }
 
   /** As it was last described. */
@@ -107,6 +111,7 @@ export class Domain {
   noteShape(shape: DomainShape, now: Millis): GuestDescription | null {
     this.#shape = shape;
     this.#describedAt = now;
+    this.plugHistory.noteSeen(plugsOf(shape));
     const told = describe(this.id, shape);
     const [is, was] = [told.capabilities, this.#told.capabilities];
     if (is.canSetTarget === was.canSetTarget && is.growthBlock === was.growthBlock) return null;

@@ -5,19 +5,14 @@
  * libvirt adds what is plugged in to what it says that a domain has, `balloon.current` and `<currentMemory>` alike, and takes targets
  * without it; so it is on libvirt 9.0.
  */
-import { pluggableIn, type PlugDevice } from '../../adapter/plug-devices.js';
+import { pluggableIn } from '../../adapter/plug-devices.js';
+import type { SeenPlug } from '../../adapter/plug-spread.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { addPages, kib, kibToPagesDown, maxPages, NO_PAGES, pagesToKib, type KiB, type Pages } from '../../units.js';
 import { VIRTIO_MEM, type DomainShape } from '../../virsh/index.js';
 
-/** One device. */
-export interface DomainPlug extends PlugDevice {
-  /** libvirt's name for it, which no other device of the domain has. */
-  readonly alias: string;
-  /** What is plugged in, and what it was asked to have. Null: libvirt does not say. */
-  readonly plugged: Pages | null;
-  readonly asked: Pages | null;
-}
+/** One device. Its key is its alias, libvirt's name for it. */
+export type DomainPlug = SeenPlug;
 
 /** Those that can be asked for something. Without a balloon a domain is only watched, and has none. */
 export function plugsOf({ balloon, memoryDevices }: DomainShape): readonly DomainPlug[] {
@@ -25,7 +20,7 @@ export function plugsOf({ balloon, memoryDevices }: DomainShape): readonly Domai
   return memoryDevices.flatMap(({ model, alias, size, block, requested, current }): readonly DomainPlug[] => {
     if (model !== VIRTIO_MEM || alias === null || size === null || block === null) return [];
     const inPages = (part: typeof size | null): Pages | null => (part === null ? null : kibToPagesDown(part));
-    const device = { alias, maximum: kibToPagesDown(size), block: kibToPagesDown(block) };
+    const device = { key: alias, maximum: kibToPagesDown(size), block: kibToPagesDown(block) };
     return device.block === 0 ? [] : [{ ...device, plugged: inPages(current), asked: inPages(requested) }];
   });
 }

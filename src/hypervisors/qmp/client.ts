@@ -5,7 +5,7 @@
 import { endedOrAborted, unlessAborted } from '../../waiting/abort.js';
 import { Lanes } from '../../waiting/lanes.js';
 import { NoticeQueue } from '../../adapter/notices.js';
-import { spread } from '../../adapter/plug-devices.js';
+import { askDevices, describeRequests } from '../../adapter/plug-spread.js';
 import {
   asHypervisorError,
   growthSuperseded,
@@ -13,6 +13,7 @@ import {
   impossibleTarget,
   noOverflow,
   superseded,
+  unknownGrowth,
 } from '../../adapter/port-errors.js';
 import {
   CALL_TIME_LIMIT,
@@ -48,6 +49,7 @@ import {
 } from './errors.js';
 import { openInside } from './inside.js';
 import type { Look, Machine } from './machine.js';
+import { seenIn } from './memory-devices.js';
 import { KIND } from './names.js';
 import { Roster } from './roster.js';
 
@@ -187,20 +189,26 @@ class QmpHost implements Hypervisor {
   async setGrowth(guest: GuestId, plugged: Pages, signal: AbortSignal): Promise<void> {
     const machine = this.#roster.find(guest);
     if (machine === null) throw goneMachine(guest);
-    const { plugs } = machine;
-    if (plugs.length === 0) throw noGrowth(guest);
-    const sizes = spread(plugs, plugged);
-    if (sizes === null) throw impossibleGrowth(guest, plugged, 'unplugged');
-    const ask = async (): Promise<void> => {
-      if (signal.aborted) throw growthTooSlow(guest, plugged);
-      try {
-        await machine.plug(plugs, sizes);
-      } catch (error) {
-        const size = sizes.map(pagesToBytes).join(' + ');
-        throw asHypervisorError(error, { doing: `asking to have ${size} bytes plugged in`, guest });
-      }
-    };
-    await unlessAborted(this.#growths.run(guest, ask), signal, () => growthTooSlow(guest, plugged));
+    if (machine.plugs.length === 0) throw noGrowth(guest);
+    const work = this.#growths.run(guest, () => this.#plug(guest, { machine, plugged, signal }));
+    await unlessAborted(work, signal, () => growthTooSlow(guest, plugged));
+  }
+
+  /** Settles only when none of it can have an effect any more. */
+  async #plug(guest: GuestId, { machine, plugged, signal }: Growing): Promise<void> {
+    if (signal.aborted) throw growthTooSlow(guest, plugged);
+    let doing = 'looking at what is plugged in';
+    try {
+      const { plugs } = machine;
+      const seen = plugs.length > 1 ? await machine.readPlugs() : seenIn(plugs, null);
+      const requests = machine.plugHistory.plan(seen, plugged);
+      if (requests === null) throw impossibleGrowth(guest, plugged, 'unplugged');
+      if (requests === 'unknown') throw unknownGrowth(guest);
+      doing = `asking to have ${describeRequests(requests, pagesToBytes)} bytes plugged in`;
+      await askDevices(requests, ({ device, size }) => machine.plug(device, size), signal);
+    } catch (error) {
+      throw asHypervisorError(error, { doing, guest });
+    }
   }
 
   unreached(): readonly string[] {
@@ -248,5 +256,11 @@ interface Asked {
   readonly target: GuestSize;
   /** The same, as QEMU takes it. */
   readonly size: Bytes;
+  readonly signal: AbortSignal;
+}
+
+interface Growing {
+  readonly machine: Machine;
+  readonly plugged: Pages;
   readonly signal: AbortSignal;
 }

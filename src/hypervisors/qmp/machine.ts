@@ -2,7 +2,7 @@
  * One virtual machine behind its monitor: who it is, what it has, what it says of itself, and what is asked of it.
  * It keeps what does not change from look to look, and decides nothing.
  */
-import { bytesToPagesDown, millis, NO_PAGES, pagesToBytes, type Bytes, type Millis, type Pages } from '../../units.js';
+import { bytesToPagesDown, millis, pagesToBytes, type Bytes, type Millis, type Pages } from '../../units.js';
 import {
   balloonArguments,
   decodeBalloon,
@@ -14,6 +14,7 @@ import {
   type GuestStats,
   type Qmp,
 } from '../../qmp/index.js';
+import { PlugHistory } from '../../adapter/plug-spread.js';
 import type { Beat } from '../../control/beat.js';
 import type { Clock } from '../../control/ports.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
@@ -25,7 +26,7 @@ import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
 import { BaseMemory } from './base-memory.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
-import { findMemoryDevices, sizesOf, type MachinePlug } from './memory-devices.js';
+import { findMemoryDevices, seenIn, sizesOf, type MachinePlug, type MachinePlugNow } from './memory-devices.js';
 import { machineName } from './names.js';
 import { StatsPolling } from './stats-polling.js';
 
@@ -57,6 +58,8 @@ export class Machine {
   readonly ownName: string | null;
   /** What is remembered from look to look. */
   readonly followed: FollowedGuest;
+  /** What is remembered of how memory is spread over its devices. */
+  readonly plugHistory: PlugHistory;
   /** The process behind the monitor; null: not known. */
   readonly pid: number | null;
   /** The ways into the guest. */
@@ -70,7 +73,7 @@ export class Machine {
   #lookedAt: Millis | null = null;
   #lookGap: Millis | null = null;
 
-  private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs, before }: Met) {
+  private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs, devices, before }: Met) {
     this.#qmp = qmp;
     this.pid = qmp.peerPid();
     this.followed = new FollowedGuest({ isHostLate: false, before: before?.followed ?? null });
@@ -81,6 +84,8 @@ export class Machine {
     this.ports = ports;
     this.#balloon = balloon;
     this.#plugs = plugs;
+    this.plugHistory = before?.plugHistory ?? new PlugHistory();
+    this.plugHistory.noteSeen(seenIn(plugs, devices));
   }
 
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
@@ -104,7 +109,7 @@ export class Machine {
       findGuestPorts(qmp, signal),
     ]);
     const base = new BaseMemory({ booted: decodeMemorySizeSummary(summary)?.base ?? null, dimms, at: began });
-    return new Machine(qmp, { name, ownName, base, ports, balloon, plugs, before });
+    return new Machine(qmp, { name, ownName, base, ports, balloon, plugs, devices, before });
   }
 
   /**
@@ -204,16 +209,16 @@ export class Machine {
     await this.#qmp.execute('balloon', balloonArguments(size), { limit: FOREVER });
   }
 
-  /** Asks for these sizes, one for each of `plugs`. Settles only when none can have an effect any more. Rejects with `QmpError`. */
-  async plug(plugs: readonly MachinePlug[], sizes: readonly Pages[]): Promise<void> {
-    const asked = plugs.map(({ path }, place) =>
-      this.#qmp.execute(
-        'qom-set',
-        { path, ...requestedSize(pagesToBytes(sizes[place] ?? NO_PAGES)) },
-        { limit: FOREVER },
-      ),
-    );
-    for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
+  /** What its devices have now. Rejects with `QmpError`. */
+  async readPlugs(): Promise<readonly MachinePlugNow[]> {
+    const plugs = this.#plugs;
+    return seenIn(plugs, await answerOrNull(this.#qmp.execute('query-memory-devices')));
+  }
+
+  /** Asks one of its devices to have `size`. Settles only when it can have no more effect. Rejects with `QmpError`. */
+  async plug({ path }: Pick<MachinePlug, 'path'>, size: Pages): Promise<void> {
+    const value = pagesToBytes(size);
+    await this.#qmp.execute('qom-set', { path, property: 'requested-size', value }, { limit: FOREVER });
   }
 
   /** A device was unplugged. */
@@ -257,14 +262,11 @@ interface Met {
   readonly ports: GuestPorts;
   readonly balloon: Balloon | null;
   readonly plugs: readonly MachinePlug[];
+  /** What `query-memory-devices` said of those. */
+  readonly devices: unknown;
   /** The same machine over a connection before. */
   readonly before: Machine | null;
 }
-
-const requestedSize = (value: Bytes): { readonly property: string; readonly value: number } => ({
-  property: 'requested-size',
-  value,
-});
 
 type Asks = Omit<Parameters<typeof StatsPolling.begin>[0], 'path'> & Pick<Meeting, 'switchesPolling'>;
 

@@ -6,16 +6,10 @@
  * NVDIMMs), `get_current_ram_size` in its hw/virtio/virtio-balloon.c, and so it is on QEMU 7.2. What is plugged in comes on top.
  */
 import { pluggableIn, type PlugDevice } from '../../adapter/plug-devices.js';
-import {
-  decodeDimmSize,
-  decodeQomList,
-  decodeVirtioMemDevices,
-  QmpError,
-  type Qmp,
-  type VirtioMemDevice,
-} from '../../qmp/index.js';
+import type { SeenPlug } from '../../adapter/plug-spread.js';
+import { decodeDimmSize, decodeQomList, decodeVirtioMemDevices, QmpError, type Qmp } from '../../qmp/index.js';
 import type { PlugSizes } from '../../signals/plugged.js';
-import { bytes, bytesToPagesDown, maxPages, type Bytes, type Pages } from '../../units.js';
+import { addPages, bytesToPagesDown, maxPages, NO_PAGES, type Bytes, type Pages } from '../../units.js';
 
 type Asking = Pick<Qmp, 'execute'>;
 
@@ -67,19 +61,27 @@ function nothing(error: unknown): null {
   throw error;
 }
 
-/** What `query-memory-devices` says of them now; null where it does not say it of each. */
-export function sizesOf(plugs: readonly MachinePlug[], answer: unknown): PlugSizes | null {
+/** One device as `query-memory-devices` says that it is now; null: it does not. */
+export type MachinePlugNow = MachinePlug & SeenPlug;
+
+/** What `query-memory-devices` says of them. */
+export function seenIn(plugs: readonly MachinePlug[], answer: unknown): readonly MachinePlugNow[] {
   const devices = new Map(decodeVirtioMemDevices(answer)?.map((device) => [device.memdev, device]));
-  if (plugs.length === 0 || plugs.some(({ memdev }) => !devices.has(memdev))) return null;
-  const sum = (of: (device: VirtioMemDevice) => number): Pages =>
-    bytesToPagesDown(bytes(plugs.reduce((total, { memdev }) => total + ofDevice(devices.get(memdev), of), 0)));
-  const plugged = sum(({ size }) => size);
-  return {
-    plugged,
-    asked: sum(({ requestedSize }) => requestedSize),
-    pluggable: maxPages(pluggableIn(plugs), plugged),
-  };
+  return plugs.map((plug) => {
+    const { size, requestedSize } = devices.get(plug.memdev) ?? {};
+    return { ...plug, key: plug.memdev, plugged: inPages(size), asked: inPages(requestedSize) };
+  });
 }
 
-const ofDevice = (device: VirtioMemDevice | undefined, of: (device: VirtioMemDevice) => number): number =>
-  device === undefined ? 0 : of(device);
+const inPages = (size: Bytes | undefined): Pages | null => (size === undefined ? null : bytesToPagesDown(size));
+
+/** What all of them have together; null where it is not said of each. */
+export function sizesOf(plugs: readonly MachinePlug[], answer: unknown): PlugSizes | null {
+  if (plugs.length === 0) return null;
+  let [plugged, asked] = [NO_PAGES, NO_PAGES];
+  for (const plug of seenIn(plugs, answer)) {
+    if (plug.plugged === null || plug.asked === null) return null;
+    [plugged, asked] = [addPages(plugged, plug.plugged), addPages(asked, plug.asked)];
+  }
+  return { plugged, asked, pluggable: maxPages(pluggableIn(plugs), plugged) };
+}

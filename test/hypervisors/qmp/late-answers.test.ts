@@ -82,7 +82,9 @@ describe('memory that QEMU does not answer for long whether it plugs it in', () 
   it('is waited for, however long, before anything else is asked to be plugged in', async (test) => {
     const world = await openStopped(test);
     const { rig, qemu } = world;
+    qemu.heldCommand = 'qom-set';
     const both = [grow(world, 192), grow(world, 64)];
+    await until('both devices were asked', () => qemu.held.length === 2);
     await rig.pass(MINUTE);
     assert.deepEqual(await sentOf(world, 'requested-size'), [128, 64]);
     goOn(qemu);
@@ -93,6 +95,7 @@ describe('memory that QEMU does not answer for long whether it plugs it in', () 
   it('is waited for in each of its devices, also where one has refused it already', async (test) => {
     const world = await openStopped(test);
     const { rig, qemu } = world;
+    qemu.heldCommand = 'qom-set';
     const set = qemu.machine.commands.get('qom-set');
     const refuseFirst: Command = (args) => {
       if (args['path'] === '/machine/peripheral/vm0') throw new Refusal('GenericError', 'it is busy');
@@ -100,7 +103,7 @@ describe('memory that QEMU does not answer for long whether it plugs it in', () 
     };
     qemu.machine.commands.set('qom-set', refuseFirst);
     const first = assert.rejects(grow(world, 192), /it is busy/);
-    const second = assert.rejects(grow(world, 64), /it is busy/);
+    const second = assert.rejects(grow(world, 256), /it is busy/);
     await until('both devices were asked', () => qemu.held.length === 2);
     qemu.held.shift()?.();
     // What comes after the refusal has come.
@@ -109,6 +112,19 @@ describe('memory that QEMU does not answer for long whether it plugs it in', () 
     assert.deepEqual(await sentOf(world, 'requested-size'), [128, 64]);
     goOn(qemu);
     await Promise.all([first, second]);
-    assert.deepEqual(sizesIn(qemu, 'requested-size'), [128, 64, 64, 0]);
+    assert.deepEqual(sizesIn(qemu, 'requested-size'), [128, 64, 128, 128]);
+  });
+
+  it('is not asked for while it does not say what its devices have now', async (test) => {
+    const world = await openStopped(test);
+    const { rig, qemu } = world;
+    qemu.heldCommand = 'query-memory-devices';
+    const failed = assert.rejects(grow(world, 192), { code: 'ETIMEDOUT', message: /looking at what is plugged in/ });
+    await until('it was asked', () => qemu.held.length === 1);
+    await rig.pass(MINUTE);
+    await failed;
+    goOn(qemu);
+    await grow(world, 64);
+    assert.deepEqual(sizesIn(qemu, 'requested-size'), [64]);
   });
 });

@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { spread } from '../../../src/adapter/plug-devices.js';
+import { askDevices, type PlugRequests } from '../../../src/adapter/plug-spread.js';
 import { readingOf } from '../../../src/hypervisors/qmp/codec.js';
 import { Machine } from '../../../src/hypervisors/qmp/machine.js';
+import type { MachinePlugNow } from '../../../src/hypervisors/qmp/memory-devices.js';
 import { decodeBalloon, type Qmp, type QmpError } from '../../../src/qmp/index.js';
 import { VirtualClock } from '../../../src/sim/index.js';
 import { mib, mibToPages, millis, pages, type Pages } from '../../../src/units.js';
@@ -62,9 +63,20 @@ describe('the memory devices of a real QEMU', () => {
         ['/machine/peripheral/plug1', '/objects/m1', pagesOf(256)],
       ],
     );
-    const sizes = spread(plugs, pagesOf(192)) ?? assert.fail();
-    assert.deepEqual(sizes, [pagesOf(128), pagesOf(64)]);
-    await machine.plug(plugs, sizes);
+    const now = await machine.readPlugs();
+    assert.deepEqual(
+      now.map(({ plugged, asked }) => [plugged, asked]),
+      [
+        [0, 0],
+        [0, pagesOf(32)],
+      ],
+    );
+    const requests = machine.plugHistory.plan(now, pagesOf(192)) as PlugRequests<MachinePlugNow>;
+    await askDevices(requests, ({ device, size }) => machine.plug(device, size), NEVER);
+    assert.deepEqual(
+      (await machine.readPlugs()).map(({ asked }) => asked),
+      [pagesOf(128), pagesOf(64)],
+    );
     const look = await machine.look(millis(0));
     // No guest is there to plug any of it in.
     assert.deepEqual(look.plugged, { plugged: 0, asked: pagesOf(192), pluggable: pagesOf(384) });
@@ -87,7 +99,7 @@ describe('the memory devices of a real QEMU', () => {
     assert.ok(first !== undefined);
     for (const size of [pages(first.block / 2), pagesOf(256)]) {
       await assert.rejects(
-        machine.plug([first], [size]),
+        machine.plug(first, size),
         (error) => (error as QmpError).qmpCode === 'EREFUSED' && /requested-size/.test((error as QmpError).message),
       );
     }

@@ -29,6 +29,8 @@ export interface FakePlug {
   readonly blockSize: number;
   requested: number;
   size: number;
+  /** The guest does not give up more than leaves it this. */
+  keeps: number;
 }
 
 export const fakePlug = (given: Partial<FakePlug> = {}): FakePlug => ({
@@ -38,6 +40,7 @@ export const fakePlug = (given: Partial<FakePlug> = {}): FakePlug => ({
   blockSize: 2 * 2 ** 20,
   requested: 0,
   size: 0,
+  keeps: 0,
   ...given,
 });
 
@@ -147,8 +150,8 @@ export class FakeMachine {
     }
     plug.requested = value;
     if (this.isObedient) {
-      plug.size = value;
-      this.emit('MEMORY_DEVICE_SIZE_CHANGE', { size: value, 'qom-path': path });
+      plug.size = Math.max(value, Math.min(plug.size, plug.keeps));
+      this.emit('MEMORY_DEVICE_SIZE_CHANGE', { size: plug.size, 'qom-path': path });
     }
     return {};
   }

@@ -37,6 +37,8 @@ export class FakeQemu {
   readonly held: (() => void)[] = [];
   readonly connections: Connection[] = [];
   isHolding = false;
+  /** Whose answers are kept back then; null: all. */
+  heldCommand: string | null = null;
   /** Whether each connection is ended as soon as it is made, as a proxy does when nobody is behind it. */
   hangsUp = false;
   /** Whether `qmp_capabilities` is answered. */
@@ -141,7 +143,8 @@ export class FakeQemu {
       const answer = connection.isNegotiated ? this.#answer(request) : NOT_NEGOTIATED;
       for (const part of this.tamper(answer, request)) connection.socket.write(part);
     };
-    if (this.isHolding) this.held.push(give);
+    const isHeld = this.isHolding && (this.heldCommand ?? request['execute']) === request['execute'];
+    if (isHeld) this.held.push(give);
     else give();
   }
 

@@ -12,10 +12,12 @@ export interface FakePlug {
   current: number;
   /** Whether its guest does at once what is asked. */
   isObedient: boolean;
+  /** The guest does not give up more than leaves it this. */
+  keeps: number;
 }
 
 export const fakePlug = (more: Partial<FakePlug> = {}): FakePlug => ({
-  ...{ alias: 'virtiomem0', size: GIB, block: 2_048, requested: 0, current: 0, isObedient: true },
+  ...{ alias: 'virtiomem0', size: GIB, block: 2_048, requested: 0, current: 0, isObedient: true, keeps: 0 },
   ...more,
 });
 
@@ -193,7 +195,7 @@ export class FakeLibvirt {
     if (size % plug.block !== 0) return '\nerror: requested size must be an integer multiple of block size\n';
     if (size > plug.size) return `\nerror: requested size must be smaller than or equal to @size (${plug.size}KiB)\n`;
     plug.requested = size;
-    if (plug.isObedient) this.move(domain, plug, size);
+    if (plug.isObedient) this.move(domain, plug, Math.max(size, Math.min(plug.current, plug.keeps)));
     return '\n';
   }
 
