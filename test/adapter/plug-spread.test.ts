@@ -60,6 +60,12 @@ describe('what a guest is to have beyond what it has', () => {
     assert.deepEqual(spread(elsewhere, pages(17_920)), [16_384, 0]);
   });
 
+  it('fills what has no whole block of the largest size last, and only for what was found there', () => {
+    const odd = [device(0, { maximum: 1_536, found: 1_536 }), device(0, { block: 1_024, maximum: 2_048 })];
+    assert.deepEqual(spread(odd, pages(1_536)), [1_536, 0]);
+    assert.deepEqual(spread(odd, pages(2_048)), [1_024, 1_024]);
+  });
+
   it('falls short by less than a block where somebody else has filled what has no whole one', () => {
     const odd = [device(1_536, { maximum: 1_536 }), device(0, { block: 1_024, maximum: 2_048 })];
     assert.deepEqual(spread(odd, pages(2_048)), [1_536, 0]);
@@ -121,9 +127,7 @@ const lives: fc.Arbitrary<Life> = fc.record({
 /** Follows it through its requests. */
 async function live({ devices, steps }: Life): Promise<void> {
   const history = new PlugHistory();
-  const now = devices.map(
-    (one, place) => ({ ...one, key: String(place) }) as { plugged: Pages; asked: Pages } & SeenPlug,
-  );
+  const now = devices.map((one, place) => ({ ...one, key: String(place) }));
   history.noteSeen(now);
   const plan = (target: Pages) => {
     const requests = history.plan(now, target);
