@@ -4,6 +4,7 @@
  * sends nothing, and decides nothing about memory.
  */
 import { ConnectionKeeper } from '../connection/keeper.js';
+import type { PeerCheck } from '../connection/unix-socket.js';
 import type { Alarm } from '../control/alarm.js';
 import type { Clock, Timer } from '../control/ports.js';
 import type { Signals } from '../control/reading.js';
@@ -26,7 +27,9 @@ export interface AgentPortOptions {
   readonly path: string;
   readonly clock: Clock;
   /** How it is connected to. Default: `connectAgentLink`. */
-  readonly connect?: (path: string, signal: AbortSignal) => Promise<AgentLink>;
+  readonly connect?: (path: string, signal: AbortSignal, whyNot?: PeerCheck) => Promise<AgentLink>;
+  /** Asked of whoever serves the socket, at each connection. Default: everybody is believed. */
+  readonly whyNot?: PeerCheck;
   /**
    * Memory gets tight in the guest (`stalled`, `low`), or its agent has ended or said nothing for 30 s (`silent`). Called once for each
    * rise of the agent's count, however many reports repeat it. Must not throw.
@@ -69,7 +72,7 @@ class Port implements AgentPort {
   #isToldSilent = false;
 
   constructor(options: AgentPortOptions) {
-    const { path, clock, connect = connectAgentLink, tell } = options;
+    const { path, clock, connect = connectAgentLink, whyNot, tell } = options;
     this.#options = options;
     this.#silence = clock.timer(() => {
       this.#onSilence();
@@ -77,7 +80,7 @@ class Port implements AgentPort {
     const keeper = new ConnectionKeeper<AgentLink>({
       to: `the agent's port at ${path}`,
       clock,
-      connect: (signal) => connect(path, signal),
+      connect: (signal) => connect(path, signal, whyNot),
       onConnected: (link) => {
         this.#follow(link);
         return Promise.resolve();

@@ -1,6 +1,6 @@
 /** The connection to the host's end of an agent's port: a unix socket of the QEMU that the guest runs in. Nothing is sent over it. */
 import type { Connection, ConnectionEnd } from '../connection/keeper.js';
-import { connectUnixSocket, type SocketErrors } from '../connection/unix-socket.js';
+import { connectUnixSocket, type PeerCheck, type SocketErrors } from '../connection/unix-socket.js';
 import { errorText, SelfballoonError, systemErrorCode } from '../errors.js';
 
 export interface AgentLink extends Connection {
@@ -12,11 +12,20 @@ export interface AgentLink extends Connection {
 }
 
 /**
- * Connects to the socket at `path`. Rejects with `SelfballoonError`: EUNAVAILABLE where none answers, EPERM where this user may not,
- * ETIMEDOUT when `signal` is aborted before there is a connection.
+ * Connects to the socket at `path`. Rejects with `SelfballoonError`: EUNAVAILABLE where none answers or `whyNot` refuses who does, EPERM
+ * where this user may not, ETIMEDOUT when `signal` is aborted before there is a connection.
  */
-export async function connectAgentLink(path: string, signal: AbortSignal): Promise<AgentLink> {
+export async function connectAgentLink(
+  path: string,
+  signal: AbortSignal,
+  whyNot: PeerCheck = () => null,
+): Promise<AgentLink> {
   const stream = await connectUnixSocket(path, signal, ERRORS);
+  const why = whyNot(stream.peerPid());
+  if (why !== null) {
+    await stream.close();
+    throw notBelieved(path, why);
+  }
   let tellEnd: (end: ConnectionEnd) => void = () => undefined;
   const closed = new Promise<ConnectionEnd>((resolve) => (tellEnd = resolve));
   return {
@@ -52,6 +61,9 @@ function notConnected(path: string, cause: unknown): SelfballoonError {
     cause,
   });
 }
+
+const notBelieved = (path: string, why: string): SelfballoonError =>
+  new SelfballoonError({ code: 'EUNAVAILABLE', message: `the agent's port at ${path} is not believed: ${why}` });
 
 const tooLate = (path: string, reason: unknown): SelfballoonError =>
   new SelfballoonError({

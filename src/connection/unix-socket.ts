@@ -15,6 +15,9 @@ export interface SocketErrors<Failure extends Error> {
   readonly lost: (path: string, cause: unknown) => Failure;
 }
 
+/** Why the process that serves a socket is not believed, null for one that is not known; null: it is. A sentence without a full stop. */
+export type PeerCheck = (peer: number | null) => string | null;
+
 export interface SocketListener<Failure extends Error> {
   /** Bytes came, in whatever pieces. Their memory is used again when the call is over. */
   readonly onBytes: (chunk: Uint8Array) => void;

@@ -1,17 +1,28 @@
 /** The way to an agent whose port is a unix socket on this host. */
-import { connectUnixSocket, type SocketErrors } from '../connection/unix-socket.js';
+import { connectUnixSocket, type PeerCheck, type SocketErrors } from '../connection/unix-socket.js';
 import type { Clock } from '../control/ports.js';
 import { systemErrorCode } from '../errors.js';
-import { cannotConnect, connectionLost, type AgentError } from './errors.js';
+import { cannotConnect, connectionLost, notBelieved, type AgentError } from './errors.js';
 import { AgentSession } from './session.js';
 
 /**
- * Connects to the socket at `path` and waits until the agent answers. Rejects with `AgentError`: EUNAVAILABLE where nobody listens,
- * EACCES where this user may not, ETIMEDOUT where no agent answers, or another program holds the socket, within 3 s or before `signal`
- * is aborted. `signal` ends the beginning only.
+ * Connects to the socket at `path` and waits until the agent answers. Rejects with `AgentError`: EUNAVAILABLE where nobody listens
+ * or `whyNot` refuses who does, EACCES where this user may not, ETIMEDOUT where no agent answers, or another program holds the socket,
+ * within 3 s or before `signal` is aborted. `signal` ends the beginning only. Nothing is sent to whom `whyNot` refuses.
  */
-export async function connectAgent(path: string, clock: Clock, signal: AbortSignal): Promise<AgentSession> {
-  const session = new AgentSession(await connectUnixSocket(path, signal, ERRORS), clock);
+export async function connectAgent(
+  path: string,
+  clock: Clock,
+  signal: AbortSignal,
+  whyNot: PeerCheck = () => null,
+): Promise<AgentSession> {
+  const stream = await connectUnixSocket(path, signal, ERRORS);
+  const why = whyNot(stream.peerPid());
+  if (why !== null) {
+    await stream.close();
+    throw notBelieved(path, why);
+  }
+  const session = new AgentSession(stream, clock);
   try {
     await session.begin(signal);
     return session;

@@ -92,6 +92,10 @@ export const busy = (command: string, at: string): AgentError =>
 export const notConnected = (at: string, why: string): AgentError =>
   new AgentError({ agentCode: 'EUNAVAILABLE', message: `there is no connection to the guest agent at ${at}: ${why}` });
 
+/** Somebody else serves the socket. `why`: as a sentence without a full stop. */
+export const notBelieved = (at: string, why: string): AgentError =>
+  new AgentError({ agentCode: 'EUNAVAILABLE', message: `the guest agent at ${at} is not believed: ${why}` });
+
 /** Connecting failed, or the connection ended. */
 export const connectionLost = (at: string, cause: unknown): AgentError =>
   new AgentError({

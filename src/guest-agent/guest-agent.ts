@@ -1,5 +1,6 @@
 /** The agent of one guest behind a unix socket of this host, from the first connection to the last, lost ones made again. */
 import { ConnectionKeeper } from '../connection/keeper.js';
+import type { PeerCheck } from '../connection/unix-socket.js';
 import type { Clock } from '../control/ports.js';
 import type { AgentChannel } from './channel.js';
 import { connectAgent } from './connect.js';
@@ -15,6 +16,8 @@ export interface GuestAgentOptions {
   readonly clock: Clock;
   /** Told what a person should know of: that the agent does not answer, or may not be asked; once each. */
   readonly tell: (message: string) => void;
+  /** Asked of whoever serves the socket, at each connection. Default: everybody is believed. */
+  readonly whyNot?: PeerCheck;
 }
 
 export class GuestAgent {
@@ -26,11 +29,11 @@ export class GuestAgent {
   #isClosing = false;
 
   /** Begins to connect. Nothing is asked but a number before the first look. */
-  constructor({ guest, path, clock, tell }: GuestAgentOptions) {
+  constructor({ guest, path, clock, tell, whyNot }: GuestAgentOptions) {
     this.#keeper = new ConnectionKeeper({
       to: `the guest agent of ${guest}`,
       clock,
-      connect: (signal) => connectAgent(path, clock, signal),
+      connect: (signal) => connectAgent(path, clock, signal, whyNot),
       onConnected: () => Promise.resolve(),
       tell: (message) => {
         if (!this.#isClosing) tell(message);

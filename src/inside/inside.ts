@@ -42,12 +42,14 @@ export const INSIDE_WAIT = millis(500);
 export class Inside {
   readonly #clock: Clock;
   readonly #sources: readonly InsideSource[];
+  readonly #onClose: () => void;
   #closing: Promise<unknown> | null = null;
 
-  /** `sources`: best first. */
-  constructor(clock: Clock, sources: readonly InsideSource[]) {
+  /** `sources`: best first. `onClose` is called once, when closing begins. */
+  constructor(clock: Clock, sources: readonly InsideSource[], onClose: () => void = () => undefined) {
     this.#clock = clock;
     this.#sources = sources;
+    this.#onClose = onClose;
   }
 
   /** Asks all, and gives what is known of each after 500 ms at most. Never rejects. */
@@ -60,7 +62,10 @@ export class Inside {
 
   /** Lets go of all of them, within `limit` as far as they must be told. It may be called again. Never rejects. */
   async close(limit: AbortSignal): Promise<void> {
-    this.#closing ??= Promise.all(this.#sources.map((source) => source.close(limit)));
+    if (this.#closing === null) {
+      this.#onClose();
+      this.#closing = Promise.all(this.#sources.map((source) => source.close(limit)));
+    }
     await this.#closing;
   }
 

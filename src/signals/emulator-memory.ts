@@ -26,6 +26,14 @@ const HEAD_BYTES = 2_048;
  */
 const IS_EMULATOR = /^Name:\t(?:\.?qemu|kvm)/;
 
+/** Whether a process is there and is an emulator. Never throws. */
+export function isEmulator(root: string, pid: number): boolean {
+  const memory = new EmulatorMemory({ root, pid, now: () => millis(0) });
+  const isSeen = memory.isSeen();
+  memory.close();
+  return isSeen;
+}
+
 export class EmulatorMemory {
   readonly #options: EmulatorMemoryOptions;
   #file: ProcFile | null = null;

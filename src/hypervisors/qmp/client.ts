@@ -23,9 +23,9 @@ import {
   type ReadOutcome,
 } from '../../control/ports.js';
 import type { GuestId, Reading } from '../../control/reading.js';
-import type { InsideChoice } from '../../inside/index.js';
+import { PortClaims, type InsideChoice } from '../../inside/index.js';
 import type { EventListener, Qmp } from '../../qmp/index.js';
-import { EmulatorMemory } from '../../signals/emulator-memory.js';
+import { EmulatorMemory, isEmulator } from '../../signals/emulator-memory.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import {
   bytesToPagesDown,
@@ -51,6 +51,7 @@ import { openInside } from './inside.js';
 import type { Look, Machine } from './machine.js';
 import { seenIn } from './memory-devices.js';
 import { KIND } from './names.js';
+import { PortTrust } from './port-trust.js';
 import { Roster } from './roster.js';
 
 export interface QmpHostOptions {
@@ -96,13 +97,14 @@ class QmpHost implements Hypervisor {
     this.#options = options;
     const { clock, findSockets, connect, inside, tell, root, reserve, switchesPolling = true } = options;
     this.#memory = openHostMemory({ root, pool: KIND, reserve, now: () => clock.now() });
+    const trust = new PortTrust(new PortClaims(), (pid) => isEmulator(root, pid));
     this.#roster = new Roster({
       clock,
       findSockets,
       connect,
       switchesPolling,
       tell,
-      openInside: (of) => openInside({ ...of, ...inside, clock }),
+      openInside: (of) => openInside({ ...of, ...inside, clock, trust }),
       openEmulator: (pid) => new EmulatorMemory({ root, pid, now: () => clock.now() }),
       put: (notice) => {
         this.#notices.put(notice);

@@ -47,6 +47,11 @@ function endOf(label: string | null, chardevs: readonly Chardev[]): PortEnd {
   return portEnd(chardev.filename);
 }
 
+/** Where those come out that can be used. */
+export const pathsOf = (ports: GuestPorts): readonly string[] => [
+  ...new Set([...ports.values()].flatMap((end) => (end.kind === 'socket' ? [end.path] : []))),
+];
+
 /** Where a character device leads, by what `query-chardev` calls its file name. */
 export function portEnd(filename: string): PortEnd {
   const [, path = '', form = ''] = LISTENING.exec(filename) ?? [];

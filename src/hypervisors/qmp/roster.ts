@@ -36,7 +36,7 @@ export interface RosterOptions {
   /** Looks at the memory of the process behind a machine; null: it is not known. */
   readonly openEmulator: (pid: number | null) => EmulatorMemory;
   /** Begins to speak with those inside of a machine. */
-  readonly openInside: (options: Pick<InsideOptions, 'guest' | 'ports' | 'onAlarm' | 'tell'>) => Inside;
+  readonly openInside: (options: Pick<InsideOptions, 'guest' | 'pid' | 'ports' | 'onAlarm' | 'tell'>) => Inside;
   /** Whether guests are asked for their statistics, whatever was set before. */
   readonly switchesPolling: boolean;
   readonly put: (notice: GuestNotice) => void;
@@ -289,7 +289,7 @@ export class Roster {
     for (const { spare } of this.#places.values()) if (spare?.peerPid() === pid) void spare.close();
   }
 
-  #openInside(guest: GuestId, { ports }: Machine, place: Place): Inside {
+  #openInside(guest: GuestId, { pid, ports }: Machine, place: Place): Inside {
     const { openInside, put, tell } = this.#options;
     const tellUnlessEnding = (message: string): void => {
       if (!place.isShuttingDown) tell(message);
@@ -297,7 +297,7 @@ export class Roster {
     const onAlarm = (alarm: Alarm): void => {
       if (place.present?.told.id === guest) put({ kind: 'guest-alarm', guest, alarm });
     };
-    return openInside({ guest, ports, onAlarm, tell: tellUnlessEnding });
+    return openInside({ guest, pid, ports, onAlarm, tell: tellUnlessEnding });
   }
 
   #left(place: Place, id: GuestId): void {

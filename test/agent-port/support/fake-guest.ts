@@ -38,8 +38,8 @@ export class FakeGuest {
   readonly clients: Socket[] = [];
   #server: Server | null = null;
 
-  constructor(test: TestContext) {
-    this.path = join(temporaryFolder(test), 'agent.sock');
+  constructor(test: TestContext, path = join(temporaryFolder(test), 'agent.sock')) {
+    this.path = path;
     test.after(() => this.stop());
   }
 

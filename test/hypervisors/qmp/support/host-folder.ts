@@ -16,6 +16,12 @@ export function hostFolder(test: TestContext, residentMib: number): string {
 
 /** The QEMU has so much from now on. */
 export function setResident(root: string, residentMib: number): void {
-  const status = `Name:\tqemu-system-x86\nVmRSS:\t${residentMib * 1_024} kB\n`;
-  writeFileSync(join(root, 'proc', String(process.pid), 'status'), status);
+  setProcess(root, process.pid, { residentMib });
+}
+
+/** There is such a process from now on: by default a QEMU. */
+export function setProcess(root: string, pid: number, { name = 'qemu-system-x86', residentMib = 60 } = {}): void {
+  const folder = join(root, 'proc', String(pid));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'status'), `Name:\t${name}\nVmRSS:\t${residentMib * 1_024} kB\n`);
 }

@@ -24,6 +24,8 @@ export class Rig {
   readonly sockets: string[] = [];
   readonly notices: GuestNotice[] = [];
   readonly told: string[] = [];
+  /** Whose the monitors are, by their paths; those that are not here are this process's. */
+  readonly pids = new Map<string, number>();
   readonly host: Hypervisor;
   readonly #watching = new AbortController();
   #folder: string | null = null;
@@ -33,7 +35,11 @@ export class Rig {
       clock: this.clock,
       wall: () => millis(WALL_START + this.clock.now()),
       findSockets: () => Promise.resolve([...this.sockets]),
-      connect: (path, events, signal) => connectQmp(path, { clock: this.clock, events }, signal),
+      connect: async (path, events, signal) => {
+        const qmp = await connectQmp(path, { clock: this.clock, events }, signal);
+        const pid = this.pids.get(path);
+        return pid === undefined ? qmp : Object.assign(qmp, { peerPid: () => pid });
+      },
       root,
       reserve: mibToPages(mib(64)),
       inside: { asksAgent, hearsOwn },
