@@ -24,7 +24,7 @@ import {
 import type { GuestId, Reading } from '../../control/reading.js';
 import { SharedLook, type Seen } from '../../waiting/shared-look.js';
 import type { HypervisorError } from '../../errors.js';
-import type { InsideChoice, Said } from '../../inside/index.js';
+import { PortClaims, type InsideChoice, type Said } from '../../inside/index.js';
 import { residentAs, type Sight } from '../../signals/followed-guest.js';
 import { openHostMemory, type HostMemory } from '../../signals/host-memory.js';
 import type { PlugSizes } from '../../signals/plugged.js';
@@ -108,11 +108,13 @@ class LibvirtHost implements Hypervisor {
     const now = (): Millis => clock.now();
     this.description = `the virtual machines of this host, through libvirt at ${uri}`;
     this.#memory = openHostMemory({ root, pool: KIND, reserve, now });
+    const claims = new PortClaims();
     this.#roster = new Roster({
       clock,
       tell,
       switchesPolling,
-      openInside: (of) => openInside({ ...of, ...inside, clock, tell, connected: () => this.#connected(of.guest) }),
+      openInside: (of) =>
+        openInside({ ...of, ...inside, clock, tell, claims, connected: () => this.#connected(of.guest) }),
       put: (notice) => {
         this.#notices.put(notice);
       },

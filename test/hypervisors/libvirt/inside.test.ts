@@ -159,6 +159,43 @@ describe('our own agent in a domain', () => {
     assert.deepEqual(rig.log.slice(2), ['alarm libvirt/one']);
   });
 
+  it('is nobody’s while two domains have its socket, and is the other’s when one of them is gone', async (test) => {
+    const guest = new FakeGuest(test);
+    await guest.start();
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const devices = channel('org.selfballoon.0', guest.path);
+    const one = rig.libvirt.add('one', { devices });
+    rig.watch();
+    await rig.untilLog('came libvirt/one');
+    await until('the channel is connected to', () => guest.clients.length === 1);
+    guest.client.write(`${reportText(1)}\n`);
+    while ((await committedOf(rig, 'libvirt/one')) !== 'known') await rig.pass(10);
+    rig.libvirt.add('two', { devices });
+    rig.libvirt.emit('lifecycle', 'two', 'Started Booted');
+    await rig.untilLog('came libvirt/one', 'came libvirt/two');
+    const names = ['libvirt/one', 'libvirt/two'];
+    for (let second = 0; second < 30; second += 1) {
+      for (const name of names) assert.equal(await committedOf(rig, name), 'not-reported');
+      await rig.pass(1_000);
+      for (const client of guest.clients) if (!client.destroyed) client.write(`${reportText(second + 2)}\n`);
+    }
+    const refusals = rig.told.filter((text) => /its own agent is not listened to/.test(text));
+    assert.deepEqual(refusals.sort(), rig.told.toSorted());
+    assert.equal(refusals.length, 2);
+    assert.match(
+      refusals[0] ?? '',
+      /^libvirt\/one: .*: libvirt\/two has a channel at "[^"]*" too, .* a path of its own$/,
+    );
+    rig.libvirt.remove(one);
+    await rig.untilLog('came libvirt/one', 'came libvirt/two', 'left libvirt/one');
+    for (let turn = 0; (await committedOf(rig, 'libvirt/two')) !== 'known'; turn += 1) {
+      assert.ok(turn < 1_000, 'two is heard again');
+      await rig.pass(100);
+      for (const client of guest.clients) if (!client.destroyed) client.write(`${reportText(100 + turn)}\n`);
+    }
+  });
+
   it('is let go of with its domain', async (test) => {
     const guest = new FakeGuest(test);
     await guest.start();
