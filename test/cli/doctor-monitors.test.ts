@@ -51,3 +51,32 @@ describe('machines of one name', () => {
     assert.deepEqual((await warnings(test, 'web', 'db')).alike, []);
   });
 });
+
+describe('machines with an agent’s port at one socket', () => {
+  const port = (path: string) => ({ name: 'org.qemu.guest_agent.0', filename: `disconnected:unix:${path},server=on` });
+
+  async function warnings(test: TestContext, ports: Readonly<Record<string, string>>) {
+    const sockets: string[] = [];
+    for (const [name, path] of Object.entries(ports)) {
+      const qemu = await FakeQemu.start(test);
+      qemu.machine.name = name;
+      qemu.machine.ports.push(port(path));
+      sockets.push(qemu.path);
+    }
+    const qmp = { sockets, reserve: NO_PAGES, asksAgent: false, hearsOwn: false };
+    const findings = await checkMonitors({ qmp, xenGuest: { root: fixture('xen-guest') } }, 0);
+    return findings.filter(({ what }) => /same socket/.test(what));
+  }
+
+  it('are told of, with what to do', async (test) => {
+    const [found, ...others] = await warnings(test, { web: '/run/a', db: '/run/a', mail: '/run/b' });
+    assert.equal(others.length, 0);
+    assert.equal(found?.level, 'warn');
+    assert.match(found.what, /^db and web have a port for an agent at the same socket, "\/run\/a": /);
+    assert.match(found.advice ?? '', /a path of its own/);
+  });
+
+  it('are none where each has its own', async (test) => {
+    assert.deepEqual(await warnings(test, { web: '/run/a', db: '/run/b' }), []);
+  });
+});

@@ -3,18 +3,19 @@ import type { Config } from '../../config/index.js';
 import { errorText, quoted } from '../../errors.js';
 import { answerOrNull } from '../../hypervisors/qmp/answer-or-null.js';
 import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
-import { findGuestPorts } from '../../hypervisors/qmp/guest-ports.js';
+import { findGuestPorts, pathsOf, type GuestPorts } from '../../hypervisors/qmp/guest-ports.js';
 import { AGENT_PORTS } from '../../hypervisors/qmp/inside.js';
 import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
 import { guestNameOf, machineName } from '../../hypervisors/qmp/names.js';
 import { findClosedFolders, findSockets } from '../../hypervisors/qmp/socket-patterns.js';
 import { connectQmp, decodeDeflateOnOom, decodeName, decodeUuid, QmpError, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
-import { EmulatorMemory } from '../../signals/emulator-memory.js';
+import { isEmulator } from '../../signals/emulator-memory.js';
 import { millis, pages } from '../../units.js';
 import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
 import { checkNames, type CalledMachine } from './same-names.js';
+import { checkPorts, type PortsOf } from './shared-ports.js';
 import { checkUnmet } from './unmet-patterns.js';
 
 /** Who is listened to in a guest, as configured. */
@@ -49,21 +50,21 @@ export async function checkMonitors(
     const twin = twins[n] ?? null;
     return twin === null ? (check.findings ?? []) : [secondMonitor(check, twin)];
   });
-  return [...shown, ...checkNames(calledIn(checks, twins)), ...heldFindings(held, driven), ...unmet];
+  const called = calledIn(checks, twins);
+  return [...shown, ...checkNames(called), ...checkPorts(called), ...heldFindings(held, driven), ...unmet];
 }
 
 /** Those that are machines of their own. */
-const calledIn = (checks: readonly Check[], twins: readonly (Check | null)[]): readonly CalledMachine[] =>
-  checks.flatMap(({ path, who }, n) => (who === null || twins[n] !== null ? [] : [{ path, name: who.guest }]));
+const calledIn = (checks: readonly Check[], twins: readonly (Check | null)[]): readonly (CalledMachine & PortsOf)[] =>
+  checks.flatMap(({ path, who }, n) =>
+    who === null || twins[n] !== null ? [] : [{ path, name: who.guest, paths: who.paths }],
+  );
 
 /** The same machine at a monitor before: the daemon would leave one of the two alone. */
 function twinOf({ who }: Check, before: readonly Check[], root: string): Check | null {
   const twin = before.find((one) => who !== null && one.who?.pid === who.pid && one.who.name === who.name);
   if (twin === undefined || who === null) return null;
-  const emulator = new EmulatorMemory({ root, pid: who.pid, now: () => millis(0) });
-  const isSeen = emulator.isSeen();
-  emulator.close();
-  return isSeen ? twin : null;
+  return who.pid !== null && isEmulator(root, who.pid) ? twin : null;
 }
 
 const secondMonitor = ({ path, who }: Check, twin: Check): Finding =>
@@ -91,6 +92,8 @@ interface Who {
   readonly name: string | null;
   /** What the daemon calls the guest in it. */
   readonly guest: string;
+  /** Where its ports come out. */
+  readonly paths: readonly string[];
 }
 
 /** What was found at one socket. */
@@ -119,9 +122,10 @@ async function checkMonitor(path: string, heard: Heard): Promise<Check> {
   try {
     const name = decodeName(await machine.execute('query-name', {}, { signal: limit }));
     const uuid = await answerOrNull(machine.execute('query-uuid', {}, { signal: limit }));
-    const findings = await checkMachine(machine, { name: shownName(name), path, heard }, limit);
+    const ports = await findGuestPorts(machine, limit);
+    const findings = await checkMachine(machine, { name: shownName(name), path, heard, ports }, limit);
     const guest = guestNameOf(machineName(name, decodeUuid(uuid), path));
-    return { path, findings, who: { pid: machine.peerPid(), name, guest } };
+    return { path, findings, who: { pid: machine.peerPid(), name, guest, paths: pathsOf(ports) } };
   } catch (error) {
     return { path, findings: [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')], who: null };
   } finally {
@@ -133,25 +137,22 @@ interface Named {
   readonly name: string;
   readonly path: string;
   readonly heard: Heard;
+  readonly ports: GuestPorts;
 }
 
-async function checkMachine(
-  machine: Qmp,
-  { name, path, heard }: Named,
-  signal: AbortSignal,
-): Promise<readonly Finding[]> {
-  const answers = `${name} answers at ${path}`;
+async function checkMachine(machine: Qmp, { path, ...named }: Named, signal: AbortSignal): Promise<readonly Finding[]> {
+  const answers = `${named.name} answers at ${path}`;
   const balloon = await findBalloon(machine, signal);
   // Such a machine is only watched, whatever else it has.
   if (balloon === null) return [warn(`${answers}, and has no balloon`, 'Give QEMU -device virtio-balloon-pci')];
-  return [
-    await checkBalloon(machine, { answers, balloon }, signal),
-    await checkBesides(machine, { name, heard }, signal),
-  ];
+  return [await checkBalloon(machine, { answers, balloon }, signal), await checkBesides(machine, named, signal)];
 }
 
-async function checkBesides(machine: Qmp, { name, heard }: Omit<Named, 'path'>, signal: AbortSignal): Promise<Finding> {
-  const ports = await findGuestPorts(machine, signal);
+async function checkBesides(
+  machine: Qmp,
+  { name, heard, ports }: Omit<Named, 'path'>,
+  signal: AbortSignal,
+): Promise<Finding> {
   const ends = Object.values(AGENT_PORTS).map((port) => ports.get(port));
   const unusable = ends.find((end) => end?.kind === 'unusable');
   if (unusable?.kind === 'unusable') {
