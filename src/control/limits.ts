@@ -15,9 +15,13 @@ export interface GuestLimits {
 /** Of a guest for which nobody has set any: 0 pages, and its own maximum. */
 export const NO_LIMITS: GuestLimits = { floor: NO_PAGES, ceiling: null };
 
-/** Our configuration's limits, and what its hypervisor's administrator allows: no floor is lowered, and our ceiling comes first. */
-export function narrowed(configured: GuestLimits, given: GuestLimits): GuestLimits {
-  const floor = maxPages(configured.floor, given.floor);
+/**
+ * Our configuration's limits, and what its hypervisor's administrator allows. A bound in the configuration comes first, a floor of 0
+ * being none; the other one counts as far as it does not contradict it. Nothing goes below `floorFirm`.
+ */
+export function joinLimits(configured: GuestLimits, given: GuestLimits, floorFirm: Pages = NO_PAGES): GuestLimits {
+  const below = configured.ceiling === null ? given.floor : minPages(given.floor, configured.ceiling);
+  const floor = maxPages(floorFirm, configured.floor > 0 ? configured.floor : below);
   const ceiling = configured.ceiling ?? given.ceiling;
   return { floor, ceiling: ceiling === null ? null : maxPages(ceiling, floor) };
 }

@@ -39,8 +39,10 @@ export interface GuestDescription {
   readonly pool?: PoolId;
   /** One look at it is one at all others of its host too, so they are asked about together, once an interval. Left out: false. */
   readonly isSeenWithAll?: boolean;
-  /** What its hypervisor's administrator allows it. Our own configuration's ceiling comes before it, the higher floor holds. */
+  /** What its hypervisor's administrator allows it. What our own configuration says of the guest comes first, bound by bound. */
   readonly limits?: GuestLimits;
+  /** Least that it is ever set to, whatever is said of it elsewhere. Left out: 0. */
+  readonly floorFirm?: Pages;
 }
 
 /** What a hypervisor tells unasked. */

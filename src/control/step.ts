@@ -11,7 +11,7 @@ import { createGuestControl, type GuestControl, type GuestSettings } from './gue
 import { isOurs, isOwed } from './guest-give-back.js';
 import type { StepContext } from './guest-requests.js';
 import { wakeAtOf, wantOf, type GuestState } from './guest-state.js';
-import { narrowed, NO_LIMITS, type GuestLimits } from './limits.js';
+import { joinLimits, NO_LIMITS, type GuestLimits } from './limits.js';
 import type { Safeguards } from './safeguards.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
 import type { HostReading, PoolId, PoolView } from './pool.js';
@@ -233,7 +233,7 @@ class StepRun<Memory> implements StepContext {
   #settingsOf(guest: GuestDescription): GuestSettings {
     const { limits, isDryRun } = this.before;
     const configured = limits[guest.id] ?? limits[guest.name] ?? NO_LIMITS;
-    return { limits: narrowed(configured, guest.limits ?? NO_LIMITS), isDriven: !isDryRun };
+    return { limits: joinLimits(configured, guest.limits ?? NO_LIMITS, guest.floorFirm), isDriven: !isDryRun };
   }
 
   #change(guest: GuestDescription): void {

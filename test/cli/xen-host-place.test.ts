@@ -111,7 +111,7 @@ describe('the start on a Xen host', () => {
       const [came] = notices;
       assert.ok(came?.kind === 'guest-came');
       assert.equal(came.guest.capabilities.canSetTarget, isDriven);
-      assert.equal(came.guest.limits?.floor, floor);
+      assert.equal(came.guest.floorFirm, floor);
     }
   });
 });

@@ -1,7 +1,14 @@
 /** Protects guests from targets outside their limits, and everyone from numbers that cannot be true. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ceilingNow, limitTarget, NO_LIMITS, type LimitQuestion } from '../../src/control/limits.js';
+import {
+  ceilingNow,
+  joinLimits,
+  limitTarget,
+  NO_LIMITS,
+  type GuestLimits,
+  type LimitQuestion,
+} from '../../src/control/limits.js';
 import { believable } from '../../src/control/believe.js';
 import { knownAt, NOT_REPORTED, unknown, type Signal } from '../../src/control/signal.js';
 import { millis, pages, type Pages } from '../../src/units.js';
@@ -57,6 +64,53 @@ describe('a target', () => {
     assert.equal(ceilingNow({ ...NO_LIMITS, ceiling: pages(50) }, signal(80)), 50);
     assert.equal(ceilingNow({ ...NO_LIMITS, ceiling: pages(90) }, signal(80)), 80);
     assert.equal(ceilingNow(NO_LIMITS, NOT_REPORTED), null);
+  });
+});
+
+describe('limits in the configuration and those of the hypervisor’s administrator', () => {
+  const limits = (floor: number, ceiling: number | null): GuestLimits => ({
+    floor: pages(floor),
+    ceiling: ceiling === null ? null : pages(ceiling),
+  });
+  /** As XAPI writes them where nobody has set a range: both the whole memory. */
+  const whole = limits(512, 512);
+
+  for (const { configured, given, joined, why } of [
+    { configured: limits(100, 300), given: whole, joined: limits(100, 300), why: 'both bounds come first' },
+    {
+      configured: limits(0, 300),
+      given: whole,
+      joined: limits(300, 300),
+      why: 'a ceiling comes before a floor above it',
+    },
+    { configured: limits(100, null), given: whole, joined: limits(100, 512), why: 'a floor comes before a higher one' },
+    {
+      configured: limits(600, null),
+      given: whole,
+      joined: limits(600, 600),
+      why: 'a floor comes before a ceiling below it',
+    },
+    { configured: limits(0, 700), given: limits(200, 512), joined: limits(200, 700), why: 'a floor that fits counts' },
+    {
+      configured: limits(100, null),
+      given: limits(0, 512),
+      joined: limits(100, 512),
+      why: 'a ceiling that fits counts',
+    },
+    { configured: limits(100, null), given: limits(50, null), joined: limits(100, null), why: 'no ceiling is none' },
+    { configured: NO_LIMITS, given: limits(200, 512), joined: limits(200, 512), why: 'the others count alone' },
+    { configured: limits(0, 700), given: NO_LIMITS, joined: limits(0, 700), why: 'the configuration counts alone' },
+  ]) {
+    it(`are joined bound by bound: ${why}`, () => {
+      assert.deepEqual(joinLimits(configured, given), joined);
+    });
+  }
+
+  it('never go below what is firm, and are never the wrong way round', () => {
+    assert.deepEqual(joinLimits(limits(100, 300), NO_LIMITS, pages(400)), limits(400, 400));
+    assert.deepEqual(joinLimits(limits(100, 500), NO_LIMITS, pages(400)), limits(400, 500));
+    assert.deepEqual(joinLimits(limits(450, null), NO_LIMITS, pages(400)), limits(450, null));
+    assert.deepEqual(joinLimits(NO_LIMITS, limits(0, 300), pages(400)), limits(400, 400));
   });
 });
 

@@ -121,6 +121,17 @@ describe('guests that share a host', () => {
   });
 });
 
+describe('a guest whose administrator allows it all of its memory and no less', () => {
+  it('is kept within the limits of the configuration all the same', () => {
+    const limits = { floor: pages(100_000), ceiling: pages(100_000) };
+    const configured = { idle: { floor: pages(60_000), ceiling: pages(80_000) } };
+    const idle = sharedGuest({ isSilent: true, limits });
+    const host = new SharedHost({ total: 400_000, guests: { idle }, limits: configured });
+    host.liveUntil(400);
+    assert.equal(idle.held, 80_000);
+  });
+});
+
 describe('an alarm on a shared host', () => {
   it('that is answered wholly is followed by a look within a second, however long the interval', () => {
     const busy = sharedGuest({ held: 50_000, committed: 20_000, behaviour: 'ignores' });
@@ -335,6 +346,17 @@ describe('a guest of which nothing is known', () => {
     host.tell({ kind: 'guest-changed', guest: { ...guest, limits: { floor: pages(120_000), ceiling: null } } });
     host.liveUntil(20);
     assert.equal(host.guest('silent').held, 120_000);
+  });
+});
+
+describe('a guest whose administrator allows it all of its memory and no less', () => {
+  it('is kept within the limits of the configuration all the same', () => {
+    const limits = { floor: pages(100_000), ceiling: pages(100_000) };
+    const configured = { idle: { floor: pages(60_000), ceiling: pages(80_000) } };
+    const idle = sharedGuest({ isSilent: true, limits });
+    const host = new SharedHost({ total: 400_000, guests: { idle }, limits: configured });
+    host.liveUntil(400);
+    assert.equal(idle.held, 80_000);
   });
 });
 

@@ -11,7 +11,7 @@ import type { GuestLimits } from '../../src/control/limits.js';
 import type { Reading, Signals } from '../../src/control/reading.js';
 import { SAFEGUARDS, type Safeguards } from '../../src/control/safeguards.js';
 import { knownAt, NOT_REPORTED, type Signal } from '../../src/control/signal.js';
-import { createStep, initialState, type ControlState } from '../../src/control/step.js';
+import { createStep, initialState, type ControlSettings, type ControlState } from '../../src/control/step.js';
 import { DEFAULT_TUNABLES, type Tunables } from '../../src/control/tunables.js';
 import { hostPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
 import { millis, pages, type Millis, type Pages } from '../../src/units.js';
@@ -70,6 +70,8 @@ export interface SharedHostOptions {
   readonly guests: Readonly<Record<string, SharedGuest>>;
   readonly safeguards?: Partial<Safeguards>;
   readonly tunables?: Partial<Tunables>;
+  /** What the configuration says of guests; default: nothing. */
+  readonly limits?: ControlSettings['limits'];
   /** Takes the journal's records. */
   readonly record?: (record: JournalRecord) => void;
   /** What comes of a look on its way from the guests; default: it as it is. */
@@ -106,7 +108,7 @@ export class SharedHost {
       tunables: { ...DEFAULT_TUNABLES, ...options.tunables },
       isDryRun: false,
       hasFrontswap: false,
-      limits: {},
+      limits: options.limits ?? {},
     });
     for (const [id, { limits, pluggable }] of Object.entries(options.guests)) {
       const can = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };

@@ -70,6 +70,7 @@ export const guestDescriptionSchema = v.looseObject({
     growthBlock: v.optional(v.number()),
   }),
   isSeenWithAll: v.optional(v.boolean()),
+  floorFirm: v.optional(v.number()),
 });
 
 /** A host's own memory. */

@@ -118,7 +118,7 @@ class XenHost implements Hypervisor {
     const shared = { pool: KIND, isSeenWithAll: true };
     if (record.domid !== DOM0) return { capabilities: GUEST, ...shared, ...adminLimits(record) };
     const { isDriven, floor } = this.#options.dom0;
-    return { capabilities: isDriven ? GUEST : WATCHED, ...shared, limits: { floor, ceiling: null } };
+    return { capabilities: isDriven ? GUEST : WATCHED, ...shared, floorFirm: floor };
   }
 
   /** Ends when `signal` is aborted or the port is closed. May be called once at a time. */

@@ -25,7 +25,7 @@ describe('the domains of a Xen host', () => {
         capabilities: { ...abilities, canSetTarget: false },
         pool: 'xen-host',
         isSeenWithAll: true,
-        limits: { floor: 131_072, ceiling: null },
+        floorFirm: 131_072,
       },
       {
         id: 'xen-host/one:1',
