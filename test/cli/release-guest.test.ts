@@ -4,8 +4,9 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { releaseGuest } from '../../src/cli/commands/release-guest.js';
+import { releaseGuest, type ReleaseGuestOptions } from '../../src/cli/commands/release-guest.js';
 import { loadText } from '../config/temporary-file.js';
+import { until } from './support/program.js';
 import { XenGuestRoot } from './xen-guest-root.js';
 
 const A = '/dev/stripe-a';
@@ -23,7 +24,14 @@ function abandoned(test: TestContext, ...on: readonly string[]): XenGuestRoot {
   return root;
 }
 
-async function release(test: TestContext, root: XenGuestRoot, { isDryRun = false, devices = [A, B] } = {}) {
+interface Asked {
+  readonly isDryRun?: boolean;
+  readonly devices?: readonly string[];
+  readonly timeLimit?: ReleaseGuestOptions['timeLimit'];
+}
+
+async function release(test: TestContext, root: XenGuestRoot, asked: Asked = {}) {
+  const { isDryRun = false, devices = [A, B], timeLimit } = asked;
   const { config } = await loadText(
     test,
     `dry_run = ${String(isDryRun)}
@@ -35,7 +43,7 @@ async function release(test: TestContext, root: XenGuestRoot, { isDryRun = false
   const warned: string[] = [];
   const said = await releaseGuest(
     { ...config, overflow: { ...config.overflow, devices } },
-    { warn: (text) => warned.push(text), swapCalls: root },
+    { warn: (text) => warned.push(text), swapCalls: root, ...(timeLimit === undefined ? {} : { timeLimit }) },
   ).catch(String);
   return { said, warned };
 }
@@ -105,5 +113,88 @@ describe('giving back without a daemon', () => {
     await release(test, root, { isDryRun: true });
     assert.equal(root.target.trim(), SMALLER_KIB);
     assert.deepEqual(root.calls, []);
+  });
+});
+
+/** Of 256 MiB; a step is so small that no way of its balloon comes to its end in a test. */
+const WHOLE_KIB = 262_144;
+const STEP_KIB = 4;
+const STEP_MS = 10;
+
+/** A balloon on its way from `fromKib`, until it is stopped where it is; one that `ignores` that goes on all the same. */
+function moving(test: TestContext, { fromKib, targetKib, ignores = false }: Way): XenGuestRoot {
+  const root = new XenGuestRoot(test);
+  root.putBalloon('target_kb', `${targetKib}\n`);
+  let current = fromKib;
+  const step = (): void => {
+    // It is empty while it is being written.
+    const target = Number(root.target.trim() || current);
+    current += STEP_KIB * Math.sign((ignores ? targetKib : target) - current);
+    root.putBalloon('info/current_kb', root.isUnreadable ? 'much\n' : `${current}\n`);
+    root.putBalloon('info/low_kb', `${WHOLE_KIB - current}\n`);
+  };
+  step();
+  const timer = setInterval(step, STEP_MS);
+  test.after(() => {
+    clearInterval(timer);
+  });
+  return root;
+}
+
+const stopped = (root: XenGuestRoot, targetKib: number): Promise<void> =>
+  until('the balloon is stopped', () => !['', `${targetKib}`].includes(root.target.trim()));
+
+interface Way {
+  readonly fromKib: number;
+  readonly targetKib: number;
+  readonly ignores?: boolean;
+}
+
+describe('giving back without a daemon while the balloon moves', () => {
+  for (const [way, fromKib, targetKib] of [
+    ['up', 100_000, 200_000],
+    ['down', 200_000, 100_000],
+  ] as const) {
+    it(`stops it on its way ${way}, for its counts add up only at rest, and gives everything back`, async (test) => {
+      const root = moving(test, { fromKib, targetKib });
+      const { said } = await release(test, root);
+      assert.match(said, /give everything back, up to 256 MiB/);
+      assert.equal(root.target.trim(), WHOLE);
+    });
+  }
+
+  it('leaves it with what it had been told where it does not come to rest in time', async (test) => {
+    const root = moving(test, { fromKib: 100_000, targetKib: 200_000, ignores: true });
+    const limits: AbortController[] = [];
+    const timeLimit = (): AbortSignal => {
+      const limit = new AbortController();
+      limits.push(limit);
+      return limit.signal;
+    };
+    const releasing = release(test, root, { timeLimit });
+    await stopped(root, 200_000);
+    limits[0]?.abort();
+    const { said } = await releasing;
+    assert.match(said, /cannot give memory back, .*before it rests/);
+    assert.equal(root.target.trim(), '200000');
+  });
+
+  it('leaves it with what it had been told where what it holds cannot be read any more', async (test) => {
+    const root = moving(test, { fromKib: 100_000, targetKib: 200_000, ignores: true });
+    const releasing = release(test, root);
+    await stopped(root, 200_000);
+    root.isUnreadable = true;
+    const { said } = await releasing;
+    assert.match(said, /cannot give memory back/);
+    assert.equal(root.target.trim(), '200000');
+  });
+
+  it('leaves it larger than it had been told where it was on its way down', async (test) => {
+    const root = moving(test, { fromKib: 200_000, targetKib: 100_000, ignores: true });
+    const releasing = release(test, root);
+    await stopped(root, 100_000);
+    root.isUnreadable = true;
+    await releasing;
+    assert.ok(Number(root.target.trim()) > 150_000);
   });
 });

@@ -20,6 +20,8 @@ export class XenGuestRoot implements SwapCalls {
   used = 0;
   /** Other swap than the stripes. */
   otherSwapMib = 0;
+  /** What the guest holds reads as nothing that makes sense, for whoever shows it. */
+  isUnreadable = false;
   /** Devices that cannot be switched on. */
   readonly broken = new Set<string>();
 

@@ -15,10 +15,11 @@ import {
 import type { Reading } from '../../control/reading.js';
 import { NOT_REPORTED } from '../../control/signal.js';
 import { errorText, SelfballoonError } from '../../errors.js';
+import { openBalloonFiles } from '../../hypervisors/xen-guest/balloon-files.js';
 import { openXenGuest } from '../../hypervisors/xen-guest/client.js';
 import { realSwapCalls, type SwapCalls } from '../../overflow/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
-import { guestSize, maxPages, millis, NO_PAGES, pagesToMibDown, type Pages } from '../../units.js';
+import { guestSize, maxPages, millis, NO_PAGES, pagesToMibDown, type Millis, type Pages } from '../../units.js';
 import { openTier } from '../daemon/overflow-tier.js';
 
 /** Longer than a look takes, and than a balloon stands still on its way. */
@@ -27,11 +28,15 @@ const REST_PAUSE_MS = 200;
 /** How long a stripe is waited for that a tool still empties: with everything else less than a unit's stop may take. */
 const LEAVING_MAX = millis(15_000);
 
+type TimeLimit = (length: Millis) => AbortSignal;
+
 export interface ReleaseGuestOptions {
   /** Told of stripes that cannot be switched on. */
   readonly warn: (text: string) => void;
   /** The two system calls. Given by tests only. */
   readonly swapCalls?: SwapCalls;
+  /** A signal that is aborted that much later. Given by tests only. */
+  readonly timeLimit?: TimeLimit;
 }
 
 /**
@@ -44,7 +49,7 @@ export async function releaseGuest(config: Config, options: ReleaseGuestOptions)
   const switchedOn: string[] = [];
   let given: string;
   try {
-    given = await emptyBalloon(config, clock);
+    given = await emptyBalloon(config, clock, options.timeLimit ?? ((length) => AbortSignal.timeout(length)));
   } finally {
     const failed = (error: unknown): readonly string[] => {
       options.warn(errorText(error));
@@ -75,17 +80,47 @@ async function switchStripesOn(config: Config, clock: Clock, options: ReleaseGue
   return switchedOn;
 }
 
-async function emptyBalloon({ xenGuest, guestLimits }: Config, clock: Clock): Promise<string> {
-  const port = openXenGuest({ root: xenGuest.root, now: () => clock.now(), tier: null });
+async function emptyBalloon({ xenGuest, guestLimits }: Config, clock: Clock, timeLimit: TimeLimit): Promise<string> {
+  const { root } = xenGuest;
+  const port = openXenGuest({ root, now: () => clock.now(), tier: null });
   try {
-    const limit = AbortSignal.timeout(millis(CALL_TIME_LIMIT));
+    const limit = timeLimit(millis(CALL_TIME_LIMIT));
     const guest = await firstGuest(port, limit);
-    const reading = await readingAtRest(port, guest, limit);
-    const target = mostOf(reading, guestLimits[guest.id] ?? guestLimits[guest.name] ?? NO_LIMITS);
-    await port.setTarget(guest.id, guestSize(target), limit);
+    const target = await orAsBefore({ port, guest, root, timeLimit }, async () => {
+      const reading = await readingAtRest(port, guest, limit);
+      const most = mostOf(reading, guestLimits[guest.id] ?? guestLimits[guest.name] ?? NO_LIMITS);
+      await port.setTarget(guest.id, guestSize(most), limit);
+      return most;
+    });
     return `the balloon was told to give everything back, up to ${pagesToMibDown(target)} MiB`;
   } finally {
     await port.close();
+  }
+}
+
+interface Balloon {
+  readonly port: Hypervisor;
+  readonly guest: GuestDescription;
+  readonly root: string;
+  readonly timeLimit: TimeLimit;
+}
+
+/** Where `work` fails, the balloon may have been stopped below what it was told to keep: it is told so again, and never less. */
+async function orAsBefore<T>({ port, guest, root, timeLimit }: Balloon, work: () => Promise<T>): Promise<T> {
+  const files = openBalloonFiles(root);
+  const { target, current } = files.read();
+  files.close();
+  try {
+    return await work();
+  } catch (error) {
+    // On its way down it was stopped above its target, and keeps that.
+    if (target.known && !(current.known && current.value > target.value)) {
+      const limit = timeLimit(millis(CALL_TIME_LIMIT));
+      await port.setTarget(guest.id, guestSize(target.value), limit).catch((why: unknown) => {
+        throw notAsBefore(error, why);
+      });
+    }
+    throw error;
   }
 }
 
@@ -115,6 +150,11 @@ async function readingAtRest(port: Hypervisor, { id }: GuestDescription, limit: 
 function mostOf({ current, maximum }: Reading, limits: Parameters<typeof ceilingNow>[0]): Pages {
   const held = current.known ? current.value : NO_PAGES;
   return maxPages(held, ceilingNow(limits, maximum) ?? held);
+}
+
+function notAsBefore(error: unknown, why: unknown): SelfballoonError {
+  const message = `${errorText(error)}; nor could its target be set again as it was: ${errorText(why)}`;
+  return new SelfballoonError({ code: 'EIO', message, cause: error });
 }
 
 function maximumUnknown(guest: string, outcome: ReadOutcome | undefined): SelfballoonError {
