@@ -1,9 +1,11 @@
 /** A write of the balloon's target cannot be stopped once it is begun. Protects that the newest target asked for wins all the same. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import type { Hypervisor } from '../../src/control/ports.js';
 import { HypervisorError } from '../../src/errors.js';
@@ -80,6 +82,28 @@ afterEach(() => guest.close());
 const set = (size: number, signal = NEVER): Promise<void> =>
   guest.setTarget(ID, guestSize(mibToPages(mib(size))), signal);
 const kib = (size: number): string => String(size * 1024);
+
+describe('a target of which the driver takes a part', () => {
+  it('is an error: a shorter number is another size', async (test) => {
+    const folder = mkdtempSync(join(tmpdir(), 'xen-short-'));
+    test.after(() => {
+      rmSync(folder, { recursive: true });
+    });
+    const [script, attribute] = [join(folder, 'script.mjs'), join(folder, 'target_kb')];
+    writeFileSync(attribute, '');
+    // No file of the program's may get longer than so many KiB: the kernel takes what fits.
+    const [limitKib, length] = [1, 3_000];
+    const lines = [
+      `import { setAttribute } from ${JSON.stringify(new URL('../../src/hypervisors/xen-guest/target-file.js', import.meta.url).href)};`,
+      `const answer = await setAttribute(${JSON.stringify(attribute)}, '1'.repeat(${length})).catch(String);`,
+      `process.stdout.write(answer);`,
+    ];
+    writeFileSync(script, lines.join('\n'));
+    const limited = `ulimit -f ${limitKib}; exec "$0" "$1"`;
+    const { stdout } = await promisify(execFile)('bash', ['-c', limited, process.execPath, script]);
+    assert.equal(stdout, `Error: ${limitKib * 1024} of ${length} bytes were taken`);
+  });
+});
 
 describe('a Xen guest: several targets at once', () => {
   it('a write that ran out of time and lands late does not undo the release', async () => {

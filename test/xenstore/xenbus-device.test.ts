@@ -16,6 +16,9 @@ const clientOf = ({ transport, clock }: Device): Xenstore => openXenstore({ tran
 
 const ignore = (): void => undefined;
 
+/** Than a socket keeps for its reader. */
+const MORE_THAN_FITS = 8 * 1024 * 1024;
+
 describe('the device', () => {
   it('that is not there is an error with words', async () => {
     await assert.rejects(
@@ -107,6 +110,15 @@ describe('the device', () => {
     );
     await until('it is refused', () => refusals.length === 1);
     assert.match(String(refusals[0]), /EPIPE/);
+  });
+
+  it('that takes a part of a message refuses that one call: the rest must not be taken for another', async (context) => {
+    const { fake, transport } = await openDevice(context);
+    fake.last.socket.pause();
+    const refusals: unknown[] = [];
+    transport.send(Buffer.alloc(MORE_THAN_FITS), (why) => refusals.push(why));
+    await until('it is refused', () => refusals.length === 1);
+    assert.match(String(refusals[0]), new RegExp(`^Error: \\d+ of ${MORE_THAN_FITS} bytes were taken$`));
   });
 
   it('that is closed is not read any more, and may be closed again', async (context) => {

@@ -15,4 +15,14 @@ describe('what guests may take back', () => {
     assert.equal(takenBack.of([], nobody), 0);
     assert.equal(takenBack.of([small], nobody), 0);
   });
+
+  it('is counted from what the guest may hold by the books, not from what it held: it may take its promise on top', () => {
+    const takenBack = new TakenBack();
+    const guest = 'xen-host/one:1';
+    // The books count 600 as promised.
+    takenBack.tell({ guest, held: pages(400), asked: pages(1_000) });
+    // Since then it gave 300 up, and somebody else asks it for less.
+    const small = { guest, held: pages(100), asked: pages(300) };
+    assert.equal(takenBack.of([small], new Set<string>()), 300);
+  });
 });
