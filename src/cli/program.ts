@@ -61,7 +61,7 @@ function addRun(program: Command): void {
     .option('--journal <file>', 'keep a journal of every event and decision')
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(LOG_FORMATS))
     .addOption(new Option('--log-level <level>', 'least level shown').choices(LOG_LEVELS))
-    .option('--no-table', 'one line a round, even on a terminal')
+    .option('--no-table', 'log lines only, even on a terminal')
     .option('--selfballooning', 'boot option: self-ballooning is wanted even without frontswap')
     .option('--noselfballooning', 'boot option: no self-ballooning')
     .option('--noselfshrink', 'boot option: no self-shrinking')

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { openDaemon, type Daemon, type DaemonParts } from '../daemon/daemon.js';
 import { collectWhenGathered, letEngineGrow, letEngineOptimise } from '../daemon/engine.js';
 import { openPlace } from '../daemon/find-place.js';
-import { openLog, sayInfo, sayWarning } from '../daemon/log.js';
+import { openLog, sayDebug, sayInfo, sayWarning } from '../daemon/log.js';
 import { openOutput } from '../daemon/output.js';
 import type { Place } from '../daemon/place.js';
 import { lineShow, tableShow, type Show } from '../daemon/show.js';
@@ -29,7 +29,9 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
 
   const place = await openPlace({ config, bootOptions: bootOptionsOf(config, flags), warn });
   const tidy = tuneEngine(place);
-  const shown = wantsScreen(config, flags) ? await tableShow(process.stdout) : lineShow(output.line, info);
+  const shown = wantsScreen(config, flags)
+    ? await tableShow(process.stdout)
+    : lineShow(output.line, { info, debug: sayDebug(logger) });
   show = shown;
   const afterStep: DaemonParts['afterStep'] = (decisions) => {
     shown.afterStep(decisions);

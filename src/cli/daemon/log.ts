@@ -41,6 +41,12 @@ const literal = (message: string): string => visible(message).replaceAll('{', '{
 
 export type Say = (message: string) => void;
 
+export const sayDebug = (logger: Logger): Say => {
+  return (message) => {
+    logger.debug(literal(message));
+  };
+};
+
 export const sayInfo = (logger: Logger): Say => {
   return (message) => {
     logger.info(literal(message));

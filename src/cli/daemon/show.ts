@@ -1,7 +1,7 @@
-/** Shows the running daemon: a live table on a terminal, otherwise one line a round. */
+/** Shows the running daemon: a live table on a terminal, otherwise a line when there is something to say. */
 import type { GuestDecision } from '../../control/actions.js';
-import type { ReadModel } from '../../runtime/read-model.js';
-import { summarise } from './summary.js';
+import { SummaryNews } from './summary-news.js';
+import { summarise, type Shown } from './summary.js';
 
 /** Screens are drawn this often. */
 const REDRAW_MS = 500;
@@ -10,28 +10,47 @@ const LINES_KEPT = 6;
 /** Summary lines are at least this far apart, however fast simulated time goes. */
 const SUMMARY_MS_MIN = 900;
 
+/** Where what is shown is taken from. */
+export interface Shows {
+  snapshot(): Shown;
+}
+
 export interface Show {
   /** Takes a line of the log. */
   line(text: string): void;
   /** Told after every step with what was decided in it. */
   afterStep(decisions: readonly GuestDecision[]): void;
   /** Begins, now that there is something to show. */
-  begin(readModel: ReadModel): void;
+  begin(readModel: Shows): void;
   close(): void;
 }
 
-/** One line a round, written to `write`. */
-export function lineShow(write: (line: string) => void, log: (line: string) => void): Show {
-  let readModel: ReadModel | null = null;
+export interface SummaryLog {
+  /** A summary that says something new. */
+  readonly info: (line: string) => void;
+  /** That of any other round. */
+  readonly debug: (line: string) => void;
+}
+
+/** Log lines go to `write`; summaries to `log`, one a round. `now` in milliseconds. */
+export function lineShow(
+  write: (line: string) => void,
+  log: SummaryLog,
+  now: () => number = () => performance.now(),
+): Show {
+  const news = new SummaryNews();
+  let readModel: Shows | null = null;
   let lastAt = -Infinity;
   return {
     line: write,
     begin: (model) => (readModel = model),
     afterStep(decisions) {
-      const now = performance.now();
-      if (readModel === null || decisions.length === 0 || now - lastAt < SUMMARY_MS_MIN) return;
-      lastAt = now;
-      log(summarise(readModel.snapshot()));
+      const at = now();
+      if (readModel === null || decisions.length === 0 || at - lastAt < SUMMARY_MS_MIN) return;
+      lastAt = at;
+      const shown = readModel.snapshot();
+      const say = news.isNews(shown, at) ? log.info : log.debug;
+      say(summarise(shown));
     },
     close: () => undefined,
   };
@@ -44,7 +63,7 @@ export async function tableShow(output: NodeJS.WriteStream): Promise<Show> {
   const draw = createLogUpdate(output);
   const lines: string[] = [];
   let timer: NodeJS.Timeout | null = null;
-  let readModel: ReadModel | null = null;
+  let readModel: Shows | null = null;
   const redraw = (): void => {
     if (readModel === null) return;
     draw(

@@ -40,7 +40,7 @@ export function calledAmong(guests: readonly Pick<ShownGuest, 'id' | 'name'>[]):
 }
 
 /** Null when one of them is not known: a sum with a hole in it is no sum. */
-function sum(guests: readonly ShownGuest[], of: (guest: ShownGuest) => number | null): number | null {
+export function sum(guests: readonly ShownGuest[], of: (guest: ShownGuest) => number | null): number | null {
   let total = 0;
   for (const guest of guests) {
     const value = of(guest);
@@ -62,7 +62,7 @@ export function summarise({ guests, isDryRun }: Shown): string {
 }
 
 /** In a dry run nobody is driven; the simulated guests still belong together. */
-const isShownTogether = (guest: ShownGuest): boolean => guest.isDriven || guest.isSimulated;
+export const isShownTogether = (guest: ShownGuest): boolean => guest.isDriven || guest.isSimulated;
 
 function summariseTogether(guests: readonly ShownGuest[]): string {
   const kind = guests.every(({ isSimulated }) => isSimulated) ? 'simulated guest' : 'guest';
