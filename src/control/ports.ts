@@ -102,8 +102,8 @@ export interface Hypervisor {
    */
   unreached?(): readonly string[];
   /**
-   * Whether somebody is being met for the first time, so that it is not known yet whether he is there or cannot be asked: some seconds. Left
-   * out: never.
+   * Whether somebody is being met for the first time, so that it is not known yet whether he is there or cannot be asked: some seconds, and
+   * until those who are there were seen once. Left out: never.
    */
   readonly isMeeting?: boolean;
   /**

@@ -10,13 +10,18 @@ const size = (count: number) => mibToPages(mib(count));
 const CAPABILITIES = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
 
 /** Two guests, of which the maximum of the first is known from second 2 on. */
-function watch(floors: Readonly<Record<string, number>>) {
+function watch(floors: Readonly<Record<string, number>>, metAt = 0) {
   let now = 0;
   const said: string[] = [];
   const limits = Object.fromEntries(
     Object.entries(floors).map(([name, floor]) => [name, { floor: size(floor), ceiling: null }]),
   );
-  const watching = new LimitWatch({ limits, now: () => millis(now), warn: (text) => said.push(text) });
+  const watching = new LimitWatch({
+    limits,
+    now: () => millis(now),
+    isMeeting: () => now < metAt,
+    warn: (text) => said.push(text),
+  });
   const until = (seconds: number): readonly string[] => {
     for (; now <= seconds * 1_000; now += 1_000) {
       const maximum = now < 2_000 ? NOTHING_KNOWN.maximum : knownAt(size(512), millis(now));
@@ -38,6 +43,13 @@ describe('limits of guests in the configuration', () => {
     const { until } = watch({ nobody: 900, one: 100, 'h/two': 100 });
     assert.deepEqual(until(29), []);
     assert.match(until(120).join(), /^\[guest\."nobody"\] is in the configuration, and no guest of that name is here/);
+    assert.equal(until(240).length, 1);
+  });
+
+  it('of a name that no guest has are not told while some may not have been met', () => {
+    const { until } = watch({ nobody: 900 }, 90_000);
+    assert.deepEqual(until(89), []);
+    assert.match(until(90).join(), /^\[guest\."nobody"\]/);
     assert.equal(until(240).length, 1);
   });
 

@@ -57,7 +57,12 @@ export async function openDaemon(parts: DaemonParts): Promise<Daemon> {
     },
     now: () => place.clock.now(),
   });
-  const limits = new LimitWatch({ limits: config.guestLimits, now: () => place.clock.now(), warn });
+  const limits = new LimitWatch({
+    limits: config.guestLimits,
+    now: () => place.clock.now(),
+    isMeeting: () => place.hypervisors.some(({ isMeeting }) => isMeeting === true),
+    warn,
+  });
   const loop = new Loop<SelfshrinkMemory>({
     step: createStep(policy),
     policyName: policy.name,

@@ -15,6 +15,8 @@ export interface LimitWatchOptions {
   /** By the names and ids of guests. */
   readonly limits: Readonly<Record<string, GuestLimits>>;
   readonly now: () => Millis;
+  /** Whether it may be that not all guests have been met yet. */
+  readonly isMeeting: () => boolean;
   readonly warn: (text: string) => void;
 }
 
@@ -34,7 +36,7 @@ export class LimitWatch {
   /** The guests as they are now. Each thing is told once. */
   look(guests: () => readonly Seen[]): void {
     if (this.#names.size === 0) return;
-    const isLate = !this.#isTold && this.#options.now() >= this.#until;
+    const isLate = !this.#isTold && this.#options.now() >= this.#until && !this.#options.isMeeting();
     for (const name of this.#names) {
       const named = guests().filter(({ guest }) => guest.id === name || guest.name === name);
       if (named.length > 0) this.#lookAt(name, named);

@@ -265,6 +265,10 @@ class XenHost implements Hypervisor {
     await this.#options.limits?.set(domid, kib(pagesToKib(target) + pagesToKib(record.videoRam) + LIMIT_SLACK));
   }
 
+  get isMeeting(): boolean {
+    return this.#roster.isMeeting;
+  }
+
   unreached(): readonly string[] {
     const { state } = this.#keeper;
     return 'why' in state

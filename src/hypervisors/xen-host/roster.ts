@@ -50,6 +50,7 @@ export class Roster {
   readonly #troubles: Troubles;
   /** When all that are there had been looked at over the connection that is followed now; null: they have not yet. */
   #scannedAt: Millis | null = null;
+  #hasEverScanned = false;
 
   constructor(options: RosterOptions) {
     this.#options = options;
@@ -74,6 +75,11 @@ export class Roster {
   }
 
   /** Without it somebody would not be given back to: a name or a report that cannot be read keeps nobody from that. */
+  /** Nobody has looked yet at all that are there, over any connection. */
+  get isMeeting(): boolean {
+    return !this.#hasEverScanned;
+  }
+
   #isMissed(who: Who, what: string): boolean {
     return who === 'list' || !this.#entries.has(who) || what === NODES.memory;
   }
@@ -137,6 +143,7 @@ export class Roster {
     // One that cannot be looked at now is tried again after the events with which the two watches begin.
     await isDoneOver(this.#scan(store));
     this.#scannedAt = this.#options.clock.now();
+    this.#hasEverScanned = true;
     const scans = new PacedRead(() => isDoneOver(this.#scan(store)), this.#options.clock, following.signal);
     for (const event of ['@introduceDomain', '@releaseDomain']) await store.watch(event, () => void scans.ask());
   }

@@ -190,6 +190,28 @@ describe('when the connection to xenstored is lost', () => {
   });
 });
 
+describe('a host whose domains are being met', () => {
+  it('says so until all were looked at once, however slowly xenstored answers, and not when it connects again', async (test) => {
+    const rig = await Rig.open(test, (xen) => xen.create(1, { name: 'one' }), { isWatched: false });
+    rig.store.isHolding = true;
+    assert.equal(rig.host.isMeeting, true);
+    void rig.watch();
+    await rig.to(1_000);
+    assert.equal(rig.host.isMeeting, true);
+    while (!rig.heard().includes('came xen-host/Domain-0:0')) {
+      rig.store.release();
+      await rig.settle();
+    }
+    assert.equal(rig.host.isMeeting, true);
+    rig.store.isHolding = false;
+    rig.store.release();
+    await rig.to(2_000);
+    assert.equal(rig.host.isMeeting, false);
+    await rig.cut();
+    assert.equal(rig.host.isMeeting, false);
+  });
+});
+
 describe('listing the domains', () => {
   it('that fails at the start is done again over another connection', async (test) => {
     const rig = await Rig.open(test, (xen) => xen.create(1, { name: 'one' }), { isWatched: false });
