@@ -68,7 +68,8 @@ const TOP_KEYS = {
   }),
   dry_run: switchKey({ fallback: false, description: 'Decide and show, but change nothing.' }),
   socket: optionalPathKey({
-    fallback: '/run/selfballoon/selfballoon.sock as root, otherwise in $XDG_RUNTIME_DIR/selfballoon',
+    fallback:
+      '/run/selfballoon/selfballoon.sock as root, otherwise in $RUNTIME_DIRECTORY (of a service of systemd) or $XDG_RUNTIME_DIR/selfballoon',
     description: 'The unix socket on which the daemon answers.',
   }),
 };

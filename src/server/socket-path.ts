@@ -1,5 +1,5 @@
 /** Where the daemon's socket is, and how its place is made free for a new one. */
-import { unlinkSync, type Stats } from 'node:fs';
+import { existsSync, unlinkSync, type Stats } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
 import { SelfballoonError, systemErrorCode } from '../errors.js';
@@ -9,16 +9,23 @@ import { isTrustedOwner, ownUid, prepareFolder, statOrNull } from './safe-folder
 const SOCKET_PATH_BYTES_MAX = 107;
 const PROBE_LIMIT_MS = 2000;
 
-/** The socket's default place: under /run for root, in the user's own runtime folder for anybody else. */
+/**
+ * The socket's default place: under /run for root; for anybody else in the folder that systemd has made for the service (its
+ * `RuntimeDirectory=`, which the units name so that it is where root looks), or in the user's own runtime folder.
+ */
 export function defaultSocketPath(env: Readonly<Record<string, string | undefined>>, uid = ownUid()): string {
   if (uid === 0) return '/run/selfballoon/selfballoon.sock';
-  const runtime = env['XDG_RUNTIME_DIR'];
-  if (runtime !== undefined && isAbsolute(runtime)) return join(runtime, 'selfballoon', 'selfballoon.sock');
+  // Several are separated by colons (systemd.exec).
+  const [ofService = ''] = env['RUNTIME_DIRECTORY']?.split(':') ?? [];
+  if (isAbsolute(ofService)) return join(ofService, 'selfballoon.sock');
+  const ofUser = env['XDG_RUNTIME_DIR'];
+  if (ofUser !== undefined && isAbsolute(ofUser)) return join(ofUser, 'selfballoon', 'selfballoon.sock');
   throw new SelfballoonError({
     code: 'EUNAVAILABLE',
-    message: 'there is no place for the socket: XDG_RUNTIME_DIR is not set, and this is not root',
+    message:
+      'there is no place for the socket: neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set, and this is not root',
     advice:
-      'Run as root, set XDG_RUNTIME_DIR to a folder of your own, or name a socket with the configuration key socket',
+      'Run as root, put RuntimeDirectory=selfballoon into the unit, set XDG_RUNTIME_DIR to a folder of your own, or name a socket with the configuration key socket',
   });
 }
 
@@ -40,21 +47,35 @@ export async function claimSocketPath(path: string): Promise<void> {
       advice: `Name an absolute path of at most ${SOCKET_PATH_BYTES_MAX} bytes`,
     });
   }
-  prepareFolder(dirname(path));
-  const found = statOrNull(path);
-  if (found === null) return;
-  checkInTheWay(path, found);
-  if (await isAnswered(path)) {
-    throw new SelfballoonError({
-      code: 'EUNAVAILABLE',
-      message: `a daemon is already running there: ${path} answers`,
-      advice: 'Stop it first, or name another socket with the configuration key socket',
-    });
+  let found: Stats | null;
+  try {
+    found = lookAt(path);
+  } catch (error) {
+    // Whoever's it is: a daemon of another user drives the same guests.
+    if (existsSync(path) && (await isAnswered(path))) throw alreadyRunning(path);
+    throw error;
   }
+  if (found === null) return;
+  if (await isAnswered(path)) throw alreadyRunning(path);
   // Time has passed: what is removed must still be what was looked at.
   const now = statOrNull(path);
   if (now?.ino === found.ino && now.ctimeMs === found.ctimeMs) unlinkSync(path);
 }
+
+/** What lies there now, in a folder that is there and safe; null: nothing. Throws where it must be left alone. */
+function lookAt(path: string): Stats | null {
+  prepareFolder(dirname(path));
+  const found = statOrNull(path);
+  if (found !== null) checkInTheWay(path, found);
+  return found;
+}
+
+const alreadyRunning = (path: string): SelfballoonError =>
+  new SelfballoonError({
+    code: 'EUNAVAILABLE',
+    message: `a daemon is already running there: ${path} answers`,
+    advice: 'Stop it first, or name another socket with the configuration key socket',
+  });
 
 function checkInTheWay(path: string, stat: Stats): void {
   const isOurs = stat.isSocket() && isTrustedOwner(stat.uid);

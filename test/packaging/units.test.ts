@@ -16,6 +16,7 @@ import { createProgram } from '../../src/cli/program.js';
 import { SelfballoonError } from '../../src/errors.js';
 import { guestName } from '../../src/hypervisors/xen-guest/name.js';
 import { CALL_TIME_LIMIT } from '../../src/control/ports.js';
+import { defaultSocketPath } from '../../src/server/socket-path.js';
 import { FAREWELL_MAX } from '../../src/runtime/loop.js';
 import { XenGuestRoot } from '../cli/xen-guest-root.js';
 import { REPOSITORY } from '../support/paths.js';
@@ -258,6 +259,13 @@ describe('the service on a host of QEMU or libvirt', () => {
     const after = VMS.words('After');
     for (const unit of ['libvirtd.service', 'virtqemud.service', 'libvirt-guests.service'])
       assert.ok(after.includes(unit), unit);
+  });
+
+  it('answers, whoever runs it, where the commands of root look for it', () => {
+    const RUNTIME_DIRECTORY = join('/run', VMS.last('RuntimeDirectory') ?? '');
+    assert.equal(defaultSocketPath({ RUNTIME_DIRECTORY }, 990), defaultSocketPath({}, 0));
+    // Above all the folder must not be writable by others: the daemon would refuse to make a socket there.
+    assert.ok([null, '0755', '0750'].includes(VMS.last('RuntimeDirectoryMode')));
   });
 
   it('sees the sockets that a machine’s starter may have put into the folder for temporary files', () => {

@@ -46,11 +46,20 @@ describe('the socket’s default place', () => {
     assert.equal(defaultSocketPath({ XDG_RUNTIME_DIR: '/run/user/5' }, 5), '/run/user/5/selfballoon/selfballoon.sock');
   });
 
+  it('is in the folder that systemd made for the service, which for our units is where root looks', () => {
+    const ofUnit = { RUNTIME_DIRECTORY: '/run/selfballoon', XDG_RUNTIME_DIR: '/run/user/5' };
+    assert.equal(defaultSocketPath(ofUnit, 5), defaultSocketPath({}, 0));
+    assert.equal(defaultSocketPath({ RUNTIME_DIRECTORY: '/run/one:/run/two' }, 5), '/run/one/selfballoon.sock');
+    assert.equal(defaultSocketPath({ RUNTIME_DIRECTORY: '/run/one' }, 0), '/run/selfballoon/selfballoon.sock');
+    const useless = { RUNTIME_DIRECTORY: 'relative', XDG_RUNTIME_DIR: '/run/user/5' };
+    assert.equal(defaultSocketPath(useless, 5), '/run/user/5/selfballoon/selfballoon.sock');
+  });
+
   it('is nowhere for a user without a runtime folder, who is told what to do', () => {
     for (const env of [{}, { XDG_RUNTIME_DIR: '' }, { XDG_RUNTIME_DIR: 'relative' }]) {
       assert.throws(
         () => defaultSocketPath(env, 5),
-        isRefused('EUNAVAILABLE', /XDG_RUNTIME_DIR is not set.*Run as root/),
+        isRefused('EUNAVAILABLE', /nor XDG_RUNTIME_DIR is set.*Run as root/),
       );
     }
   });
