@@ -153,12 +153,15 @@ class QmpHost implements Hypervisor {
     const { base, balloon, plugs, residence, followed } = machine;
     const { asked } = followed;
     const deflatesOnOom = balloon?.deflatesOnOom ?? false;
-    const said = actual === null ? null : bytesToPagesDown(actual);
+    // What was answered before its balloon went says nothing of what it may touch now.
+    const said = actual === null || balloon === null ? null : bytesToPagesDown(actual);
+    const tellHost = (): void => {
+      report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
+    };
+    if (machine.noteUnballooned() > 0) tellHost();
     const sight = { said, asked, plugged: plugged?.plugged ?? NO_PAGES, at: began, residence };
     return followed.read(sight, {
-      onMoreUntouched: () => {
-        report({ kind: 'host-reading', host: this.#memory.read(this.#roster.untouched) });
-      },
+      onMoreUntouched: tellHost,
       makeReading: ({ keeps, before }) => {
         const kept = keeps === null ? null : pagesToBytes(keeps);
         const seen: MachineLook = { actual: kept, stats, inside, base, deflatesOnOom, asked, before };

@@ -2,7 +2,16 @@
  * One virtual machine behind its monitor: who it is, what it has, what it says of itself, and what is asked of it.
  * It keeps what does not change from look to look, and decides nothing.
  */
-import { bytesToPagesDown, millis, pagesToBytes, type Bytes, type Millis, type Pages } from '../../units.js';
+import {
+  addPages,
+  bytesToPagesDown,
+  millis,
+  NO_PAGES,
+  pagesToBytes,
+  type Bytes,
+  type Millis,
+  type Pages,
+} from '../../units.js';
 import {
   balloonArguments,
   decodeBalloon,
@@ -72,6 +81,8 @@ export class Machine {
   #isTold = false;
   #lookedAt: Millis | null = null;
   #lookGap: Millis | null = null;
+  /** As last said. */
+  #plugged = NO_PAGES;
 
   private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs, devices, before }: Met) {
     this.#qmp = qmp;
@@ -173,13 +184,13 @@ export class Machine {
     this.#noteLook(now);
     const inside = this.#inside?.look() ?? Promise.resolve(NOTHING_SAID);
     const balloon = this.#balloon;
-    if (balloon === null) return { actual: null, stats: null, plugged: null, inside: await inside };
+    if (balloon === null) return await this.#lookWithoutBalloon(now, inside);
     const property = { path: balloon.path, property: 'guest-stats' };
     const plugs = this.#plugs;
     const [actual, stats, devices, said] = await Promise.all([
       answerOrNull(this.#qmp.execute('query-balloon')),
       answerOrNull(this.#qmp.execute('qom-get', property)),
-      plugs.length > 0 || this.#base.isDue(now) ? this.#readDevices(now) : null,
+      this.#readDevicesIfDue(now),
       inside,
     ]);
     const kept = decodeBalloon(actual);
@@ -188,7 +199,33 @@ export class Machine {
     balloon.polling.noteSeen(seen?.lastUpdate ?? null, now);
     this.#isTold = isToldInside(said.sources, now);
     this.#followPolling(balloon.polling);
-    return { actual: kept, stats: seen, plugged: sizesOf(plugs, devices), inside: said };
+    return { actual: kept, stats: seen, plugged: this.#pluggedIn(plugs, devices), inside: said };
+  }
+
+  async #lookWithoutBalloon(now: Millis, inside: Promise<Said>): Promise<Look> {
+    const plugs = this.#plugs;
+    const [devices, said] = await Promise.all([this.#readDevicesIfDue(now), inside]);
+    return { actual: null, stats: null, plugged: this.#pluggedIn(plugs, devices), inside: said };
+  }
+
+  #pluggedIn(plugs: readonly MachinePlug[], devices: unknown): PlugSizes | null {
+    const sizes = sizesOf(plugs, devices);
+    if (sizes !== null) this.#plugged = sizes.plugged;
+    return sizes;
+  }
+
+  /**
+   * Without a balloon nothing keeps it from touching all that it has: its driver has let go of everything before the device went. Returns by
+   * how much more is untouched than before.
+   */
+  noteUnballooned(): Pages {
+    const { base } = this;
+    if (this.#balloon !== null || base === null) return NO_PAGES;
+    return this.followed.noteMayTouch(addPages(bytesToPagesDown(base), this.#plugged), this.residence);
+  }
+
+  #readDevicesIfDue(now: Millis): Promise<unknown> | null {
+    return this.#plugs.length > 0 || this.#base.isDue(now) ? this.#readDevices(now) : null;
   }
 
   /** What `query-memory-devices` says; `now` is when the look began. */
@@ -226,6 +263,7 @@ export class Machine {
     if (this.#balloon?.path === path) {
       this.#balloon.polling.rest();
       this.#balloon = null;
+      this.noteUnballooned();
     }
     if (this.#plugs.some((plug) => plug.path === path)) this.#plugs = this.#plugs.filter((plug) => plug.path !== path);
   }

@@ -84,6 +84,16 @@ describe('a machine with memory devices', () => {
     }
   });
 
+  it('lacks a balloon where it has none, and not the word of what is plugged in', async (test) => {
+    const { rig, machine } = await openPlugged(test, fakePlug({ requested: 64 * MIB, size: 64 * MIB }));
+    machine.actual = null;
+    rig.qemus[0]?.emit('DEVICE_DELETED', { device: 'balloon0', path: '/machine/peripheral/balloon0' });
+    await rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
+    const { current, maximum, growth } = await rig.reading('qmp/one');
+    assert.ok(!current.known && current.reason === 'not-reported' && current.detail.includes('has no balloon'));
+    assert.ok(maximum.known && growth?.plugged.known && growth.plugged.value === 64 * 256);
+  });
+
   it('cannot grow any more when its device is unplugged', async (test) => {
     const { rig, machine } = await openPlugged(test, fakePlug());
     machine.plugs = [];

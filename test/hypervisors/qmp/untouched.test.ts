@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { ReadOutcome } from '../../../src/control/ports.js';
+import { BALLOON_PATH, fakePlug } from '../../qmp/support/fake-machine.js';
+import { until } from '../../qmp/support/opened.js';
 import { fixture } from '../../support/paths.js';
 import { hostFolder, setResident } from './support/host-folder.js';
 import { MIB, Rig } from './support/rig.js';
@@ -83,6 +85,50 @@ describe('memory that a machine was given again', () => {
     setResident(root, 120);
     await rig.pass(2_000);
     assert.equal(await lookAt('qmp/two'), free - 80);
+  });
+
+  it('is all that it has from the moment on at which its balloon is unplugged', async (test) => {
+    const rig = new Rig({ root: hostFolder(test, 60) });
+    test.after(() => rig.host.close());
+    const qemu = await rig.addQemu(test, 'one');
+    await rig.addQemu(test, 'two');
+    qemu.machine.plugs = [fakePlug({ requested: 64 * MIB, size: 64 * MIB })];
+    rig.watch();
+    await rig.untilCame(2);
+    const looks = async (guest: string): Promise<(string | number)[]> => (await rig.look([guest])).map(told);
+    qemu.machine.actual = 900 * MIB;
+    const [free = NaN] = (await looks(GUEST)).map(Number);
+    qemu.machine.actual = null;
+    qemu.emit('DEVICE_DELETED', { device: 'balloon0', path: BALLOON_PATH });
+    await rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
+    assert.deepEqual(await looks('qmp/two'), [free - 124, 'read'], 'nobody has looked at it yet');
+    assert.deepEqual(await looks(GUEST), [free - 124, 'unknown']);
+    // Somebody plugs more in.
+    const [plug] = qemu.machine.plugs;
+    assert.ok(plug !== undefined);
+    [plug.requested, plug.size] = [96 * MIB, 96 * MIB];
+    assert.deepEqual(await looks(GUEST), [free - 124, free - 156, 'unknown']);
+    assert.deepEqual(await looks('qmp/two'), [free - 156, 'read']);
+  });
+
+  it('is all that it has also where a look at its balloon is answered when that is gone', async (test) => {
+    const rig = new Rig({ root: hostFolder(test, 60) });
+    test.after(() => rig.host.close());
+    const qemu = await rig.addQemu(test, 'one');
+    await rig.addQemu(test, 'two');
+    rig.watch();
+    await rig.untilCame(2);
+    qemu.machine.actual = 900 * MIB;
+    const [free = NaN] = (await rig.look([GUEST])).map(told).map(Number);
+    qemu.isHolding = true;
+    const asked = qemu.asked.length;
+    const late = rig.look([GUEST]);
+    await until('its balloon was asked about', () => qemu.asked.slice(asked).includes('query-balloon'));
+    qemu.emit('DEVICE_DELETED', { device: 'balloon0', path: BALLOON_PATH });
+    await rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
+    qemu.release();
+    assert.equal((await late).map(told).at(-1), 'unknown');
+    assert.equal((await rig.look(['qmp/two'])).map(told)[0], free - 124);
   });
 
   it('is still known when the connection was lost and is there again', async (test) => {
