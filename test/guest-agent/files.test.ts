@@ -14,6 +14,8 @@ useSeed();
 
 const NEVER = new AbortController().signal;
 const PATH = '/proc/meminfo';
+/** More questions than any file of 1 MiB needs. */
+const ASKED_MAX = 100;
 
 interface Opened {
   readonly agent: FakeAgent;
@@ -170,7 +172,9 @@ describe('a lying agent', () => {
   for (const [what, command, value] of lies) {
     it(`that says ${what} is not believed, and has nothing left open`, async () => {
       const { agent, files } = opened();
-      agent.tamper = (answer, { execute }) => [line(execute === command ? { return: value } : answer)];
+      // Whoever believes it would ask without end: at last it says the truth, so that this comes out.
+      agent.tamper = (answer, { execute }) =>
+        execute === command && agent.asked.length < ASKED_MAX ? [line({ return: value })] : [line(answer)];
       assert.equal(await textOf(files), 'malformed');
       assert.equal(files.openCount, 0);
     });
@@ -195,11 +199,12 @@ describe('a lying agent', () => {
         let asked = 0;
         agent.tamper = (): readonly string[] => {
           asked += 1;
+          if (asked >= ASKED_MAX) return [line({ error: { class: 'GenericError', desc: 'enough' } })];
           const lie: JsonObject = { return: values[asked % values.length] };
           return [line(lie)];
         };
         await files.read(PATH, NEVER);
-        assert.ok(asked < 100);
+        assert.ok(asked < ASKED_MAX);
       }),
     );
   });

@@ -110,7 +110,8 @@ describe('a connection to a guest’s agent', () => {
     await first;
     const asking = session.ask('guest-info', {}, NEVER);
     const second = assert.rejects(asking, failsWith('ETIMEDOUT', /guest-sync-delimited/));
-    await until('the number was asked for', () => agent.held.length === 2);
+    await until('something was asked', () => agent.held.length === 2);
+    assert.equal(agent.asked.at(-1), 'guest-sync-delimited');
     await pass(clock, SYNC_LIMIT);
     await second;
     assert.equal((await session.closed).kind, 'lost');
