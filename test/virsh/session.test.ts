@@ -54,6 +54,13 @@ describe('a session', () => {
     assert.ok(!fake.processes[0]?.args.includes('-r'));
   });
 
+  it('starts no libvirtd of its user, which would end with the last question, and has virsh speak as it is understood', async (test) => {
+    const { fake, session } = open(test);
+    await session.run('uri', { limit: LIMIT });
+    for (const variable of ['LIBVIRT_AUTOSTART=0', 'LC_ALL=C', 'TERM=dumb', 'INPUTRC=/dev/null', 'VIRSH_HISTSIZE=0'])
+      assert.ok(fake.environment.has(variable), variable);
+  });
+
   it('gives lines as they come where that is wanted', async (test) => {
     const { fake, session } = open(test);
     const lines: string[] = [];

@@ -2,7 +2,7 @@
  * Programs that stand in for virsh: real processes whose every word is the test's. What they say of domains comes from a fake libvirt;
  * how they say it is virsh's way, or as hostile as the test wants.
  */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,12 +37,17 @@ export class FakeVirsh {
   /** To be run instead of virsh. */
   readonly program: string;
   readonly #server: Server;
+  readonly #environmentFile: string;
 
   private constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'selfballoon-virsh-'));
     this.program = join(this.folder, 'virsh');
     const socket = join(this.folder, 'socket');
-    writeFileSync(this.program, `#!/bin/sh\nexec '${process.execPath}' '${RELAY}' '${socket}' "$@"\n`);
+    this.#environmentFile = join(this.folder, 'environment');
+    writeFileSync(
+      this.program,
+      `#!/bin/sh\nenv > '${this.#environmentFile}'\nexec '${process.execPath}' '${RELAY}' '${socket}' "$@"\n`,
+    );
     chmodSync(this.program, 0o755);
     this.#server = createServer((connection) => {
       this.#serve(connection);
@@ -58,6 +63,11 @@ export class FakeVirsh {
       rmSync(fake.folder, { recursive: true });
     });
     return fake;
+  }
+
+  /** The variables that the one that began last was given. */
+  get environment(): ReadonlySet<string> {
+    return new Set(readFileSync(this.#environmentFile, 'utf8').split('\n'));
   }
 
   /** Those that have not ended. */
