@@ -116,6 +116,25 @@ describe('a domain with virtio-mem', () => {
     await assert.rejects(plug(rig, 8), failsWith('EIO', /asking to have 8192 KiB plugged in: .*unknown command/));
   });
 
+  it('is waited for in each of its devices, also where one has been refused already', async (test) => {
+    const { rig, domain } = await openPlugged(test, fakePlug({ size: 128 * MIB }), fakePlug({ alias: 'ua-more' }));
+    let release = (): void => undefined;
+    domain.held = new Promise((resolve) => (release = resolve));
+    rig.libvirt.tamper = (line) =>
+      line.includes('--alias virtiomem0') ? '\nerror: internal error: it is busy\n' : undefined;
+    let isOver = false;
+    const refused = assert.rejects(
+      plug(rig, 192).finally(() => (isOver = true)),
+      failsWith('EIO', /it is busy/),
+    );
+    // The second is sent when the first is answered.
+    await until('both devices were asked', () => askedOf(rig, 'update-memory-device').length === 2);
+    await rig.pass(1);
+    assert.equal(isOver, false);
+    release();
+    await refused;
+  });
+
   it('cannot grow any more when its device is detached', async (test) => {
     const { rig, domain } = await openPlugged(test, fakePlug());
     domain.plugs = [];

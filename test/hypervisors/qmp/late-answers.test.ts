@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { HypervisorError } from '../../../src/errors.js';
 import { objectIn } from '../../../src/qmp/fields.js';
 import { guestSize, mib, mibToPages } from '../../../src/units.js';
 import { Refusal, fakePlug, type Command } from '../../qmp/support/fake-machine.js';
@@ -59,6 +60,8 @@ function sizesIn({ requests }: FakeQemu, command: 'balloon' | 'requested-size'):
   });
 }
 
+const isTimedOut = (error: unknown): boolean => error instanceof HypervisorError && error.code === 'ETIMEDOUT';
+
 describe('a target that QEMU does not answer for long', () => {
   it('is waited for, however long, before a newer one is sent', async (test) => {
     const world = await openStopped(test);
@@ -72,12 +75,41 @@ describe('a target that QEMU does not answer for long', () => {
     assert.deepEqual(sizesIn(qemu, 'balloon'), [500, 700]);
     assert.equal(qemu.machine.actual, 700 * MIB);
   });
+
+  it('is followed by none that was given up while it waited', async (test) => {
+    const { rig, qemu } = await openStopped(test);
+    const first = rig.host.setTarget('qmp/one', guestSize(mibToPages(mib(500))), NEVER);
+    const limit = new AbortController();
+    const second = rig.host.setTarget('qmp/one', guestSize(mibToPages(mib(700))), limit.signal);
+    limit.abort();
+    await assert.rejects(second, isTimedOut);
+    goOn(qemu);
+    await first;
+    const { asked } = await rig.reading('qmp/one');
+    assert.ok(asked.known && asked.value === 500 * 256);
+    assert.deepEqual(sizesIn(qemu, 'balloon'), [500]);
+  });
 });
 
 describe('memory that QEMU does not answer for long whether it plugs it in', () => {
-  const grow = async ({ rig }: World, size: number): Promise<void> => {
-    await rig.host.setGrowth?.('qmp/one', mibToPages(mib(size)), NEVER);
+  const grow = async ({ rig }: World, size: number, signal = NEVER): Promise<void> => {
+    await rig.host.setGrowth?.('qmp/one', mibToPages(mib(size)), signal);
   };
+
+  it('is followed by nothing that was given up while it waited', async (test) => {
+    const world = await openStopped(test);
+    const { rig, qemu } = world;
+    const first = grow(world, 192);
+    const limit = new AbortController();
+    const second = grow(world, 64, limit.signal);
+    limit.abort();
+    await assert.rejects(second, isTimedOut);
+    goOn(qemu);
+    await first;
+    const { growth } = await rig.reading('qmp/one');
+    assert.ok(growth?.asked.known && growth.asked.value === 192 * 256);
+    assert.deepEqual(sizesIn(qemu, 'requested-size'), [128, 64]);
+  });
 
   it('is waited for, however long, before anything else is asked to be plugged in', async (test) => {
     const world = await openStopped(test);
