@@ -16,7 +16,10 @@ export interface BalloonStats {
   readonly free: Pages | null;
   /** What the cache of files holds. */
   readonly cached: Pages | null;
-  /** Whether it has swapped anything out since it began. False where it does not say. */
+  /**
+   * Whether it has swapped anything out since it began. False where it does not say. It had swap then; whether it still has some, and room in
+   * it, is in none of virtio's statistics: `swapoff` in a running guest leaves its count of pages swapped out as it was.
+   */
   readonly hasSwapped: boolean;
   /** Counted since the guest began. */
   readonly majorFaults: number | null;
@@ -97,7 +100,8 @@ const missing = (what: string): Unknown => unknown('not-reported', `its balloon 
  * smaller since, nor more for having said it while it was larger: that would be given back to it at once, and taken again.
  *
  * Not told of a guest that nothing would catch if it ran short: its balloon does not deflate by itself, and it has never swapped, so
- * that nobody knows whether it could.
+ * that nobody knows whether it could. One that has is believed for as long as it runs, though its swap may have been switched off since: to ask
+ * for swapping of late instead would leave each guest at its largest size as soon as it has what it needs and swaps no more.
  */
 function usedOf(stats: BalloonStats, { actual, deflatesOnOom, before }: BalloonSizes, at: Millis): Field<Pages> {
   const { total, available, hasSwapped } = stats;
