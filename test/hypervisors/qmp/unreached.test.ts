@@ -81,4 +81,24 @@ describe('a machine that waits for its name when the end comes', () => {
     await rig.host.close();
     assert.equal(waiting.machine.pollingInterval, 0);
   });
+
+  it('is not entered any more where its socket has gone meanwhile', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const silent = await rig.addQemu(test, 'silent');
+    silent.greeting = [];
+    const waiting = await rig.addQemu(test, 'waiting');
+    await waiting.stop();
+    rig.watch();
+    // It is tried again after 200, 600 and 1,400 ms; the sockets are looked for after 2,000.
+    await rig.pass(1_000);
+    await waiting.listen();
+    await rig.pass(500);
+    await until('it was asked for all', () => waiting.machine.pollingInterval > 0);
+    rig.sockets.pop();
+    await rig.pass(600);
+    await until('it is let go of', () => waiting.machine.pollingInterval === 0);
+    for (let turn = 0; turn < 20; turn += 1) await rig.pass(1);
+    assert.deepEqual(rig.notices, []);
+  });
 });
