@@ -97,13 +97,13 @@ export interface Hypervisor {
   /** Asks the overflow tier to give back pages until it holds at most `to`. Returns what was done, in words for the log. */
   shrinkOverflow(guest: GuestId, to: Pages, signal: AbortSignal): Promise<string>;
   /**
-   * Where guests may be that cannot be asked now, each with the reason, for people. Empty: all who are there are known. Left out where
-   * that cannot be.
+   * Where guests may be that cannot be asked now, each with the reason, for people; also those that are just being met. Empty: all who
+   * are there are known. Left out where that cannot be.
    */
   unreached?(): readonly string[];
   /**
-   * Whether somebody is being met for the first time, so that it is not known yet whether he is there or cannot be asked: some seconds, and
-   * until those who are there were seen once. Left out: never.
+   * Whether somebody is being met, for the first time or after he was lost, so that it is not known yet whether he is there or cannot be
+   * asked: some seconds, and until those who are there were seen once. Left out: never.
    */
   readonly isMeeting?: boolean;
   /**

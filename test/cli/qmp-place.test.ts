@@ -51,6 +51,23 @@ function freshened(answer: object, actual: number): object {
   return { ...answer, return: { ...returned, stats: said, 'last-update': Math.floor(Date.now() / 1_000) } };
 }
 
+/** A daemon that is told to end as soon as it says where it answers. */
+async function endedAtOnce(
+  test: TestContext,
+  config: string,
+): Promise<{ readonly code: number; readonly log: string }> {
+  const daemon = spawn(process.execPath, [PROGRAM, 'run', '--no-table', '--config', config]);
+  test.after(() => daemon.kill('SIGKILL'));
+  let log = '';
+  daemon.stdout.on('data', (chunk: Buffer) => {
+    const hadSaid = log.includes('answers on');
+    log += chunk.toString();
+    if (!hadSaid && log.includes('answers on')) daemon.kill('SIGTERM');
+  });
+  const [code] = (await once(daemon, 'close')) as [number];
+  return { code, log };
+}
+
 describe('the daemon on a host of QEMU machines', () => {
   it('takes what a machine does not use, shows why, and gives everything back when it ends', async (test) => {
     const { qemu, config, socket } = await openWorld(test);
@@ -88,6 +105,28 @@ describe('the daemon on a host of QEMU machines', () => {
     assert.match(log, /nothing could be given back to whoever is there: a line came that is not JSON/);
     assert.match(log, /ended without giving everything back/);
     assert.equal(qemu.machine.target, 1_024 * MIB);
+  });
+
+  it('meets those first whom it does not know yet when it is told to end, and gives back to them', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    qemu.machine.resize(300 * MIB);
+    const { code, log } = await endedAtOnce(test, config);
+    assert.equal(code, 0, log);
+    assert.match(log, /gave everything back/);
+    assert.equal(qemu.machine.target, 1_024 * MIB);
+  });
+
+  it('does not wait long for one who does not answer, names him and fails; nobody is no reason to', async (test) => {
+    const { qemu, config } = await openWorld(test);
+    qemu.greeting = [];
+    const silent = await endedAtOnce(test, config);
+    assert.equal(silent.code, 1, silent.log);
+    assert.match(silent.log, new RegExp(`whoever is there: the QEMU at ${qemu.path} has not answered yet`));
+    assert.doesNotMatch(silent.log, /gave everything back/);
+    await qemu.end();
+    const nobody = await endedAtOnce(test, config);
+    assert.equal(nobody.code, 0, nobody.log);
+    assert.match(nobody.log, /gave everything back/);
   });
 
   it('changes nothing in a dry run, in QEMU neither', async (test) => {

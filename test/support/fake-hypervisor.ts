@@ -45,6 +45,11 @@ export class FakeHypervisor implements Hypervisor {
     return { kind: 'guest-came', guest: { id: guest, name: guest, capabilities } };
   }
 
+  /** It is told of now; it must be among `guests`. */
+  add(guest: string): void {
+    this.#announce?.(this.notice(guest));
+  }
+
   remove(guest: string): void {
     this.guests.delete(guest);
     this.#announce?.({ kind: 'guest-left', guest });

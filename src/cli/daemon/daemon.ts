@@ -20,6 +20,7 @@ import { FailureLog } from './failure-log.js';
 import { LimitWatch } from './limit-watch.js';
 import { logLine, sayWarning } from './log.js';
 import type { Place } from './place.js';
+import { runUntilMet } from './run-until-met.js';
 
 export interface DaemonParts {
   readonly config: Config;
@@ -122,19 +123,16 @@ async function runInTime<T>(place: Place, run: () => Promise<T>): Promise<T> {
 }
 
 /** The way out leads through giving back, also when the loop itself fails. */
-async function runAndGiveBack(
-  loop: Loop<SelfshrinkMemory>,
-  { hypervisors }: Place,
-  signal: AbortSignal,
-): Promise<Farewell> {
+async function runAndGiveBack(loop: Loop<SelfshrinkMemory>, place: Place, signal: AbortSignal): Promise<Farewell> {
   try {
-    await loop.run(signal);
+    await runUntilMet(loop, place, signal);
   } catch (error) {
     await loop.giveBack();
     throw error;
   }
-  const unreleased = await loop.giveBack();
-  return { unreleased, unreached: hypervisors.flatMap((hypervisor) => hypervisor.unreached?.() ?? []) };
+  // Nothing is given back to who is met from now on: the loop does not hear of him any more.
+  const unreached = place.hypervisors.flatMap((hypervisor) => hypervisor.unreached?.() ?? []);
+  return { unreleased: await loop.giveBack(), unreached };
 }
 
 /** Nothing was taken, so there is nothing to give back. */

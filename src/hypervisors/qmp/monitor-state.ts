@@ -28,6 +28,9 @@ export type MonitorState =
 export const MEETING: MonitorState = { kind: 'meeting' };
 const DESERTED: MonitorState = { kind: 'deserted' };
 
+/** Whether it is a matter of seconds until it is known who is there. */
+export const isMeeting = ({ kind }: MonitorState): boolean => kind === 'meeting' || kind === 'waiting';
+
 /** After `error` came of connecting or meeting; `last` is who was present there last. */
 export const failedState = (error: unknown, last: Machine | null): MonitorState =>
   isDeserted(error, last) ? DESERTED : { kind: 'failing', why: errorText(error) };

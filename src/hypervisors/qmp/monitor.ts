@@ -16,7 +16,7 @@ import { millis, type Millis } from '../../units.js';
 import { describeMachine } from './description.js';
 import type { InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
-import { failedState, MEETING, type MonitorState, type Present } from './monitor-state.js';
+import { failedState, isMeeting, MEETING, type MonitorState, type Present } from './monitor-state.js';
 import { secondMonitor } from './names.js';
 
 export interface MonitorOptions {
@@ -102,6 +102,17 @@ export class Monitor {
     return this.#state.kind === 'present' ? this.#state : null;
   }
 
+  /** Whether somebody is being met, or is about to be. */
+  get isMeeting(): boolean {
+    return isMeeting(this.#state);
+  }
+
+  /** Why nobody is known of whom it is not certain that he is not there; null: that is not so. */
+  get unreached(): string | null {
+    if (this.#state.kind === 'failing') return this.#state.why;
+    return this.isMeeting ? `the QEMU at ${this.path} has not answered yet` : null;
+  }
+
   /** Who was present last. */
   get last(): Machine | null {
     return this.#last;
@@ -134,7 +145,7 @@ export class Monitor {
 
   #become(state: MonitorState): void {
     this.#state = state;
-    if (state.kind === 'meeting' || state.kind === 'waiting') return;
+    if (isMeeting(state)) return;
     this.#endFirstMeeting?.();
     this.#endFirstMeeting = null;
   }

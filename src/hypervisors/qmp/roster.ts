@@ -21,6 +21,7 @@ export interface RosterOptions extends MonitorOptions {
 const SCAN_PAUSE = millis(2_000);
 /** As long a machine that was met waits for those whose sockets come before its own, so that names go by the sockets' order. */
 const TURN_LIMIT = millis(1_000);
+const NOT_SCANNED = 'the monitors of this host: they have not been looked for yet';
 
 export class Roster {
   readonly #options: RosterOptions;
@@ -55,14 +56,15 @@ export class Roster {
     return [...this.#monitors.values()].flatMap(({ present }) => (present === null ? [] : [present.told]));
   }
 
-  /** Sockets behind which there may be machines, and why they are not known. */
+  /** Where there may be machines that are not known, and why they are not. */
   get unreached(): readonly string[] {
-    return [...this.#monitors.values()].flatMap(({ state }) => (state.kind === 'failing' ? [state.why] : []));
+    if (!this.#hasScanned) return [NOT_SCANNED];
+    return [...this.#monitors.values()].flatMap(({ unreached }) => unreached ?? []);
   }
 
-  /** Whether there is a socket of which it is not known yet who is behind it. */
+  /** Whether there may be a machine that is just being met, or is about to be. */
   get isMeeting(): boolean {
-    return !this.#hasScanned || [...this.#monitors.values()].some(({ isNew }) => isNew);
+    return !this.#hasScanned || [...this.#monitors.values()].some(({ isMeeting }) => isMeeting);
   }
 
   /** What all of them hold and their host still counts as free. */

@@ -23,7 +23,8 @@ describe('a socket behind which nobody is known', () => {
     });
     rig.sockets.push(join(temporaryFolder(test), 'gone.qmp'));
     const told = (): readonly string[] => rig.host.unreached?.() ?? [];
-    for (let seconds = 0; told().length < 3; seconds += 1) {
+    const isKnown = (): boolean => told().length === 3 && rig.host.isMeeting === false;
+    for (let seconds = 0; !isKnown(); seconds += 1) {
       assert.ok(seconds < 60, told().join());
       await rig.pass(1_000);
     }
@@ -56,15 +57,45 @@ describe('a socket behind which nobody is known', () => {
     await rig.addQemu(test, 'quick');
     const silent = await rig.addQemu(test, 'silent');
     silent.greeting = [];
+    const told = (): readonly string[] => rig.host.unreached?.() ?? [];
     assert.equal(rig.host.isMeeting, true, 'nobody has looked for sockets yet');
+    assert.match(told().join(), /the monitors of this host: they have not been looked for yet/);
     rig.watch();
     await rig.untilCame(1);
     await rig.pass(4_000);
     assert.equal(rig.host.isMeeting, true);
-    assert.deepEqual(rig.host.unreached?.(), []);
+    assert.deepEqual(told(), [`the QEMU at ${silent.path} has not answered yet`]);
     await rig.pass(1_500);
-    await until('the silent one is told of', () => rig.host.unreached?.().length === 1);
+    await until('it has failed to be met', () => rig.host.isMeeting === false);
+    assert.match(told().join(), new RegExp(`${silent.path} did not greet`));
+    assert.equal(told().length, 1);
+  });
+
+  it('is being met again when its connection is lost, until it is known whether anybody listens', async (test) => {
+    const rig = await openRig(test, 'one');
     assert.equal(rig.host.isMeeting, false);
+    const [qemu] = rig.qemus;
+    assert.ok(qemu);
+    const told = (): readonly string[] => rig.host.unreached?.() ?? [];
+    await qemu.end();
+    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
+    assert.equal(rig.host.isMeeting, true);
+    assert.deepEqual(told(), [`the QEMU at ${qemu.path} has not answered yet`]);
+    await rig.pass(250);
+    await until('nobody listens', () => rig.host.isMeeting === false);
+    assert.deepEqual(told(), []);
+  });
+
+  it('is being met as long as it waits for its name', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const silent = await rig.addQemu(test, 'silent');
+    silent.greeting = [];
+    const waiting = await rig.addQemu(test, 'waiting');
+    rig.watch();
+    await until('it is asked for statistics', () => waiting.machine.pollingInterval > 0);
+    for (let turn = 0; turn < 20; turn += 1) await rig.pass(1);
+    assert.ok(rig.host.unreached?.().includes(`the QEMU at ${waiting.path} has not answered yet`));
   });
 });
 
