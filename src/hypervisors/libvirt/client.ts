@@ -311,7 +311,8 @@ class LibvirtHost implements Hypervisor {
 
   unreached(): readonly string[] {
     const { state } = this.#keeper;
-    return 'why' in state ? [`libvirt at ${this.#options.uri}: ${state.why}`] : [];
+    const why = 'why' in state ? state.why : this.#roster.whyUntold;
+    return why === null ? [] : [`libvirt at ${this.#options.uri}: ${why}`];
   }
 
   shrinkOverflow(guest: GuestId): Promise<string> {

@@ -53,6 +53,8 @@ export class Roster {
   /** Names of domains that may be others now. */
   readonly #doubted = new Set<string>();
   #virsh: Virsh | null = null;
+  /** All that are there are known over the connection that there is. */
+  #hasListed = false;
   #isWanted = false;
   #isRefreshing = false;
   /** Ends what waits for the next question over the connection that there is. */
@@ -70,6 +72,11 @@ export class Roster {
   /** All that are known now, as they were last told. */
   get guests(): readonly GuestDescription[] {
     return [...this.#domains.values()].map(({ told }) => told);
+  }
+
+  /** Why there may be others; null: all are known. To be asked only while there is a connection. */
+  get whyUntold(): string | null {
+    return this.#hasListed ? null : 'it has not told all of its domains yet';
   }
 
   get uuids(): readonly string[] {
@@ -103,6 +110,7 @@ export class Roster {
   /** Gets to know all domains over a new connection. Rejects with `VirshError`. */
   async follow(virsh: Virsh): Promise<void> {
     this.#virsh = virsh;
+    this.#hasListed = false;
     const pauses = new AbortController();
     this.#pauses = pauses;
     void virsh.closed.then(() => {
@@ -112,6 +120,7 @@ export class Roster {
     // Nobody knows what happened meanwhile.
     for (const { shape } of this.#domains.values()) this.#doubted.add(shape.name);
     await this.#refreshOnce(virsh);
+    this.#hasListed = true;
     this.#later(LISTENING_AFTER);
   }
 

@@ -76,6 +76,30 @@ describe('the domains of libvirt', () => {
     assert.ok((await rig.reading('libvirt/one')).current.known);
   });
 
+  it('are not taken for known before libvirt has told them, after each connection anew', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const told = (): string => rig.host.unreached?.().join() ?? '';
+    let answer = (): void => undefined;
+    const holdList = (): void => {
+      const held = new Promise<void>((resolve) => (answer = resolve));
+      rig.libvirt.tamper = (line) => (line.startsWith('list') ? held.then(() => '') : undefined);
+    };
+    holdList();
+    rig.watch();
+    for (let turn = 0; turn < 5; turn += 1) await rig.pass(1);
+    assert.match(told(), /it has not told all of its domains yet/);
+    answer();
+    await until('they are known', () => told() === '');
+    holdList();
+    rig.connection.lose();
+    await until('it is lost', () => told() !== '');
+    await rig.pass(1_000);
+    assert.match(told(), /it has not told all of its domains yet/);
+    answer();
+    await until('they are known again', () => told() === '');
+  });
+
   it('are told of at once when their guests begin anew, and are the same domains', async (test) => {
     const rig = await openRig(test, 'one', 'two');
     rig.libvirt.emitPlain('reboot', 'two');
