@@ -22,9 +22,11 @@ const RESIDENT = /^VmRSS:\s+(\d+) kB$/m;
 const HEAD_BYTES = 2_048;
 /**
  * Somebody else's memory says nothing: a program may pass a monitor's words on, or have opened the socket for QEMU. The names are those of
- * QEMU's own binaries, those that a wrapper starts (`.qemu-system-…`), and Proxmox VE's; `-name …,process=` gives it any other.
+ * QEMU's own binaries, those that a wrapper starts (`.qemu-system-…`), and Proxmox VE's; `-name …,process=` gives it any other, and leaves
+ * what it was started as.
  */
 const IS_EMULATOR = /^Name:\t(?:\.?qemu|kvm)/;
+const IS_STARTED_AS_EMULATOR = /^(?:[^\0]*\/)?(?:\.?qemu|kvm)[^/\0]*(?:\0|$)/;
 
 /** Whether a process is there and is an emulator. Never throws. */
 export function isEmulator(root: string, pid: number): boolean {
@@ -40,6 +42,8 @@ export class EmulatorMemory {
   #resident: Pages | null = null;
   #readAt: Millis | null = null;
   #isClosed = false;
+  /** Null: that was not looked at. It stays as it is for as long as the process does. */
+  #isStartedAsEmulator: boolean | null = null;
 
   constructor(options: EmulatorMemoryOptions) {
     this.#options = options;
@@ -81,8 +85,22 @@ export class EmulatorMemory {
     if (pid === null || this.#isClosed) return null;
     this.#file ??= openProcFile(join(root, 'proc', String(pid), 'status'), { headBytes: HEAD_BYTES });
     const text = this.#file.read();
-    if (!text.known || !IS_EMULATOR.test(text.value)) return null;
+    if (!text.known) {
+      // The next process of that number is another one.
+      this.#isStartedAsEmulator = null;
+      return null;
+    }
+    if (!IS_EMULATOR.test(text.value) && !this.#wasStartedAsEmulator(pid)) return null;
     const [, size] = RESIDENT.exec(text.value) ?? [];
     return size === undefined ? null : kibToPagesDown(kib(Number(size)));
+  }
+
+  #wasStartedAsEmulator(pid: number): boolean {
+    if (this.#isStartedAsEmulator !== null) return this.#isStartedAsEmulator;
+    const file = openProcFile(join(this.#options.root, 'proc', String(pid), 'cmdline'), { headBytes: HEAD_BYTES });
+    const text = file.read();
+    file.close();
+    this.#isStartedAsEmulator = text.known && IS_STARTED_AS_EMULATOR.test(text.value);
+    return this.#isStartedAsEmulator;
   }
 }

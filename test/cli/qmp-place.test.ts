@@ -6,7 +6,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { hostFolder } from '../hypervisors/qmp/support/host-folder.js';
+import { hostFolder, setProcess } from '../hypervisors/qmp/support/host-folder.js';
 import { FakeQemu } from '../qmp/support/fake-qemu.js';
 import { PROGRAM, ROUNDS_MS, selfballoon, staysFor, until } from './support/program.js';
 
@@ -203,7 +203,8 @@ describe('the daemon on a host of QEMU machines', () => {
     twin.machine.name = 'web';
     other.machine.name = 'db';
     const sockets = [qemu, twin, other].map(({ path }) => JSON.stringify(path)).join(', ');
-    const here = `[xen_guest]\nroot = ${JSON.stringify(hostFolder(test, 60))}\n`;
+    const root = hostFolder(test, 60);
+    const here = `[xen_guest]\nroot = ${JSON.stringify(root)}\n`;
     writeFileSync(
       config,
       `${readFileSync(config, 'utf8').replace(/^sockets = .*$/m, `sockets = [${sockets}]`)}${here}`,
@@ -216,6 +217,15 @@ describe('the daemon on a host of QEMU machines', () => {
     );
     assert.equal(out.match(/web answers at/g)?.length, 1, out);
     assert.match(out, /db answers at/);
+    setProcess(root, process.pid, { name: 'acct', command: '/usr/bin/qemu-system-x86_64' });
+    const renamed = await selfballoon('doctor', '--config', config);
+    assert.match(renamed.out, /is a second monitor of web/);
+    setProcess(root, process.pid, { name: 'socat', command: '/usr/bin/socat' });
+    const between = await selfballoon('doctor', '--config', config);
+    assert.equal(between.out.match(/web answers at/g)?.length, 2, between.out);
+    qemu.machine.uuid = twin.machine.uuid = '0b5c8c55-97f3-4ab9-ad63-4a1c7a0a2f8e';
+    const numbered = await selfballoon('doctor', '--config', config);
+    assert.match(numbered.out, /is a second monitor of web/);
   });
 
   it(

@@ -3,7 +3,7 @@
  * kernel counts it as free all that time.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { EmulatorMemory } from '../../src/signals/emulator-memory.js';
@@ -114,5 +114,46 @@ describe('the memory of an emulator', () => {
     for (const pid of [77, null]) {
       assert.equal(new EmulatorMemory({ root, pid, now: () => millis(0) }).resident(), null);
     }
+  });
+
+  /** A process 77 that is called so, and was started with these words. */
+  function setProcess(root: string, name: string, words: readonly string[]): void {
+    writeFileSync(join(root, 'proc', '77', 'status'), status(name, 4_000));
+    writeFileSync(join(root, 'proc', '77', 'cmdline'), words.map((word) => `${word}\0`).join(''));
+  }
+
+  it('is known of a QEMU that goes by another name, by what it was started as', (test) => {
+    const root = temporaryFolder(test);
+    mkdirSync(join(root, 'proc', '77'), { recursive: true });
+    const residentOf = (...words: readonly string[]): number | null => {
+      setProcess(root, 'acct', words);
+      const memory = new EmulatorMemory({ root, pid: 77, now: () => millis(0) });
+      const resident = memory.resident();
+      memory.close();
+      return resident;
+    };
+    assert.equal(residentOf('/usr/bin/qemu-system-x86_64', '-m', '512'), 1_000);
+    assert.equal(residentOf('kvm', '-id', '1'), 1_000);
+    assert.equal(residentOf('/nix/.qemu-kvm-wrapped'), 1_000);
+    assert.equal(residentOf('/usr/bin/socat', '/run/qemu/web.qmp'), null);
+    assert.equal(residentOf('/run/qemu/proxy'), null);
+    assert.equal(residentOf('sh', 'qemu'), null);
+    assert.equal(residentOf(), null);
+  });
+
+  it('is not that of the next process of its number', (test) => {
+    const root = temporaryFolder(test);
+    mkdirSync(join(root, 'proc', '77'), { recursive: true });
+    setProcess(root, 'acct', ['qemu-system-x86_64']);
+    let now = 0;
+    const memory = new EmulatorMemory({ root, pid: 77, now: () => millis((now += 2_000)) });
+    test.after(() => {
+      memory.close();
+    });
+    assert.equal(memory.resident(), 1_000);
+    rmSync(join(root, 'proc', '77', 'status'));
+    assert.equal(memory.resident(), null);
+    setProcess(root, 'bash', ['bash']);
+    for (let look = 0; look < 40; look += 1) assert.equal(memory.resident(), null);
   });
 });

@@ -4,13 +4,14 @@ import { errorText, quoted } from '../../errors.js';
 import { answerOrNull } from '../../hypervisors/qmp/answer-or-null.js';
 import { findBalloon } from '../../hypervisors/qmp/balloon-device.js';
 import { findGuestPorts, pathsOf, type GuestPorts } from '../../hypervisors/qmp/guest-ports.js';
+import { isSameMachine, type Identity } from '../../hypervisors/qmp/identity.js';
 import { AGENT_PORTS } from '../../hypervisors/qmp/inside.js';
 import { findMemoryDevices } from '../../hypervisors/qmp/memory-devices.js';
 import { guestNameOf, machineName } from '../../hypervisors/qmp/names.js';
 import { findClosedFolders, findSockets } from '../../hypervisors/qmp/socket-patterns.js';
 import { connectQmp, decodeDeflateOnOom, decodeName, decodeUuid, QmpError, type Qmp } from '../../qmp/index.js';
 import { RealClock } from '../../runtime/real-clock.js';
-import { isEmulator } from '../../signals/emulator-memory.js';
+import { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { millis, pages } from '../../units.js';
 import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
@@ -62,14 +63,16 @@ const calledIn = (checks: readonly Check[], twins: readonly (Check | null)[]): r
 
 /** The same machine at a monitor before: the daemon would leave one of the two alone. */
 function twinOf({ who }: Check, before: readonly Check[], root: string): Check | null {
-  const twin = before.find((one) => who !== null && one.who?.pid === who.pid && one.who.name === who.name);
-  if (twin === undefined || who === null) return null;
-  return who.pid !== null && isEmulator(root, who.pid) ? twin : null;
+  if (who === null) return null;
+  const emulator = new EmulatorMemory({ root, pid: who.pid, now: () => millis(0) });
+  const twin = before.find((one) => one.who !== null && isSameMachine(who, one.who, emulator));
+  emulator.close();
+  return twin ?? null;
 }
 
 const secondMonitor = ({ path, who }: Check, twin: Check): Finding =>
   warn(
-    `${path} is a second monitor of ${shownName(who?.name ?? null)}, which answers at ${twin.path} too: one of them is left alone`,
+    `${path} is a second monitor of ${shownName(who?.ownName ?? null)}, which answers at ${twin.path} too: one of them is left alone`,
     'Name only one of them in qmp.sockets',
   );
 
@@ -86,10 +89,7 @@ function heldFindings(held: readonly string[], driven: number): readonly Finding
   return [warn(`${by}: ${held.join(', ')}`, `It may hold second monitors of some. Otherwise: ${advice}`)];
 }
 
-interface Who {
-  readonly pid: number | null;
-  /** As QEMU says it; null: it has none. */
-  readonly name: string | null;
+interface Who extends Identity {
   /** What the daemon calls the guest in it. */
   readonly guest: string;
   /** Where its ports come out. */
@@ -120,12 +120,12 @@ async function checkMonitor(path: string, heard: Heard): Promise<Check> {
     return { path, findings: [fail(errorText(error), advice)], who: null };
   }
   try {
-    const name = decodeName(await machine.execute('query-name', {}, { signal: limit }));
-    const uuid = await answerOrNull(machine.execute('query-uuid', {}, { signal: limit }));
+    const ownName = decodeName(await machine.execute('query-name', {}, { signal: limit }));
+    const uuid = decodeUuid(await answerOrNull(machine.execute('query-uuid', {}, { signal: limit })));
     const ports = await findGuestPorts(machine, limit);
-    const findings = await checkMachine(machine, { name: shownName(name), path, heard, ports }, limit);
-    const guest = guestNameOf(machineName(name, decodeUuid(uuid), path));
-    return { path, findings, who: { pid: machine.peerPid(), name, guest, paths: pathsOf(ports) } };
+    const findings = await checkMachine(machine, { name: shownName(ownName), path, heard, ports }, limit);
+    const guest = guestNameOf(machineName(ownName, uuid, path));
+    return { path, findings, who: { pid: machine.peerPid(), ownName, uuid, guest, paths: pathsOf(ports) } };
   } catch (error) {
     return { path, findings: [fail(`${path}: ${errorText(error)}`, 'See whether its QEMU is stopped')], who: null };
   } finally {

@@ -35,6 +35,7 @@ import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
 import { BaseMemory } from './base-memory.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
+import { saysTheSame, type Identity } from './identity.js';
 import { findMemoryDevices, seenIn, sizesOf, type MachinePlug, type MachinePlugNow } from './memory-devices.js';
 import { machineName } from './names.js';
 import { StatsPolling } from './stats-polling.js';
@@ -58,13 +59,14 @@ export interface Look {
   readonly plugged: PlugSizes | null;
 }
 
-export class Machine {
+export class Machine implements Identity {
   readonly #qmp: Qmp;
   readonly #base: BaseMemory;
   /** Clean of nothing: as QEMU or the file system says it. */
   readonly name: string;
   /** As QEMU says it; null: it has none. */
   readonly ownName: string | null;
+  readonly uuid: string | null;
   /** What is remembered from look to look. */
   readonly followed: FollowedGuest;
   /** What is remembered of how memory is spread over its devices. */
@@ -84,12 +86,13 @@ export class Machine {
   /** As last said. */
   #plugged = NO_PAGES;
 
-  private constructor(qmp: Qmp, { name, ownName, base, ports, balloon, plugs, devices, before }: Met) {
+  private constructor(qmp: Qmp, { name, pid, ownName, uuid, base, ports, balloon, plugs, devices, before }: Met) {
     this.#qmp = qmp;
-    this.pid = qmp.peerPid();
+    this.pid = pid;
     this.followed = new FollowedGuest({ isHostLate: false, before: before?.followed ?? null });
     this.name = name;
     this.ownName = ownName;
+    this.uuid = uuid;
     this.#base = base;
     this.#followBase();
     this.ports = ports;
@@ -103,24 +106,23 @@ export class Machine {
   static async meet({ qmp, socket, clock, known, switchesPolling }: Meeting, signal: AbortSignal): Promise<Machine> {
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
     const began = clock.now();
-    const [named, uuid, summary, devices] = await Promise.all([
+    const [named, numbered, summary, devices] = await Promise.all([
       ask('query-name'),
       ask('query-uuid'),
       ask('query-memory-size-summary'),
       ask('query-memory-devices'),
     ]);
-    const ownName = decodeName(named);
-    // The same process: only the connection to it was lost.
-    const pid = qmp.peerPid();
-    const before = known.find((one) => pid !== null && one.pid === pid && one.ownName === ownName) ?? null;
-    const name = machineName(ownName, decodeUuid(uuid), socket);
+    const identity = { pid: qmp.peerPid(), ownName: decodeName(named), uuid: decodeUuid(numbered) };
+    // The same machine: only the connection to it was lost.
+    const before = known.find((one) => saysTheSame(one, identity)) ?? null;
+    const name = machineName(identity.ownName, identity.uuid, socket);
     const [{ plugs, dimms }, balloon, ports] = await Promise.all([
       findMemoryDevices(qmp, devices, signal),
       meetBalloon({ qmp, clock, foundBefore: before?.balloon?.polling.found ?? null, switchesPolling }, signal),
       findGuestPorts(qmp, signal),
     ]);
     const base = new BaseMemory({ booted: decodeMemorySizeSummary(summary)?.base ?? null, dimms, at: began });
-    return new Machine(qmp, { name, ownName, base, ports, balloon, plugs, devices, before });
+    return new Machine(qmp, { ...identity, name, base, ports, balloon, plugs, devices, before });
   }
 
   /**
@@ -293,9 +295,8 @@ export interface Meeting {
 }
 
 /** What a look at the beginning found. */
-interface Met {
+interface Met extends Identity {
   readonly name: string;
-  readonly ownName: string | null;
   readonly base: BaseMemory;
   readonly ports: GuestPorts;
   readonly balloon: Balloon | null;

@@ -8,6 +8,7 @@ import type { GuestId } from '../../control/reading.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { addMillis, addPages, millis, NO_PAGES, type Pages } from '../../units.js';
 import { endedOrAborted, untilAborted } from '../../waiting/abort.js';
+import { isSameMachine } from './identity.js';
 import type { Machine } from './machine.js';
 import { Monitor, type MonitorOptions, type OtherMonitors } from './monitor.js';
 import { KIND, sameName } from './names.js';
@@ -126,12 +127,10 @@ export class Roster {
     await Promise.race([endedOrAborted(allMet, limit), untilAborted(ending)]);
   }
 
-  /** Who is present already and is the same machine: one QEMU process has one of each name. */
-  #twinOf({ pid, ownName }: Machine, emulator: EmulatorMemory): GuestId | null {
-    if (!emulator.isSeen()) return null;
+  /** Who is present already and is the same machine. */
+  #twinOf(machine: Machine, emulator: EmulatorMemory): GuestId | null {
     const all = [...this.#monitors.values()].flatMap(({ present }) => present ?? []);
-    const twin = all.find(({ machine }) => machine.pid === pid && machine.ownName === ownName);
-    return twin?.told.id ?? null;
+    return all.find((one) => isSameMachine(machine, one.machine, emulator))?.told.id ?? null;
   }
 
   /** The first monitor of a machine is gone: a second one is met again. */

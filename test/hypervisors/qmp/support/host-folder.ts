@@ -19,9 +19,19 @@ export function setResident(root: string, residentMib: number): void {
   setProcess(root, process.pid, { residentMib });
 }
 
-/** There is such a process from now on: by default a QEMU. */
-export function setProcess(root: string, pid: number, { name = 'qemu-system-x86', residentMib = 60 } = {}): void {
+interface Process {
+  /** By default a QEMU's. */
+  readonly name?: string;
+  readonly residentMib?: number;
+  /** What it was started as. */
+  readonly command?: string;
+}
+
+/** There is such a process from now on. */
+export function setProcess(root: string, pid: number, process: Process): void {
+  const { name = 'qemu-system-x86', residentMib = 60, command } = process;
   const folder = join(root, 'proc', String(pid));
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'status'), `Name:\t${name}\nVmRSS:\t${residentMib * 1_024} kB\n`);
+  if (command !== undefined) writeFileSync(join(folder, 'cmdline'), `${command}\0-nodefaults\0`);
 }
