@@ -86,7 +86,10 @@ export const CONFIG_SCHEMA = v.strictObject({
   ),
   journal: v.optional(
     section('The record of everything that was seen and decided.', {
-      path: optionalPathKey({ fallback: 'no journal', description: 'The file to write the journal to.' }),
+      path: optionalPathKey({
+        fallback: 'no journal',
+        description: 'The file to write the journal to. Its folder is made where that alone is missing.',
+      }),
       max_mib: wholeKey(
         { min: 1, max: 65_536 },
         { fallback: 16, description: 'Size at which a new file is begun. Unit: MiB.' },

@@ -2,7 +2,18 @@
  * The journal as files of NDJSON: written at once, so that a kill loses at most the line under way; rotated at a size, so that
  * it never fills a disk. When it cannot be written it says so once and goes quiet: the loop must not stop for it.
  */
-import { closeSync, constants, fchmodSync, openSync, renameSync, rmSync, fstatSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import type { Journal, JournalRecord, StartRecord, StepRecord } from '../control/journal.js';
 import { errorText } from '../errors.js';
 import type { Bytes } from '../units.js';
@@ -20,11 +31,30 @@ export interface JournalFileOptions {
 }
 
 /**
- * Opens a journal that goes on in the file at `path`, or begins it. Its folder must be there. Throws the system's error when
- * that cannot be done, and an `Error` for what is there and is not a regular file.
+ * Opens a journal that goes on in the file at `path`, or begins it. Its folder is made where that alone is missing. Throws the system's
+ * error when that cannot be done, and an `Error` for what is there and is not a regular file.
  */
 export function openJournalFile(options: JournalFileOptions): Journal {
-  return new JournalFile(options);
+  try {
+    return new JournalFile(options);
+  } catch (error) {
+    if (!isMissing(error) || !makeFolder(dirname(options.path))) throw error;
+    return new JournalFile(options);
+  }
+}
+
+/** As that of other programs' logs: its name is no secret, what is in it need not be seen by all. */
+const FOLDER_MODE = 0o750;
+
+/** Not those above it: they would be there but for a mistyped path, or a disk that is not mounted. False where it is there already. */
+function makeFolder(path: string): boolean {
+  try {
+    mkdirSync(path, { mode: FOLDER_MODE });
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
+  }
 }
 
 class JournalFile implements Journal {
@@ -96,6 +126,10 @@ function renameIfThere(from: string, to: string): void {
   try {
     renameSync(from, to);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (!isMissing(error)) throw error;
   }
 }
+
+const hasCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code;
+const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT');

@@ -244,6 +244,13 @@ describe('without a daemon', () => {
     assert.match(err, /not started: this is not a Xen guest/);
   });
 
+  it('refuses to run where its journal cannot be opened, and says what to do', async () => {
+    const words = ['--hypervisor', 'embedded', '--socket', socket];
+    const { code, err } = await selfballoon('run', ...words, '--journal', join(folder, 'not', 'there', 'journal'));
+    assert.equal(code, 1);
+    assert.match(err, /the journal .* cannot be opened: ENOENT.*Make the folder/);
+  });
+
   it('has help for every command', async () => {
     const names = ['run', 'status', 'get', 'set', 'release', 'doctor', 'replay', 'conformance'];
     for (const name of names) {

@@ -85,6 +85,30 @@ describe('the journal’s files', () => {
     assert.deepEqual(readFileSync(path, 'utf8').split('\n').slice(0, 2), ['{"kind":"st', JSON.stringify(start())]);
   });
 
+  it('have their folder made where that alone is missing, and not for everybody', () => {
+    const { path, options } = rig();
+    const inside = join(path, 'journal.ndjson');
+    const mask = process.umask(0);
+    try {
+      const journal = openJournalFile({ ...options, path: inside });
+      journal.record(step(1), start);
+      journal.close();
+    } finally {
+      process.umask(mask);
+    }
+    assert.deepEqual(kindsIn(inside), ['start', 'step']);
+    assert.equal(statSync(path).mode & 0o777, 0o750);
+  });
+
+  it('have no folder made where more is missing, nor where a link leads nowhere', () => {
+    const { path, options } = rig();
+    assert.throws(() => openJournalFile({ ...options, path: join(path, 'a', 'journal') }), { code: 'ENOENT' });
+    assert.ok(!existsSync(path));
+    symlinkSync(join(folder, 'elsewhere'), path);
+    assert.throws(() => openJournalFile({ ...options, path: join(path, 'journal') }), { code: 'ENOENT' });
+    assert.ok(!existsSync(join(folder, 'elsewhere')));
+  });
+
   it('are for their owner only, whoever made the file', () => {
     const { path, options } = rig();
     writeFileSync(path, '', { mode: 0o644 });

@@ -11,6 +11,7 @@ import { addPages } from '../../units.js';
 import { checkSocket, knownAt } from '../doctor/control.js';
 import { checkBalloon, checkDomain } from '../doctor/domain.js';
 import { fail, ok, type Finding } from '../doctor/finding.js';
+import { checkJournal } from '../doctor/journal.js';
 import { checkReadings, checkSwap, checkTier, plannedSwap } from '../doctor/memory.js';
 import { checkAlarms } from '../doctor/pressure.js';
 import type { AskFlags } from './ask.js';
@@ -42,7 +43,7 @@ async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
   const { config } = loaded;
   const { root } = config.xenGuest;
   const xen = detectXen(root);
-  const common = [ok(`Node.js ${process.version}`), ...configFindings(loaded)];
+  const common = [ok(`Node.js ${process.version}`), ...configFindings(loaded), ...checkJournal(config.journal.path)];
   if (config.hypervisor === 'xen-host') {
     const { checkHost } = await import('../doctor/host.js');
     return [...common, ...(await checkHost(xen, config)), await checkControl(flags.socket ?? config.socketPath)];

@@ -156,7 +156,7 @@ function openJournal(config: Config, warn: (message: string) => void): Journal |
     throw new SelfballoonError({
       code: 'EIO',
       message: `the journal ${path} cannot be opened: ${errorText(error)}`,
-      advice: 'Choose another path with journal.path, or leave it out to keep none',
+      advice: 'Make the folder that it names, choose another path with journal.path, or leave it out to keep none',
       cause: error,
     });
   }
