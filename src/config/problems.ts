@@ -4,7 +4,7 @@
  */
 import { SelfballoonError } from '../errors.js';
 import { describeSource, printable, type Assignment } from './assignment.js';
-import { ENV_PREFIX, findKey, GUEST, isSection, KEYS, namesIn, pathText } from './keys.js';
+import { ENV_PREFIX, findKey, GUEST, isSection, KEYS, namesIn, pathText, type Key } from './keys.js';
 import { nearestOf } from './nearest.js';
 import { OPENED_SECTION } from './toml.js';
 
@@ -34,13 +34,17 @@ function wrongWith({ path, value, shown }: Assignment): string | null {
   const name = printable(pathText(path));
   const key = findKey(path);
   if (key !== null && value !== OPENED_SECTION) {
-    if (!key.accepts(value)) return `${name} is ${shown}; allowed: ${key.allowed}`;
+    if (!key.accepts(value)) return `${name} is ${shown}; allowed: ${key.allowed}${defaultAdvice(key, value)}`;
     const twice = repeatedIn(value);
     return twice === null ? null : `${name} has ${twice} twice; allowed: ${key.allowed}`;
   }
   if (!isSection(path)) return strayFrom(path, value === OPENED_SECTION);
   return value === OPENED_SECTION ? null : `${name} is ${shown}; allowed: a section, [${name}]`;
 }
+
+/** A default may be what cannot be written: whoever writes it means what leaving it out does. */
+const defaultAdvice = ({ fallback }: Key, value: unknown): string =>
+  String(value) === fallback ? `; leave it out: ${fallback} is its default` : '';
 
 /** What a list has more than once, fit to be printed; null where the value has nothing twice or is no list. */
 function repeatedIn(value: unknown): string | null {

@@ -30,6 +30,16 @@ const PROBLEMS: readonly (readonly [what: string, text: string, problem: string]
     `${AT}:1:1: tunables.selfballoon_interval is 4294967296; allowed: a whole number from 1 to 4294967295`,
   ],
   [
+    'a default that cannot be written, as an old kernel showed it',
+    '[tunables]\nselfballoon_interval = 5\nselfballoon_min_usable_mb = 0\n',
+    `${AT}:3:1: tunables.selfballoon_min_usable_mb is 0; allowed: a whole number from 1 to 4294967295; leave it out: 0 is its default`,
+  ],
+  [
+    'another 0 that cannot be written, which is no default',
+    'tunables.selfballoon_interval = 0\n',
+    `${AT}:1:1: tunables.selfballoon_interval is 0; allowed: a whole number from 1 to 4294967295`,
+  ],
+  [
     'a number that only looks like one in range',
     'embedded.seed = 1.5',
     `${AT}:1:1: embedded.seed is 1.5; allowed: a whole number from 0 to 4294967295`,
