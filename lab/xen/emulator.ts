@@ -21,6 +21,22 @@ const TURN_US = 20_000;
 
 export const EMULATOR = 'qemu-system-x86_64';
 
+/** What a guest may come to have. */
+export interface GuestRoom {
+  readonly memoryMib: number;
+  /** The most that it could have; default: what it starts with. */
+  readonly maximumMib?: number;
+}
+
+/** What Xen keeps for itself and for each domain, and a small guest of a test's own. */
+const SPARE_MIB = 352;
+
+/** Memory of a machine on which dom0 and all of these guests have their most at the same time. The emulator takes of it what they touch. */
+export function machineMib(dom0Mib: number, guests: readonly GuestRoom[]): number {
+  const most = guests.map(({ memoryMib, maximumMib = memoryMib }) => Math.max(memoryMib, maximumMib));
+  return most.reduce((sum, one) => sum + one, dom0Mib + SPARE_MIB);
+}
+
 /** Where the machine's virtio port is heard. */
 export const socketPath = ({ folder }: MachineOptions): string => join(folder, 'lab.sock');
 

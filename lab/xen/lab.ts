@@ -1,8 +1,9 @@
 /**
  * The Xen lab: a real Xen with dom0 and any number of paravirtual guests under emulation, booted once and used for many tests.
  *
- *     const lab = await XenLab.boot(requireReady(findXenLab()), repository);
- *     const guest = await lab.createGuest({ name: 'web', memoryMib: 512 });
+ *     const web = { name: 'web', memoryMib: 512 };
+ *     const lab = await XenLab.boot(requireReady(findXenLab()), { repository, guests: [web] });
+ *     const guest = await lab.createGuest(web);
  *     await guest.run('cat /proc/meminfo');
  *     await lab.close();
  */
@@ -11,17 +12,15 @@ import { makeRunFolder } from '../run-folder.js';
 import { makeAppImage } from '../app-image.js';
 import { GUEST_INITRD, GUEST_KERNEL } from './build-dom0.js';
 import { Dom0 } from './dom0.js';
+import { machineMib, type GuestRoom } from './emulator.js';
 import { XenGuest } from './guest.js';
 import type { XenImages } from './images.js';
 import { Machine } from './machine.js';
 import { DOM0_DISKS } from './scripts.js';
 
-export interface XenGuestOptions {
+export interface XenGuestOptions extends GuestRoom {
   /** Unique in the lab; its host name too. */
   readonly name: string;
-  readonly memoryMib: number;
-  /** The most that it could have; default: what it starts with. */
-  readonly maximumMib?: number;
   /** Words for its kernel's command line. */
   readonly extra?: readonly string[];
 }
@@ -30,9 +29,14 @@ export interface XenGuestOptions {
 const CREATE_LIMIT_MS = 300_000;
 /** What a guest's disk for outgoing files holds, packed. */
 const OUTBOX_MIB = 16;
-/** Room for dom0 and six guests of 512 MiB. The emulator takes of it what they touch. */
-const MACHINE_MIB = 4_096;
 const DOM0_MIB = 800;
+
+export interface XenLabOptions {
+  /** The program under test, compiled. */
+  readonly repository: string;
+  /** Those for which the machine has room, all at the same time. */
+  readonly guests: readonly GuestRoom[];
+}
 
 export class XenLab {
   readonly dom0: Dom0;
@@ -45,12 +49,13 @@ export class XenLab {
     this.dom0 = new Dom0(machine);
   }
 
-  /** Boots. `repository` is the program under test, compiled. The emulator ends with this process, whatever ends it. */
-  static async boot(images: XenImages, repository: string): Promise<XenLab> {
+  /** Boots. The emulator ends with this process, whatever ends it. */
+  static async boot(images: XenImages, { repository, guests }: XenLabOptions): Promise<XenLab> {
     const folder = makeRunFolder('selfballoon-xen');
     try {
       const appImage = await makeAppImage(repository, folder);
-      const machine = await Machine.boot({ images, appImage, folder, memoryMib: MACHINE_MIB, dom0Mib: DOM0_MIB });
+      const memoryMib = machineMib(DOM0_MIB, guests);
+      const machine = await Machine.boot({ images, appImage, folder, memoryMib, dom0Mib: DOM0_MIB });
       return new XenLab(machine, folder);
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });

@@ -35,14 +35,17 @@ export function xenWorld(): XenWorld {
   const state = findXenLab();
   const skip = skipReason(labMode(process.env), state);
   let lab: XenLab | null = null;
+  /** Suites declare theirs before the first test runs. */
+  const declared: XenGuestOptions[] = [];
   before(async () => {
-    if (skip === false) lab = await XenLab.boot(requireReady(state), REPOSITORY);
+    if (skip === false) lab = await XenLab.boot(requireReady(state), { repository: REPOSITORY, guests: declared });
   });
   after(async () => {
     await lab?.close();
   });
   const booted = (): XenLab => lab ?? notYet('the lab');
   const guests: XenWorld['guests'] = (options, prepare) => {
+    declared.push(...options);
     const made = new Map<string, XenGuest>();
     before(async () => {
       if (skip !== false) return;
