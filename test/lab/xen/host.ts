@@ -11,10 +11,12 @@ import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
 import type { Dom0 } from '../../../lab/xen/dom0.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { quote, waitFor, writeText } from '../../../lab/xen/shell.js';
+import { dynamicMinimum } from './dynamic-minimum.js';
 import { tunablesSection } from './stripes.js';
 import { askToShrink } from './shrinking.js';
 import { statusByCommand, statusOf } from './status.js';
 import { stuckGuests } from './stuck-guests.js';
+import { allowUsedNode, usedMemory } from './used-memory.js';
 import type { XenWorld } from './world.js';
 
 const PROXY = '/run/xenstored-proxy';
@@ -25,12 +27,15 @@ const KIB = 1024;
 /** What the host may promise at the start: too little for the busy guest, so that it needs what the idle ones give. */
 const SPARE_MIB = 24;
 const INTERVAL_S = 2;
+const DOWNHYSTERESIS = 3;
 const TWO_ROUNDS_MS = 2 * INTERVAL_S * 1_000;
 
 const GUESTS = [
   { name: 'first', memoryMib: IDLE_MIB },
   { name: 'second', memoryMib: IDLE_MIB },
   { name: 'busy', memoryMib: BUSY_MIB, maximumMib: 512 },
+  // Nobody reports in it.
+  { name: 'qubes', memoryMib: 256, maximumMib: 384 },
 ] as const;
 
 /** Swap, for a guest without any is never asked for memory, and somebody who reports: it is returned. */
@@ -46,7 +51,7 @@ const FREE_MEMORY = `while :; do xl info | sed -n 's/^free_memory *: //p'; sleep
 
 /** The configuration of a host that keeps `reserveMib` for itself. */
 const hostConfig = (reserveMib: number): string =>
-  `${tunablesSection({ selfballoon_interval: INTERVAL_S, selfballoon_downhysteresis: 3 })}[xen_host]\nsocket = "${PROXY}"\nreserve_mib = ${reserveMib}\n`;
+  `${tunablesSection({ selfballoon_interval: INTERVAL_S, selfballoon_downhysteresis: DOWNHYSTERESIS })}[xen_host]\nsocket = "${PROXY}"\nreserve_mib = ${reserveMib}\n`;
 
 export function hostTests(world: XenWorld): void {
   describe('a whole host', { concurrency: 1 }, () => {
@@ -58,6 +63,7 @@ export function hostTests(world: XenWorld): void {
       proxyComes?.catch(() => undefined);
     });
     const guest = world.guests(GUESTS, async (made) => {
+      if (made.name === 'qubes') return allowUsedNode(world.dom0(), made);
       reporters.set(made.name, await prepare(made));
       const node = `/local/domain/${made.domain}/data/selfballoon/report`;
       await world.dom0().waitUntil(`xenstore-exists ${node}`, { what: `a report of ${made.name}`, limitMs: 120_000 });
@@ -92,7 +98,7 @@ export function hostTests(world: XenWorld): void {
         const shown = seen.guests.find(({ name }) => name === 'busy')?.currentPages ?? 0;
         return Math.abs(shown * 4 - held) <= KIB ? seen : null;
       });
-      const names = ['Domain-0', 'busy', 'first', 'second'];
+      const names = ['Domain-0', 'busy', 'first', 'qubes', 'second'];
       assert.deepEqual(status.guests.map(({ name }) => name).sort(), names);
       assert.ok(status.hosts[0]?.freePages !== null);
       const byCommand = await statusByCommand(world.dom0());
@@ -121,6 +127,12 @@ export function hostTests(world: XenWorld): void {
     });
 
     stuckGuests(world, { host: () => daemon, guest: first, givenMib: IDLE_MIB });
+    dynamicMinimum(world, { host: () => daemon, guest: first, givenMib: IDLE_MIB });
+    usedMemory(world, {
+      host: () => daemon,
+      downhysteresis: DOWNHYSTERESIS,
+      guest: () => guest('qubes'),
+    });
 
     world.it('the connection to xenstored is lost and found again, and nothing is forgotten', async () => {
       await proxy.signal('KILL');
