@@ -17,7 +17,7 @@ import {
   type Millis,
   type Pages,
 } from '../units.js';
-import { afterQuiet, afterRefaults, nearness, stepMax, type CacheNeed } from './cache-need.js';
+import { afterQuiet, afterRefaults, isAtRest, nearness, stepMax, type CacheNeed } from './cache-need.js';
 import { missingBy, REFAULTS_START, watchRefaults, type RefaultMemory, type RefaultSight } from './refault-watch.js';
 
 /** What the guard remembers of a guest's page cache. JSON data. */
@@ -147,25 +147,26 @@ interface Watch {
   readonly now: Millis;
 }
 
-function watchful(wish: Resize, cache: CacheMemory, { sight, room, now }: Watch): Guarded {
+function watchful(wish: Resize, cache: CacheMemory, watch: Watch): Guarded {
+  const { sight, room, now } = watch;
   const perMinute = Math.round(sight.perMinute);
   // With memory to spare it only reads back what it had lost before, and pushes nothing out for it.
   if (sight.isExcessive && room.spare === 0) {
     const missing = missingBy(sight.fresh, room.cached);
     const need = afterRefaults(cache.need, { has: room.forFiles, missing, now });
-    const least = maxPages(room.current, sizeFor(need, room));
+    const least = maxPages(room.current, sizeFor(need, room, now));
     return { wish: raised(wish, inUse(least, perMinute)), cache: { refaults: emptied(cache.refaults), need } };
   }
   const { need } = cache;
   // What is free beyond its need would not help it: a limit inside the guest can make it read again and again with memory to spare.
   if (!sight.isQuiet) {
-    const least = need === null ? room.untouched : maxPages(room.untouched, sizeFor(need, room));
+    const least = need === null ? room.untouched : maxPages(room.untouched, sizeFor(need, room, now));
     return { wish: raised(wish, inUse(least, perMinute)), cache };
   }
   const stepped = subtractToZero(room.untouched, stepMax(room.cached));
   if (need === null) return { wish: raised(wish, { least: stepped }), cache };
-  const left = isTried(wish, need, room) ? afterQuiet(need, now) : need;
-  const bound = left === null ? NO_PAGES : sizeFor(left, room);
+  const left = isTried(wish, need, watch) ? afterQuiet(need, now) : need;
+  const bound = left === null ? NO_PAGES : sizeFor(left, room, now);
   const code = bound >= stepped ? inUse(bound, perMinute) : { least: stepped };
   return { wish: raised(wish, code), cache: { ...cache, need: left } };
 }
@@ -174,12 +175,13 @@ function watchful(wish: Resize, cache: CacheMemory, { sight, room, now }: Watch)
 const emptied = (refaults: RefaultMemory): RefaultMemory => ({ ...refaults, excess: 0 });
 
 /** How large the guest must be to have what it is to keep, beside what it uses otherwise. */
-const sizeFor = ({ keep }: CacheNeed, { current, forFiles }: Room): Pages =>
-  addPages(subtractPages(current, forFiles), keep);
+function sizeFor(need: CacheNeed, { current, forFiles }: Room, now: Millis): Pages {
+  return isAtRest(need, forFiles, now) ? current : addPages(subtractPages(current, forFiles), need.keep);
+}
 
 /** Whether the guest has no more than what it is to keep, and would get less: only then its being quiet says something. */
-const isTried = (wish: Resize, need: CacheNeed, room: Room): boolean =>
-  wish.target < sizeFor(need, room) && room.forFiles <= addPages(need.keep, nearness(need.keep));
+const isTried = (wish: Resize, need: CacheNeed, { room, now }: Omit<Watch, 'sight'>): boolean =>
+  wish.target < sizeFor(need, room, now) && room.forFiles <= addPages(need.keep, nearness(need.keep));
 
 interface Least {
   /** The least that the guest is to be asked to hold now. */

@@ -178,6 +178,42 @@ describe('a guest that reads back what it had lost', () => {
   });
 });
 
+/** Pages that were freed lie on its processors' lists first, where nobody counts them, and what is taken comes from there. */
+class Listed {
+  current = 200_000;
+  free = 1_000;
+  listed = 0;
+  readonly #listedMax = 10_700;
+
+  resize(target: number): void {
+    const listed = Math.min(this.#listedMax, Math.max(0, this.listed + target - this.current));
+    this.free += target - this.current - (listed - this.listed);
+    [this.current, this.listed] = [target, listed];
+  }
+}
+
+describe('a guest whose kernel hides some of what is free', () => {
+  for (const change of [40, -40]) {
+    it(`stays as it is where it has ${change} pages more than before, and does not follow what is hidden`, () => {
+      const { guest, wish } = foundOut();
+      const kernel = new Listed();
+      const look = (): void => {
+        const { current, free } = kernel;
+        kernel.resize(targetOf(guest.look({ current, free, cached: 70_000, refaults: 3_000 }).wish));
+      };
+      kernel.resize(targetOf(wish));
+      for (let n = 0; n < 5; n += 1) look();
+      const before = kernel.current;
+      assert.ok(kernel.free + 70_000 > (71_000 * 33) / 32, 'it has more than was too little');
+      // So that there is something to take, and room for what is given.
+      kernel.listed = 5_000;
+      kernel.free += change;
+      for (let n = 0; n < 40; n += 1) look();
+      assert.equal(kernel.current, before);
+    });
+  }
+});
+
 describe('a guest whose refaults nobody counts', () => {
   const looked = (said: Said, change: Partial<Reading> = {}) =>
     new Looked().look({ refaults: NOT_REPORTED, ...said }, { change });
