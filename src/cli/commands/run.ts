@@ -37,10 +37,11 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
     shown.afterStep(decisions);
     if (decisions.length > 0) tidy?.();
   };
+  // Before it answers: whoever has heard it must find that a signal leads through giving back.
+  stop.arm();
   const daemon = await openDaemon({ config, place, logger, afterStep });
   for (const line of introduction(config, place, daemon)) info(line);
   shown.begin(daemon.loop.readModel);
-  stop.arm();
   try {
     const { unreleased, unreached } = await daemon.run(stop.signal);
     shown.close();

@@ -49,8 +49,8 @@ export async function runReporting(flags: AgentFlags, kind: ReportingKind): Prom
   const logger = await openLog(config.log, output.line, process.stdout.isTTY);
   const clock = new RealClock();
   const way = await kind.openWay(config, clock);
-  sayInfo(logger)(`reports to the host through ${way.description}`);
   stop.arm();
+  sayInfo(logger)(`reports to the host through ${way.description}`);
   try {
     await report({ config, kind, way, clock, warn: sayWarning(logger) }, stop.signal);
     await way.leave();
