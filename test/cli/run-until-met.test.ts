@@ -12,6 +12,15 @@ import { VirtualClock } from '../../src/sim/index.js';
 import { addMillis, millis } from '../../src/units.js';
 import { FakeHypervisor, fakeGuest, type FakeGuest } from '../support/fake-hypervisor.js';
 
+const turnOfEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What comes from outside takes turns of the event loop, as it does in real time. */
+class TurningClock extends VirtualClock {
+  override gather(): Promise<void> {
+    return turnOfEventLoop();
+  }
+}
+
 /** Guests of one host, of which each can be told of at any time. */
 class FakeHost extends FakeHypervisor {
   isMeeting = false;
@@ -33,8 +42,10 @@ interface Rig {
   readonly pass: (length: number) => Promise<void>;
 }
 
-function running(guests: Record<string, FakeGuest>, failure: Error | null = null): Rig & { ended: Promise<void> } {
-  const clock = new VirtualClock();
+function running(
+  guests: Record<string, FakeGuest>,
+  { failure = null, clock = new VirtualClock() }: { failure?: Error | null; clock?: VirtualClock } = {},
+): Rig & { ended: Promise<void> } {
   const host = new FakeHost(new Map(Object.entries(guests)), () => clock.now());
   const hypervisors: readonly Hypervisor[] = [host];
   const loop = new Loop({
@@ -100,6 +111,18 @@ describe('a daemon that is told to end', () => {
     assert.notEqual(rig.loop.state.guests.get('late')?.reading ?? null, null);
   });
 
+  it('looks at whoever has come in the very moment', async () => {
+    const rig = running({}, { clock: new TurningClock() });
+    await rig.pass(100);
+    rig.host.guests.set('late', fakeGuest());
+    rig.host.add('late');
+    rig.stop();
+    for (let turn = 0; turn < 10; turn += 1) await turnOfEventLoop();
+    await rig.pass(1_000);
+    await rig.ended;
+    assert.notEqual(rig.loop.state.guests.get('late')?.reading ?? null, null);
+  });
+
   it('goes on for 3 s at most', async () => {
     const rig = running({ one: fakeGuest() });
     await rig.pass(10_000);
@@ -141,7 +164,7 @@ describe('a daemon that is told to end', () => {
   });
 
   it('fails as its loop does', async () => {
-    const rig = running({}, new Error('the log is full'));
+    const rig = running({}, { failure: new Error('the log is full') });
     const failed = assert.rejects(rig.ended, /the log is full/);
     void rig.loop.writeTunable({ name: 'selfballoon_interval', text: '9', mayChange: true });
     await rig.pass(1_000);

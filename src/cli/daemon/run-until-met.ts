@@ -16,6 +16,8 @@ const SPEAKING_WITHIN = millis(3_000);
 const LOOK_AGAIN = millis(100);
 /** All are known where so many looks in a row say so: who has just come is not in the loop's state yet. */
 const SURE = 2;
+/** The loop's own turn, and those in which a notice gets to it. */
+const TURNS = 3;
 
 type Met = Pick<Loop<unknown>, 'run' | 'state'>;
 
@@ -30,6 +32,8 @@ export async function runUntilMet(
   const running = loop.run(ending.signal);
   try {
     await endedOrAborted(running, signal);
+    // Who was met in this moment is in the loop's state after these.
+    for (let turn = 0; turn < TURNS; turn += 1) await clock.gather();
     const until = addMillis(clock.now(), MEETING_MAX);
     const areKnown = (): boolean =>
       hypervisors.every(({ isMeeting }) => isMeeting !== true) &&
