@@ -40,6 +40,7 @@ export class ConnectionKeeper<Kept extends Connection> {
   readonly #options: KeeperOptions<Kept>;
   #connection: Kept | null = null;
   #why = 'it has not been made yet';
+  #hasBegun = false;
   /** Whether the last that was told is that it is lost. */
   #isToldLost = false;
 
@@ -52,6 +53,11 @@ export class ConnectionKeeper<Kept extends Connection> {
     return this.#connection === null ? { why: this.#why } : { connection: this.#connection };
   }
 
+  /** Whether it is being made, and neither was there before nor could not be made. */
+  get isBeginning(): boolean {
+    return this.#connection === null && !this.#hasBegun;
+  }
+
   /** Keeps it until `signal` is aborted. Never rejects. */
   async keep(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
@@ -59,6 +65,7 @@ export class ConnectionKeeper<Kept extends Connection> {
     let pause: Millis = PAUSE_FIRST;
     while (!isEnded()) {
       const { usedFor, why } = await this.#useOnce(signal);
+      this.#hasBegun = true;
       if (isEnded()) return;
       this.#why = why;
       this.#tellLost(why);

@@ -315,6 +315,11 @@ class LibvirtHost implements Hypervisor {
     return why === null ? [] : [`libvirt at ${this.#options.uri}: ${why}`];
   }
 
+  /** Whether libvirt is about to tell which domains there are. Where it cannot be connected to nobody waits for it. */
+  get isMeeting(): boolean {
+    return this.#keeper.isBeginning || ('connection' in this.#keeper.state && this.#roster.whyUntold !== null);
+  }
+
   shrinkOverflow(guest: GuestId): Promise<string> {
     return Promise.reject(noOverflow(guest, 'its host'));
   }
