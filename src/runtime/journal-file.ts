@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Journal, JournalRecord, StartRecord, StepRecord } from '../control/journal.js';
-import { errorText } from '../errors.js';
+import { errorText, systemErrorCode } from '../errors.js';
 import type { Bytes } from '../units.js';
 
 /** Where a journal is kept, and how much of it. */
@@ -52,7 +52,7 @@ function makeFolder(path: string): boolean {
     mkdirSync(path, { mode: FOLDER_MODE });
     return true;
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
+    if (systemErrorCode(error) === 'EEXIST') return false;
     throw error;
   }
 }
@@ -130,6 +130,4 @@ function renameIfThere(from: string, to: string): void {
   }
 }
 
-const hasCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && 'code' in error && error.code === code;
-const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT');
+const isMissing = (error: unknown): boolean => systemErrorCode(error) === 'ENOENT';
