@@ -32,10 +32,13 @@ export const noStore = (guest: string, why: string): HypervisorError =>
     advice: 'It is connected to again by itself; see that xenstored runs',
   });
 
-/** What others wrote while there was no connection may be missing from what the growth was counted with. */
+/**
+ * What others wrote while there was no connection may be missing from what the growth was counted with. Nothing was begun, and the code
+ * says so: after EUNAVAILABLE it would stay a promise, as one that may have got through, for as long as the guest asks for nothing else.
+ */
 export const notSeenSince = (guest: string): HypervisorError =>
   new HypervisorError({
-    code: 'EUNAVAILABLE',
+    code: 'EIO',
     guest,
     message: 'it cannot be given more yet: the host has not been looked at since the connection to xenstored was made',
     advice: 'It is asked again in the next round',
