@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { ReadOutcome } from '../../../src/control/ports.js';
-import { BALLOON_PATH, fakePlug } from '../../qmp/support/fake-machine.js';
+import { BALLOON_PATH, fakePlug, type FakePlug } from '../../qmp/support/fake-machine.js';
+import type { FakeQemu } from '../../qmp/support/fake-qemu.js';
 import { until } from '../../qmp/support/opened.js';
 import { fixture } from '../../support/paths.js';
 import { hostFolder, setResident } from './support/host-folder.js';
@@ -21,6 +22,24 @@ async function opened(test: TestContext, root: string): Promise<(actualMib: numb
     await rig.pass(5_000);
     return (await rig.look([GUEST])).map(told);
   };
+}
+
+interface Pair {
+  readonly rig: Rig;
+  /** That of the first. */
+  readonly qemu: FakeQemu;
+}
+
+/** Two machines of one host, the first with these devices for memory. */
+async function openedPair(test: TestContext, root: string, plugs: readonly FakePlug[] = []): Promise<Pair> {
+  const rig = new Rig({ root });
+  test.after(() => rig.host.close());
+  const qemu = await rig.addQemu(test, 'one');
+  qemu.machine.plugs = [...plugs];
+  await rig.addQemu(test, 'two');
+  rig.watch();
+  await rig.untilCame(2);
+  return { rig, qemu };
 }
 
 /** In MiB: what is free, or what the guest holds. */
@@ -42,12 +61,7 @@ describe('memory that a machine was given again', () => {
   });
 
   it('is not free for others from the moment on at which its guest begins anew, without a balloon', async (test) => {
-    const rig = new Rig({ root: hostFolder(test, 60) });
-    test.after(() => rig.host.close());
-    const qemu = await rig.addQemu(test, 'one');
-    await rig.addQemu(test, 'two');
-    rig.watch();
-    await rig.untilCame(2);
+    const { rig, qemu } = await openedPair(test, hostFolder(test, 60));
     qemu.machine.actual = 900 * MIB;
     const lookAt = async (guest: string): Promise<string | number | undefined> =>
       (await rig.look([guest])).map(told)[0];
@@ -68,12 +82,8 @@ describe('memory that a machine was given again', () => {
 
   it('counts as untouched again when its guest gives it up, also where another one is looked at', async (test) => {
     const root = hostFolder(test, 200);
-    const rig = new Rig({ root });
-    test.after(() => rig.host.close());
-    const { machine } = await rig.addQemu(test, 'one');
-    await rig.addQemu(test, 'two');
-    rig.watch();
-    await rig.untilCame(2);
+    const { rig, qemu } = await openedPair(test, root);
+    const { machine } = qemu;
     const lookAt = async (guest: string): Promise<string | number | undefined> =>
       (await rig.look([guest])).map(told)[0];
     machine.actual = 100 * MIB;
@@ -88,13 +98,8 @@ describe('memory that a machine was given again', () => {
   });
 
   it('is all that it has from the moment on at which its balloon is unplugged', async (test) => {
-    const rig = new Rig({ root: hostFolder(test, 60) });
-    test.after(() => rig.host.close());
-    const qemu = await rig.addQemu(test, 'one');
-    await rig.addQemu(test, 'two');
-    qemu.machine.plugs = [fakePlug({ requested: 64 * MIB, size: 64 * MIB })];
-    rig.watch();
-    await rig.untilCame(2);
+    const plugs = [fakePlug({ requested: 64 * MIB, size: 64 * MIB })];
+    const { rig, qemu } = await openedPair(test, hostFolder(test, 60), plugs);
     const looks = async (guest: string): Promise<(string | number)[]> => (await rig.look([guest])).map(told);
     qemu.machine.actual = 900 * MIB;
     const [free = NaN] = (await looks(GUEST)).map(Number);
@@ -112,12 +117,7 @@ describe('memory that a machine was given again', () => {
   });
 
   it('is all that it has also where a look at its balloon is answered when that is gone', async (test) => {
-    const rig = new Rig({ root: hostFolder(test, 60) });
-    test.after(() => rig.host.close());
-    const qemu = await rig.addQemu(test, 'one');
-    await rig.addQemu(test, 'two');
-    rig.watch();
-    await rig.untilCame(2);
+    const { rig, qemu } = await openedPair(test, hostFolder(test, 60));
     qemu.machine.actual = 900 * MIB;
     const [free = NaN] = (await rig.look([GUEST])).map(told).map(Number);
     qemu.isHolding = true;
