@@ -1,6 +1,6 @@
 /** The connection to the host's end of an agent's port: a unix socket of the QEMU that the guest runs in. Nothing is sent over it. */
 import type { Connection, ConnectionEnd } from '../connection/keeper.js';
-import { connectUnixSocket, type PeerCheck, type SocketErrors } from '../connection/unix-socket.js';
+import { connectToBelieved, type BelieverErrors, type PeerCheck } from '../connection/unix-socket.js';
 import { errorText, SelfballoonError, systemErrorCode } from '../errors.js';
 
 export interface AgentLink extends Connection {
@@ -20,12 +20,7 @@ export async function connectAgentLink(
   signal: AbortSignal,
   whyNot: PeerCheck = () => null,
 ): Promise<AgentLink> {
-  const stream = await connectUnixSocket(path, signal, ERRORS);
-  const why = whyNot(stream.peerPid());
-  if (why !== null) {
-    await stream.close();
-    throw notBelieved(path, why);
-  }
+  const stream = await connectToBelieved(path, signal, ERRORS, whyNot);
   let tellEnd: (end: ConnectionEnd) => void = () => undefined;
   const closed = new Promise<ConnectionEnd>((resolve) => (tellEnd = resolve));
   return {
@@ -81,4 +76,4 @@ const lost = (path: string, cause: unknown): SelfballoonError =>
     ...(cause === null ? {} : { cause }),
   });
 
-const ERRORS: SocketErrors<SelfballoonError> = { notConnected, tooLate, lost };
+const ERRORS: BelieverErrors<SelfballoonError> = { notConnected, notBelieved, tooLate, lost };

@@ -15,6 +15,12 @@ export interface SocketErrors<Failure extends Error> {
   readonly lost: (path: string, cause: unknown) => Failure;
 }
 
+/** The same for whoever does not believe everybody. */
+export interface BelieverErrors<Failure extends Error> extends SocketErrors<Failure> {
+  /** A connection came about, and was ended, because of `why`. */
+  readonly notBelieved: (path: string, why: string) => Failure;
+}
+
 /** Why the process that serves a socket is not believed, null for one that is not known; null: it is. A sentence without a full stop. */
 export type PeerCheck = (peer: number | null) => string | null;
 
@@ -66,6 +72,20 @@ export async function connectUnixSocket<Failure extends Error>(
     throw error;
   }
   return unixSocket;
+}
+
+/** The same, where whoever serves the socket must be believed before anything is sent or read: `errors` says too that he is not. */
+export async function connectToBelieved<Failure extends Error>(
+  path: string,
+  signal: AbortSignal,
+  errors: BelieverErrors<Failure>,
+  whyNot: PeerCheck,
+): Promise<ByteStream<Failure>> {
+  const stream = await connectUnixSocket(path, signal, errors);
+  const why = whyNot(stream.peerPid());
+  if (why === null) return stream;
+  await stream.close();
+  throw errors.notBelieved(path, why);
 }
 
 interface Refusals {

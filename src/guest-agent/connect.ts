@@ -1,5 +1,5 @@
 /** The way to an agent whose port is a unix socket on this host. */
-import { connectUnixSocket, type PeerCheck, type SocketErrors } from '../connection/unix-socket.js';
+import { connectToBelieved, type BelieverErrors, type PeerCheck } from '../connection/unix-socket.js';
 import type { Clock } from '../control/ports.js';
 import { systemErrorCode } from '../errors.js';
 import { cannotConnect, connectionLost, notBelieved, type AgentError } from './errors.js';
@@ -16,12 +16,7 @@ export async function connectAgent(
   signal: AbortSignal,
   whyNot: PeerCheck = () => null,
 ): Promise<AgentSession> {
-  const stream = await connectUnixSocket(path, signal, ERRORS);
-  const why = whyNot(stream.peerPid());
-  if (why !== null) {
-    await stream.close();
-    throw notBelieved(path, why);
-  }
+  const stream = await connectToBelieved(path, signal, ERRORS, whyNot);
   const session = new AgentSession(stream, clock);
   try {
     await session.begin(signal);
@@ -34,7 +29,8 @@ export async function connectAgent(
 
 const FORBIDDEN = ['EACCES', 'EPERM'];
 
-const ERRORS: SocketErrors<AgentError> = {
+const ERRORS: BelieverErrors<AgentError> = {
+  notBelieved,
   notConnected: (path, cause) =>
     cannotConnect(path, FORBIDDEN.includes(systemErrorCode(cause) ?? '') ? 'EACCES' : 'EUNAVAILABLE', cause),
   tooLate: (path, reason) => cannotConnect(path, 'ETIMEDOUT', reason),
