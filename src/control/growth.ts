@@ -16,7 +16,7 @@ import {
   type Millis,
   type Pages,
 } from '../units.js';
-import type { Pursuit } from './pursuit.js';
+import { promiseOf, type Pursuit } from './pursuit.js';
 
 /** What is remembered of a guest that can grow. */
 export interface Growth {
@@ -183,4 +183,4 @@ export function livePlugged({ plugged, pursuit }: Growth): Pages {
 
 /** What is promised to it to be plugged in. `asked`: what it was last asked to have, by whoever asked. */
 export const promisedGrowth = ({ plugged, pursuit }: Growth, asked: Pages): Pages =>
-  subtractToZero(maxPages(pursuit?.target ?? NO_PAGES, asked), plugged);
+  subtractToZero(maxPages(pursuit === null ? NO_PAGES : promiseOf(pursuit), asked), plugged);

@@ -9,7 +9,7 @@ import { askForSize } from './guest-size.js';
 import { boundFor, heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
 import type { Decision, Wish } from './policy.js';
 import type { PoolView } from './pool.js';
-import { isLeftOut, REACHED_WITHIN } from './pursuit.js';
+import { forgiven, inPlaceOf, isLeftOut, REACHED_WITHIN } from './pursuit.js';
 import { isSpeaking } from './reading.js';
 import type { Reason } from './reason.js';
 import { isRelieved } from './relief.js';
@@ -119,9 +119,13 @@ export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, co
   if (!isOurs(state)) return;
   const bound = boundFor(state);
   const live = liveTarget(state);
+  const before = state.pursuit;
   // A request of its own: a guest that was stuck must answer this one too before it counts as released.
   if (isFirst) state.pursuit = null;
   giveBack(safeguards, state, { reason: { code: 'released', numbers: { ceiling } }, bound, live }, context);
+  if (!isFirst || before === null) return;
+  // It may have what it was promised before, and is ours, also where there is nothing to give it now.
+  state.pursuit = state.pursuit === null ? forgiven(before, context.now) : inPlaceOf(before, state.pursuit);
 }
 
 /** Whether we, or one of us before, may have taken something from it: a guest of shared memory in which nobody speaks has its own. */

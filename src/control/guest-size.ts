@@ -20,7 +20,7 @@ import {
 } from './growth.js';
 import { askFor, askForShrinking, tell, type StepContext } from './guest-requests.js';
 import { bootHeldBy, growthViewOf, heldBy, type Draft, type GuestState } from './guest-state.js';
-import { beginPursuit, isOnItsWay, observePursuit } from './pursuit.js';
+import { beginPursuit, inPlaceOf, isOnItsWay, isDoubtful, observePursuit, promiseOf } from './pursuit.js';
 import type { GrowthSignals } from './reading.js';
 import type { Safeguards } from './safeguards.js';
 
@@ -114,15 +114,15 @@ function askForGrowth<Memory>(state: Draft<Memory>, plugged: Pages, context: Ste
   const id = context.nextId();
   context.emit({ kind: 'set-growth', guest: guest.id, id, plugged: target });
   // To stay where it is, is another thing than what it did not get to: that was no want of patience.
-  const before = pursuit?.phase === 'stuck' ? null : pursuit;
-  const ask = { id, target, current: growth.plugged, now: context.now };
-  state.growth = { ...growth, pursuit: beginPursuit(before, ask) };
+  const isAnew = pursuit?.phase === 'stuck';
+  const request = beginPursuit(isAnew ? null : pursuit, { id, target, current: growth.plugged, now: context.now });
+  state.growth = { ...growth, pursuit: isAnew ? inPlaceOf(pursuit, request) : request };
 }
 
 /** A request that failed may have got through all the same: then it must be taken back. */
 function isAsked({ pursuit, plugged }: Growth, target: Pages): boolean {
   if (pursuit !== null && pursuit.phase !== 'failed') return pursuit.target === target;
-  return target === plugged && (pursuit === null || pursuit.target <= plugged);
+  return target === plugged && (pursuit === null || promiseOf(pursuit) <= plugged);
 }
 
 /** A reading says what is plugged in. Returns whether a request has come to its end by it, one way or the other. */
@@ -206,6 +206,21 @@ function tellStuck<Memory>(state: GuestState<Memory>, stuck: Stuck, context: Ste
   const text = `does not give up what was plugged in (down to ${mibOf(asked)}, it has ${mibOf(plugged)}); something in it cannot be moved`;
   if (rest?.times === 1) tell(context, state, 'info', 'stuck', `${text}: its balloon does the rest`);
   if (rest?.until === null) tell(context, state, 'warning', 'uncooperative', `${text}: it is not asked any more`);
+}
+
+/**
+ * A guest of which nobody knows whether it was told of its promise, and which is not asked for anything any more, would keep that from
+ * others for good: it is told to stay where it is.
+ */
+export function endDoubt<Memory>(state: Draft<Memory>, context: StepContext): void {
+  const { pursuit, growth, guest, decision, policyDueAt, isDriven, isReleased } = state;
+  const { now } = context;
+  const isAskedAgain = policyDueAt !== null && decision?.target !== null;
+  if (guest.pool === undefined || !isDriven || isReleased || isAskedAgain) return;
+  const held = bootHeldBy(state);
+  if (held !== null && isDoubtful(pursuit, held, now)) askFor(state, held, context);
+  if (growth === null || !isDoubtful(growth.pursuit, growth.plugged, now, GROWTH_STUCK_AFTER)) return;
+  askForGrowth(state, growth.plugged, context);
 }
 
 /** Whether plugging in or out is under way. */

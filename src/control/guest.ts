@@ -8,7 +8,7 @@ import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
 import { hasReturned, isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
 import { finishAction, tellFailure, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
-import { canGrow, carryOut, goOn, isGrowthOnItsWay, observeGrowth } from './guest-size.js';
+import { canGrow, carryOut, endDoubt, goOn, isGrowthOnItsWay, observeGrowth } from './guest-size.js';
 import { bootHeldIn, bootMaximumIn, draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
 import type { GuestLimits } from './limits.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
@@ -131,6 +131,7 @@ function handle<Memory>(rules: Rules<Memory>, state: Draft<Memory>, event: Guest
     case 'reading':
       observe(rules.safeguards, state, event.reading, context);
       decideIfDue(rules, state, context);
+      endDoubt(state, context);
       break;
     case 'guest-alarm':
       relieve(rules.safeguards, state, event.alarm, context);

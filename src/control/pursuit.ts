@@ -96,6 +96,22 @@ export const withdrawPursuit = (stuck: Pursuit, id: ActionId, held: Pages): Purs
   isWithdrawn: true,
 });
 
+/** A request that takes the place of `before`, of which nothing else is known any more: what that promised stands until this one is taken. */
+export const inPlaceOf = (before: Pursuit, request: Pursuit): Pursuit => ({
+  ...request,
+  standing: maxPages(request.standing, promiseOf(before)),
+});
+
+/** It is blamed for nothing any more, and has new patience. */
+export const forgiven = (pursuit: Pursuit, now: Millis): Pursuit => ({
+  ...pursuit,
+  phase: pursuit.phase === 'stuck' ? 'asked' : pursuit.phase,
+  progressAt: now,
+  patienceFrom: now,
+  isUncooperative: false,
+  isWithdrawn: false,
+});
+
 /** The request was refused for certain: what it would have allowed beyond `held` is no promise. What was promised before it stands. */
 export const dropPromise = (failed: Pursuit, held: Pages): Pursuit => ({
   ...failed,
@@ -111,6 +127,14 @@ export const patienceEnd = (pursuit: Pursuit | null): Millis | null =>
 /** Whether it has had all the patience there is, and its promise is to be taken back. */
 export const isSpent = ({ phase, isWithdrawn, patienceFrom }: Pursuit, now: Millis): boolean =>
   phase === 'stuck' && !isWithdrawn && now - patienceFrom >= STUCK_AFTER;
+
+/** Whether nobody can tell if its last request got through, and more than `held` was promised to it for so long that it had the time to take it. */
+export const isDoubtful = (
+  pursuit: Pursuit | null,
+  held: Pages,
+  now: Millis,
+  stuckAfter: Millis = STUCK_AFTER,
+): boolean => pursuit?.phase === 'failed' && promiseOf(pursuit) > held && now - pursuit.patienceFrom >= stuckAfter;
 
 /** Whether an answer is to be expected soon. `stuckAfter`: how long it may take to come nearer. */
 export const isOnItsWay = (pursuit: Pursuit | null, now: Millis, stuckAfter: Millis = STUCK_AFTER): boolean =>

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isOwed } from '../../src/control/guest-give-back.js';
+import { promisedTo } from '../../src/control/guest-state.js';
 import type { Signals } from '../../src/control/reading.js';
 import { knownAt } from '../../src/control/signal.js';
 import { pages, type Millis } from '../../src/units.js';
@@ -60,6 +61,47 @@ describe('giving everything back on a host', () => {
     host.liveUntil(30);
     host.tell({ kind: 'release', id: 1 });
     assert.deepEqual(host.targets, []);
+  });
+});
+
+describe('giving everything back where a host has nothing free', () => {
+  it('owes it also to a guest that was made smaller and speaks no more', () => {
+    const guests = { quiet: sharedGuest({}), other: sharedGuest({ held: 50_000, isSilent: true }) };
+    const host = new SharedHost({ total: 250_000, guests });
+    host.liveUntil(200);
+    assert.ok(guests.quiet.held < 60_000);
+    guests.quiet.isSilent = true;
+    Object.assign(guests.other, { held: 250_000 - guests.quiet.held, target: 250_000 - guests.quiet.held });
+    host.liveUntil(210);
+    host.tell({ kind: 'release', id: 1 });
+    host.liveUntil(215);
+    const stateOf = () => host.state.guests.get('quiet') ?? assert.fail();
+    assert.ok(isOwed(stateOf()), 'its memory is forgotten');
+    Object.assign(guests.other, { held: 40_000, target: 40_000 });
+    host.liveUntil(220);
+    assert.equal(guests.quiet.held, guests.quiet.maximum);
+  });
+
+  it('does not forget what a guest may have been promised before', () => {
+    const guests = {
+      late: sharedGuest({ held: 50_000, committed: 150_000, behaviour: 'late' }),
+      other: sharedGuest({ held: 5_000, isSilent: true }),
+    };
+    const host = new SharedHost({ total: 210_000, guests, tunables: { selfballoon_interval: 1 } });
+    host.liveUntil(3);
+    const stateOf = () => host.state.guests.get('late') ?? assert.fail();
+    const promised = promisedTo(stateOf());
+    assert.ok(promised > 90_000);
+    host.answerAfter = 1_000;
+    const { id } = stateOf().pursuit ?? assert.fail();
+    host.tell({ kind: 'action-failed', guest: 'late', id, code: 'ETIMEDOUT', message: 'no answer' });
+    Object.assign(guests.other, { held: 120_000 });
+    host.lookAtHost();
+    host.tell({ kind: 'release', id: 1 });
+    const { target, standing } = stateOf().pursuit ?? assert.fail();
+    assert.ok(target < 50_000 + promised, `${target}`);
+    assert.equal(standing, 50_000 + promised);
+    assert.equal(promisedTo(stateOf()), promised);
   });
 });
 

@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { promisedTo } from '../../src/control/guest-state.js';
 import { NOT_REPORTED } from '../../src/control/signal.js';
-import { sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
+import type { Tunables } from '../../src/control/tunables.js';
+import { BLOCK, sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
 
 describe('a target that failed', () => {
   const promisedAfter = (code: 'EIO' | 'ETIMEDOUT' | 'EUNAVAILABLE'): number => {
@@ -72,6 +73,60 @@ describe('a target that failed', () => {
   it('because nobody answered may have got through, and stays a promise', () => {
     assert.ok(promisedAfter('ETIMEDOUT') > 90_000);
     assert.ok(promisedAfter('EUNAVAILABLE') > 90_000);
+  });
+});
+
+describe('a target of which nobody knows whether it was told', () => {
+  const doubtful = (tunables: Partial<Tunables> = {}) => {
+    const late = sharedGuest({ held: 50_000, committed: 150_000, behaviour: 'late' });
+    const host = new SharedHost({
+      total: 210_000,
+      guests: { late },
+      tunables: { selfballoon_interval: 1, ...tunables },
+    });
+    host.liveUntil(3);
+    const stateOf = () => host.state.guests.get('late') ?? assert.fail();
+    assert.ok(promisedTo(stateOf()) > 90_000);
+    const fail = (): void => {
+      const { id } = stateOf().pursuit ?? assert.fail();
+      host.tell({ kind: 'action-failed', guest: 'late', id, code: 'EUNAVAILABLE', message: 'no connection' });
+    };
+    return { host, late, stateOf, fail };
+  };
+
+  it('is no promise for ever where the guest is asked for nothing any more: it is told to stay where it is', () => {
+    const { host, late, stateOf, fail } = doubtful();
+    host.answerAfter = 1_000;
+    late.isSilent = true;
+    fail();
+    host.liveUntil(host.seconds + 1);
+    assert.ok(promisedTo(stateOf()) > 90_000, 'it may take it yet');
+    host.answerAfter = 0;
+    host.liveUntil(host.seconds + 10);
+    assert.equal(promisedTo(stateOf()), 0);
+    assert.equal(late.target, late.held);
+  });
+
+  it('is none either where self-ballooning is switched off', () => {
+    const { host, late, stateOf, fail } = doubtful();
+    fail();
+    host.tell({ kind: 'tunable-write', id: 1, name: 'selfballooning', text: '0', mayChange: true });
+    host.liveUntil(host.seconds + 10);
+    assert.equal(promisedTo(stateOf()), 0);
+    assert.equal(late.target, late.held);
+  });
+
+  it('is asked for again while the guest needs it, and not taken back', () => {
+    const { host, late, fail } = doubtful();
+    const before = host.targets.length;
+    fail();
+    for (let second = 0; second < 10; second += 1) {
+      host.liveUntil(host.seconds + 1);
+      fail();
+    }
+    const since = host.targets.slice(before);
+    assert.ok(since.length >= 5, `${since.length}`);
+    assert.ok(since.every(({ target }) => target > late.held));
   });
 });
 
@@ -154,6 +209,55 @@ describe('a guest that does not take what it was promised', () => {
     assert.equal(host.state.guests.get('stuck')?.pursuit?.phase, 'stuck');
     assert.equal(host.state.guests.get('stuck')?.decision?.reason.code, 'left-out');
     assert.ok(!host.told.includes('stuck obeys-again'));
+  });
+});
+
+describe('what was promised to a guest to be plugged in', () => {
+  /** It was told that it may plug in memory, and does not. */
+  const promised = () => {
+    const deaf = sharedGuest({ held: 200_000, pluggable: 400 * BLOCK, committed: 250_000, plugging: 'never' });
+    let isAskedSeen = true;
+    const host = new SharedHost({
+      total: 800_000,
+      guests: { deaf },
+      tunables: { selfballoon_interval: 1 },
+      sight: (reading) =>
+        isAskedSeen || reading.growth === undefined
+          ? reading
+          : { ...reading, growth: { ...reading.growth, asked: NOT_REPORTED } },
+    });
+    const stateOf = () => host.state.guests.get('deaf') ?? assert.fail();
+    while (promisedTo(stateOf()) === 0) host.liveUntil(host.seconds + 1);
+    isAskedSeen = false;
+    host.liveUntil(host.seconds + 2);
+    const fail = (): void => {
+      const { id } = stateOf().growth?.pursuit ?? assert.fail();
+      host.tell({ kind: 'action-failed', guest: 'deaf', id, code: 'ETIMEDOUT', message: 'no answer' });
+    };
+    return { host, deaf, stateOf, fail };
+  };
+
+  it('stands where taking it back fails, until that is done', () => {
+    const { host, deaf, stateOf, fail } = promised();
+    const before = promisedTo(stateOf());
+    assert.ok(before > 0);
+    host.answerAfter = 1_000;
+    while (stateOf().growth?.pursuit?.target !== 0) host.liveUntil(host.seconds + 1);
+    fail();
+    assert.equal(promisedTo(stateOf()), before);
+    deaf.isSilent = true;
+    host.answerAfter = 0;
+    host.liveUntil(host.seconds + 15);
+    assert.equal(promisedTo(stateOf()), 0);
+  });
+
+  it('is not kept for ever where nobody knows whether the guest was told, and it is asked for nothing any more', () => {
+    const { host, deaf, stateOf, fail } = promised();
+    deaf.isSilent = true;
+    fail();
+    assert.ok(promisedTo(stateOf()) > 0);
+    host.liveUntil(host.seconds + 15);
+    assert.deepEqual([promisedTo(stateOf()), deaf.plugTarget], [0, 0]);
   });
 });
 
