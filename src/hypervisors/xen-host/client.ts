@@ -197,17 +197,18 @@ class XenHost implements Hypervisor {
     if (record.domid === DOM0 && !this.#options.dom0.isDriven) throw onlyWatched(guest);
     const text = formatTarget(target);
     if (text === null) throw impossibleTarget(guest, target);
-    const work = this.#targets.run(guest, () => this.#ask(guest, record.domid, { target, text, signal }));
+    const seenOver = this.#seenOver;
+    const work = this.#targets.run(guest, () => this.#ask(guest, record.domid, { target, text, seenOver, signal }));
     await unlessAborted(work, signal, () => targetTooSlow(guest, target));
   }
 
   /** In a transaction, so that a domain that was just destroyed is not given a folder of its own again. */
-  async #ask(guest: GuestId, domid: number, { target, text, signal }: Asked): Promise<void> {
+  async #ask(guest: GuestId, domid: number, { target, text, seenOver, signal }: Asked): Promise<void> {
     // Whoever has given up while it waited may have asked for something else since.
     if (signal.aborted) throw targetTooSlow(guest, target);
     const kept = this.#keeper.state;
     if ('why' in kept) throw noStore(guest, kept.why);
-    if (kept.connection !== this.#seenOver && this.#takenBack.isGrowth(guest, target)) throw notSeenSince(guest);
+    if (kept.connection !== seenOver && this.#takenBack.isGrowth(guest, target)) throw notSeenSince(guest);
     this.#takenBack.ask(guest, target);
     const path = `${homeOf(domid)}/${NODES.target}`;
     const attempt: Attempt = { before: null, isWritten: false };
@@ -309,6 +310,8 @@ interface Asked {
   readonly target: GuestSize;
   /** The same, as it is written. */
   readonly text: string;
+  /** Over which connection the guests were known at the look that it follows from; null: none. */
+  readonly seenOver: Xenstore | null;
   readonly signal: AbortSignal;
 }
 

@@ -74,12 +74,12 @@ export class Roster {
     return this.#scannedAt !== null && at >= this.#scannedAt;
   }
 
-  /** Without it somebody would not be given back to: a name or a report that cannot be read keeps nobody from that. */
   /** Nobody has looked yet at all that are there, over any connection. */
   get isMeeting(): boolean {
     return !this.#hasEverScanned;
   }
 
+  /** Without it somebody would not be given back to: a name or a report that cannot be read keeps nobody from that. */
   #isMissed(who: Who, what: string): boolean {
     return who === 'list' || !this.#entries.has(who) || what === NODES.memory;
   }
@@ -142,10 +142,12 @@ export class Roster {
     await this.#present(store);
     // One that cannot be looked at now is tried again after the events with which the two watches begin.
     await isDoneOver(this.#scan(store));
-    this.#scannedAt = this.#options.clock.now();
-    this.#hasEverScanned = true;
+    const scannedAt = this.#options.clock.now();
     const scans = new PacedRead(() => isDoneOver(this.#scan(store)), this.#options.clock, following.signal);
     for (const event of ['@introduceDomain', '@releaseDomain']) await store.watch(event, () => void scans.ask());
+    // Only now: a connection that was lost in the middle is one of which the scan saw nothing, or a part.
+    this.#scannedAt = scannedAt;
+    this.#hasEverScanned = true;
   }
 
   async #present(store: Xenstore): Promise<ReadonlySet<number>> {

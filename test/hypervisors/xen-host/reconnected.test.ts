@@ -53,6 +53,20 @@ describe('after the connection to xenstored was lost and is there again', () => 
     await rig.set(ONE, HELD + 10_000);
   });
 
+  it('a growth that follows from an older look does not count on one that ends while it waits its turn', async (test) => {
+    const rig = await reconnected(test);
+    rig.store.isHolding = true;
+    const before = rig.set(ONE, HELD);
+    const growth = assert.rejects(rig.set(ONE, HELD + 10_000), NOT_SEEN);
+    await rig.settle();
+    await rig.look([ONE, TWO]);
+    rig.store.isHolding = false;
+    rig.store.release();
+    await before;
+    await growth;
+    assert.equal(rig.xen.text(TARGET), `${HELD * 4}`);
+  });
+
   it('what somebody else told a guest meanwhile is not given to another', async (test) => {
     const rig = await openTwo(test);
     const before = (await rig.hostReading()).free;

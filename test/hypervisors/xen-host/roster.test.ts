@@ -210,6 +210,22 @@ describe('a host whose domains are being met', () => {
     await rig.cut();
     assert.equal(rig.host.isMeeting, false);
   });
+
+  it('says so also where the connection is lost in the middle of the first look at them', async (test) => {
+    const rig = await Rig.open(test, (xen) => xen.create(1, { name: 'one' }), { isWatched: false });
+    rig.store.tamper = (answer) => {
+      if (!['DIRECTORY', 'IS_DOMAIN_INTRODUCED'].includes(answer.operation)) rig.store.last.socket.destroy();
+      return rig.store.honestly(answer);
+    };
+    void rig.watch();
+    await rig.to(1_000);
+    assert.match(rig.told.join(), /is lost: /);
+    assert.equal(rig.host.isMeeting, true);
+    rig.store.tamper = (answer) => rig.store.honestly(answer);
+    await rig.to(15_000);
+    assert.equal(rig.host.isMeeting, false);
+    assert.deepEqual(rig.heard(), ['came xen-host/Domain-0:0', 'came xen-host/one:1']);
+  });
 });
 
 describe('listing the domains', () => {
