@@ -35,7 +35,7 @@ import { answerOrNull } from './answer-or-null.js';
 import { findBalloon } from './balloon-device.js';
 import { BaseMemory } from './base-memory.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
-import { saysTheSame, type Identity } from './identity.js';
+import type { Identity } from './identity.js';
 import { findMemoryDevices, seenIn, sizesOf, type MachinePlug, type MachinePlugNow } from './memory-devices.js';
 import { machineName } from './names.js';
 import { StatsPolling } from './stats-polling.js';
@@ -103,7 +103,10 @@ export class Machine implements Identity {
   }
 
   /** Gets to know the machine. Named by QEMU's name, its UUID, or else its socket's file. Rejects with `QmpError`. */
-  static async meet({ qmp, socket, clock, known, switchesPolling }: Meeting, signal: AbortSignal): Promise<Machine> {
+  static async meet(
+    { qmp, socket, clock, metBefore, switchesPolling }: Meeting,
+    signal: AbortSignal,
+  ): Promise<Machine> {
     const ask = (command: string): Promise<unknown> => answerOrNull(qmp.execute(command, {}, { signal }));
     const began = clock.now();
     const [named, numbered, summary, devices] = await Promise.all([
@@ -113,8 +116,7 @@ export class Machine implements Identity {
       ask('query-memory-devices'),
     ]);
     const identity = { pid: qmp.peerPid(), ownName: decodeName(named), uuid: decodeUuid(numbered) };
-    // The same machine: only the connection to it was lost.
-    const before = known.find((one) => saysTheSame(one, identity)) ?? null;
+    const before = metBefore(identity);
     const name = machineName(identity.ownName, identity.uuid, socket);
     const [{ plugs, dimms }, balloon, ports] = await Promise.all([
       findMemoryDevices(qmp, devices, signal),
@@ -288,8 +290,8 @@ export interface Meeting {
   readonly qmp: Qmp;
   readonly socket: string;
   readonly clock: Clock;
-  /** Those that were met before. */
-  readonly known: readonly Machine[];
+  /** The same machine, where only the connection to it was lost; null: it was not met before. */
+  readonly metBefore: (identity: Identity) => Machine | null;
   /** Whether its guest is asked for its statistics, whatever was set before. */
   readonly switchesPolling: boolean;
 }

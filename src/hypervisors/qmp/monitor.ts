@@ -14,6 +14,7 @@ import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { statsStayOff } from '../../signals/polling-left.js';
 import { millis, type Millis } from '../../units.js';
 import { describeMachine } from './description.js';
+import type { Identity } from './identity.js';
 import type { InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
 import { failedState, isMeeting, MEETING, type MonitorState, type Present } from './monitor-state.js';
@@ -35,8 +36,8 @@ export interface MonitorOptions {
 
 /** What a monitor must know of the others, and they of it. */
 export interface OtherMonitors {
-  /** Machines that are or were behind any of them. */
-  readonly known: () => readonly Machine[];
+  /** The machine that was behind this one last, or else behind any other, where it is the same; null: there is none. */
+  readonly metBefore: (identity: Identity, emulator: EmulatorMemory, monitor: Monitor) => Machine | null;
   /** Resolves when it may have a name. Never rejects. */
   readonly turnOf: (monitor: Monitor) => Promise<void>;
   /** The guest that is driven at another one and is in the same machine; null: there is none. */
@@ -65,6 +66,8 @@ export class Monitor {
   readonly #work: Promise<void>;
   #state: MonitorState = MEETING;
   #endFirstMeeting: (() => void) | null = null;
+  /** It is let go of: nobody is to enter any more, while what was changed is put back. */
+  #isLeaving = false;
   /** Who was present last. */
   #last: Machine | null = null;
   /** What was told last of a machine elsewhere that is the same, or has the same name; null: there is none. */
@@ -130,6 +133,7 @@ export class Monitor {
 
   /** Puts back what was changed in the machine, and lets go of it. Never rejects. */
   async leave(): Promise<void> {
+    this.#isLeaving = true;
     const state = this.#state;
     const limit = this.#options.clock.timeLimit(LEAVING_LIMIT);
     if (state.kind === 'present' || state.kind === 'waiting') await state.machine.leave(limit);
@@ -160,20 +164,28 @@ export class Monitor {
   }
 
   async #meet(qmp: Qmp): Promise<void> {
-    const { clock, switchesPolling, openEmulator } = this.#options;
+    const emulator = this.#options.openEmulator(qmp.peerPid());
+    let isKept = false;
+    try {
+      isKept = await this.#meetAs(qmp, emulator);
+    } finally {
+      if (!isKept) emulator.close();
+    }
+  }
+
+  /** Returns whether its emulator is followed from now on. */
+  async #meetAs(qmp: Qmp, emulator: EmulatorMemory): Promise<boolean> {
+    const { clock, switchesPolling } = this.#options;
     const limit = clock.timeLimit(MEETING_LIMIT);
-    const known = this.#others.known();
-    const machine = await Machine.meet({ qmp, socket: this.path, clock, known, switchesPolling }, limit);
+    const metBefore = (identity: Identity): Machine | null => this.#others.metBefore(identity, emulator, this);
+    const machine = await Machine.meet({ qmp, socket: this.path, clock, metBefore, switchesPolling }, limit);
     this.#become({ kind: 'waiting', machine });
     await this.#others.turnOf(this);
-    if (this.#ending.signal.aborted) return;
-    const emulator = openEmulator(machine.pid);
+    if (this.#isLeaving) return false;
     const twin = this.#others.twinOf(machine, emulator);
     if (twin === null) this.#enter(machine, emulator, qmp);
-    else {
-      emulator.close();
-      this.#spare(qmp, secondMonitor(this.path, twin));
-    }
+    else this.#spare(qmp, secondMonitor(this.path, twin));
+    return twin === null;
   }
 
   #enter(machine: Machine, emulator: EmulatorMemory, qmp: Qmp): void {

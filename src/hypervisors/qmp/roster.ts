@@ -8,7 +8,7 @@ import type { GuestId } from '../../control/reading.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { addMillis, addPages, millis, NO_PAGES, type Pages } from '../../units.js';
 import { endedOrAborted, untilAborted } from '../../waiting/abort.js';
-import { isSameMachine } from './identity.js';
+import { isSameMachine, saysTheSame, type Identity } from './identity.js';
 import type { Machine } from './machine.js';
 import { Monitor, type MonitorOptions, type OtherMonitors } from './monitor.js';
 import { KIND, sameName } from './names.js';
@@ -29,7 +29,7 @@ export class Roster {
   readonly #monitors = new Map<string, Monitor>();
   readonly #ids = new Map<GuestId, Monitor>();
   readonly #others: OtherMonitors = {
-    known: () => [...this.#monitors.values()].flatMap(({ last }) => last ?? []),
+    metBefore: (identity, emulator, monitor) => this.#metBefore(identity, emulator, monitor),
     turnOf: (monitor) => this.#turnOf(monitor),
     twinOf: (machine, emulator) => this.#twinOf(machine, emulator),
     nameFor: (machine, monitor) => this.#nameFor(machine, monitor),
@@ -125,6 +125,13 @@ export class Roster {
     const limit = this.#options.clock.timeLimit(TURN_LIMIT);
     const allMet = Promise.all(before.map(({ met }) => met));
     await Promise.race([endedOrAborted(allMet, limit), untilAborted(ending)]);
+  }
+
+  /** At its own socket it is the one that was there; at another's it must be certain. */
+  #metBefore(identity: Identity, emulator: EmulatorMemory, { last: own }: Monitor): Machine | null {
+    if (own !== null && saysTheSame(identity, own)) return own;
+    const elsewhere = [...this.#monitors.values()].flatMap(({ last }) => last ?? []);
+    return elsewhere.find((one) => isSameMachine(identity, one, emulator)) ?? null;
   }
 
   /** Who is present already and is the same machine. */

@@ -41,7 +41,7 @@ describe('the memory devices of a real QEMU', () => {
     ]);
     qmp = await qemu.connect({ clock: new VirtualClock() });
     machine = await Machine.meet(
-      { qmp, socket: 'one', clock: new VirtualClock(), known: [], switchesPolling: true },
+      { qmp, socket: 'one', clock: new VirtualClock(), metBefore: () => null, switchesPolling: true },
       NEVER,
     );
   });

@@ -1,10 +1,12 @@
 /** Protects a machine with two monitors from being driven as two: each would undo what the other does. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { guestSize, pages } from '../../../src/units.js';
 import { until } from '../../qmp/support/opened.js';
 import { hostFolder, setProcess } from './support/host-folder.js';
 import { Rig } from './support/rig.js';
 
+const NEVER = new AbortController().signal;
 const UUID = '0b5c8c55-97f3-4ab9-ad63-4a1c7a0a2f8e';
 const OTHER_UUID = '1b5c8c55-97f3-4ab9-ad63-4a1c7a0a2f8e';
 
@@ -82,6 +84,23 @@ describe('two monitors of one name at one process', () => {
     const rig = await openedAt(test, PROXY);
     await rig.untilCame(2);
     assert.match(rig.told.join(), /another machine has the name/);
+  });
+
+  it('are of two also when the connection to one of them was lost: what the other was told is not taken for its own', async (test) => {
+    const rig = await openedAt(test, PROXY);
+    await rig.untilCame(2);
+    const ids = rig.notices.flatMap(({ guest }) => (typeof guest === 'string' ? [] : [guest.id]));
+    const [first, second] = ids;
+    assert.ok(first !== undefined && second !== undefined);
+    await rig.host.setTarget(first, guestSize(pages(200_000)), NEVER);
+    await rig.host.setTarget(second, guestSize(pages(150_000)), NEVER);
+    rig.qemus[1]?.last.socket.destroy();
+    await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left');
+    await rig.pass(1_000);
+    await rig.untilCame(3);
+    const { asked } = await rig.reading(second);
+    assert.ok(asked.known);
+    assert.equal(asked.value, 150_000);
   });
 
   it('are of one where both say the same UUID, whoever is between', async (test) => {

@@ -132,4 +132,28 @@ describe('a machine that waits for its name when the end comes', () => {
     for (let turn = 0; turn < 20; turn += 1) await rig.pass(1);
     assert.deepEqual(rig.notices, []);
   });
+
+  it('is not entered either where its turn comes while what was changed in it is put back', async (test) => {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const silent = await rig.addQemu(test, 'silent');
+    silent.greeting = [];
+    const waiting = await rig.addQemu(test, 'waiting');
+    await waiting.stop();
+    rig.watch();
+    await rig.pass(1_000);
+    await waiting.listen();
+    await rig.pass(500);
+    await until('it was asked for all', () => waiting.machine.pollingInterval > 0);
+    for (let turn = 0; turn < 20; turn += 1) await rig.pass(1);
+    waiting.isHolding = true;
+    rig.sockets.pop();
+    await rig.pass(500);
+    await until('it is let go of', () => waiting.held.length > 0);
+    await rig.pass(600);
+    for (let turn = 0; turn < 20; turn += 1) await rig.pass(1);
+    waiting.isHolding = false;
+    waiting.release();
+    assert.deepEqual(rig.notices, []);
+  });
 });
