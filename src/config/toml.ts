@@ -17,8 +17,10 @@ export const OPENED_SECTION = Symbol('an opened section');
 export async function readToml(text: string, file: string): Promise<TomlResult> {
   const { parseTOML, getStaticTOMLValue } = await import('toml-eslint-parser');
   try {
-    const [top] = parseTOML(text, { tomlVersion: '1.0' }).body;
-    const walk = new Walk(text, file, getStaticTOMLValue);
+    // A 0 that nothing follows is read, and said by the parser to be of no length.
+    const ended = `${text}\n`;
+    const [top] = parseTOML(ended, { tomlVersion: '1.0' }).body;
+    const walk = new Walk(ended, file, getStaticTOMLValue);
     for (const node of top.body) walk.node(node);
     return { kind: 'read', assignments: walk.assignments };
   } catch (error) {

@@ -40,6 +40,11 @@ const PROBLEMS: readonly (readonly [what: string, text: string, problem: string]
     `${AT}:1:1: tunables.selfballoon_interval is 0; allowed: a whole number from 1 to 4294967295`,
   ],
   [
+    'a 0 that is the last character of the file',
+    'tunables.selfballoon_interval = 0',
+    `${AT}:1:1: tunables.selfballoon_interval is 0; allowed: a whole number from 1 to 4294967295`,
+  ],
+  [
     'a number that only looks like one in range',
     'embedded.seed = 1.5',
     `${AT}:1:1: embedded.seed is 1.5; allowed: a whole number from 0 to 4294967295`,
