@@ -132,10 +132,13 @@ export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, co
 export const isOurs = <Memory>({ guest, pursuit, reading }: GuestState<Memory>): boolean =>
   guest.pool === undefined || pursuit !== null || (reading !== null && isSpeaking(reading));
 
-/** Whether a released guest of shared memory neither has nor was told to take all that it may have. */
+/**
+ * Whether a released guest of shared memory neither has nor was told to take all that it may have. A look that took too long takes nothing
+ * from one that was seen to have it.
+ */
 export function isOwed<Memory>(state: GuestState<Memory>): boolean {
   if (!state.isReleased || !state.isDriven || state.guest.pool === undefined || !isOurs(state)) return false;
-  return maxPages(heldBy(state) ?? NO_PAGES, liveTarget(state)) < (mostFor(state) ?? NO_PAGES);
+  return maxPages(state.heldSeen ?? NO_PAGES, liveTarget(state)) < (mostFor(state) ?? NO_PAGES);
 }
 
 interface Return {

@@ -32,6 +32,8 @@ export interface GuestState<Memory> {
    * then.
    */
   readonly maximumSeen: Pages | null;
+  /** What it was last believed to hold in all; null = that was never known. */
+  readonly heldSeen: Pages | null;
   /** Of its boot memory, which for most guests is all they have. */
   readonly pursuit: Pursuit | null;
   /** Of what is plugged in beyond that; null = nothing is known of it, or it cannot grow. */
@@ -70,6 +72,7 @@ export const draftOf = <Memory>(state: GuestState<Memory>): Draft<Memory> => ({
   lookDueAt: state.lookDueAt,
   lookingSince: state.lookingSince,
   maximumSeen: state.maximumSeen,
+  heldSeen: state.heldSeen,
   pursuit: state.pursuit,
   growth: state.growth,
   relief: state.relief,

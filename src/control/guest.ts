@@ -73,6 +73,7 @@ export function createGuestControl<Memory>(
       lookDueAt: context.now,
       lookingSince: null,
       maximumSeen: null,
+      heldSeen: null,
       pursuit: null,
       growth: null,
       relief: null,
@@ -189,6 +190,7 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
   if (held !== null) state.pursuit = observePursuit(before, held, now);
   const maximum = bootMaximumIn(reading);
   if (maximum !== null && maximum > (state.maximumSeen ?? 0)) state.maximumSeen = maximum;
+  if (reading.current.known) state.heldSeen = reading.current.value;
   state.reading = reading;
   if (reading.growth !== undefined && observeGrowth(state, reading.growth, context)) goOn(safeguards, state, context);
   if (state.pursuit !== before) {

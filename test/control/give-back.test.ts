@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { isOwed } from '../../src/control/guest-give-back.js';
 import { promisedTo } from '../../src/control/guest-state.js';
 import type { Signals } from '../../src/control/reading.js';
-import { knownAt } from '../../src/control/signal.js';
+import { knownAt, NOT_REPORTED } from '../../src/control/signal.js';
 import { pages, type Millis } from '../../src/units.js';
 import { sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
 
@@ -102,6 +102,26 @@ describe('giving everything back where a host has nothing free', () => {
     assert.ok(target < 50_000 + promised, `${target}`);
     assert.equal(standing, 50_000 + promised);
     assert.equal(promisedTo(stateOf()), promised);
+  });
+});
+
+describe('a guest that had everything when it was released, and was never asked for anything', () => {
+  it('is owed nothing because a later look took too long to say so', () => {
+    let isLate = false;
+    const guests = { whole: sharedGuest({ held: 200_000 }), small: sharedGuest({}) };
+    const host = new SharedHost({
+      total: 600_000,
+      guests,
+      sight: (reading) => (isLate ? { ...reading, current: NOT_REPORTED } : reading),
+    });
+    host.liveUntil(2);
+    assert.deepEqual(host.targets, []);
+    const stateOf = (guest: string) => host.state.guests.get(guest) ?? assert.fail();
+    isLate = true;
+    host.tell({ kind: 'release', id: 1 });
+    host.liveUntil(10);
+    assert.equal(stateOf('whole').reading?.current.known, false);
+    assert.equal(isOwed(stateOf('whole')), false);
   });
 });
 

@@ -123,6 +123,7 @@ const guest = v.looseObject({
   lookDueAt: v.number(),
   lookingSince: numberOrNull,
   maximumSeen: numberOrNull,
+  heldSeen: v.optional(numberOrNull, null),
   pursuit: v.nullable(pursuit),
   growth: v.optional(v.nullable(growth)),
   relief: v.nullable(v.looseObject({ until: v.number(), hold: v.number() })),
