@@ -1,6 +1,6 @@
 /** The configuration as the program uses it: complete, in the program's own units, and frozen. */
 import * as v from 'valibot';
-import { NO_LIMITS, type GuestLimits } from '../control/limits.js';
+import { NO_LIMITS, type GuestLimits, type LimitsByName } from '../control/limits.js';
 import { DEFAULT_TUNABLES, writeTunable, type Tunables } from '../control/tunables.js';
 import { mib, mibToPages, millis, NO_PAGES, type MiB, type Millis, type Pages } from '../units.js';
 import type { HYPERVISORS, LOG_FORMATS, LOG_LEVELS, XEN_SIGHTS } from './choices.js';
@@ -94,7 +94,7 @@ export interface Config {
     readonly trigger: PressureTrigger;
   };
   /** By the guests' names or ids. The object has no prototype: any name can be looked up. */
-  readonly guestLimits: Readonly<Record<string, GuestLimits>>;
+  readonly guestLimits: LimitsByName;
 }
 
 /** Checked values by their keys' names, without those of guests. */
@@ -111,7 +111,7 @@ export function makeConfig(written: Written, guestLimits: ReadonlyMap<string, Gu
     journal: { path: config.journal.path ?? null, maxMib: mib(config.journal.max_mib), files: config.journal.files },
     log: config.log,
     ...partsOf(config),
-    guestLimits: withoutPrototype(guestLimits),
+    guestLimits: Object.fromEntries(guestLimits),
   });
 }
 
@@ -182,13 +182,6 @@ export function guestLimitsOf(minMib: number | null, maxMib: number | null): Gue
     floor: minMib === null ? NO_PAGES : mibToPages(mib(minMib)),
     ceiling: maxMib === null ? NO_LIMITS.ceiling : mibToPages(mib(maxMib)),
   };
-}
-
-/** A guest may be called `constructor`, and must not be given what every object has of that name. */
-function withoutPrototype(limits: ReadonlyMap<string, GuestLimits>): Config['guestLimits'] {
-  const bare = Object.fromEntries(limits);
-  Object.setPrototypeOf(bare, null);
-  return bare;
 }
 
 function deepFreeze<T extends object>(value: T): T {

@@ -10,7 +10,7 @@ export { heldBy, wakeAtOf, type GuestState } from './guest-state.js';
 export type { StepContext } from './guest-requests.js';
 export { createReplay, decodeState, encodeState, JOURNAL_FORMAT } from './journal.js';
 export type { Difference, Journal, JournalRecord, Replay, StartRecord, StepRecord } from './journal.js';
-export { NO_LIMITS, type GuestLimits } from './limits.js';
+export { NO_LIMITS, type GuestLimits, type LimitsByName } from './limits.js';
 export type { Decision, GuestPolicy, GuestView, TunableChange, Wish } from './policy.js';
 export type { HostReading, PoolId, PoolView } from './pool.js';
 export type { Capabilities, Clock, GuestDescription, GuestNotice, Hypervisor, ReadOutcome, Timer } from './ports.js';

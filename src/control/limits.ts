@@ -12,6 +12,20 @@ export interface GuestLimits {
   readonly ceiling: Pages | null;
 }
 
+/** By a guest's id or name, which may be that of a property of every object: to be asked for with `limitsFor`. */
+export type LimitsByName = Readonly<Record<string, GuestLimits>>;
+
+/** What is set for that guest, by its id first; null = nothing. */
+export function limitsFor(limits: LimitsByName, { id, name }: Named): GuestLimits | null {
+  const key = [id, name].find((one) => Object.hasOwn(limits, one));
+  return key === undefined ? null : (limits[key] ?? null);
+}
+
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
 /** Of a guest for which nobody has set any: 0 pages, and its own maximum. */
 export const NO_LIMITS: GuestLimits = { floor: NO_PAGES, ceiling: null };
 

@@ -11,7 +11,7 @@ import { createGuestControl, type GuestControl, type GuestSettings } from './gue
 import { isOurs, isOwed } from './guest-give-back.js';
 import type { StepContext } from './guest-requests.js';
 import { wakeAtOf, wantOf, type GuestState } from './guest-state.js';
-import { joinLimits, NO_LIMITS, type GuestLimits } from './limits.js';
+import { joinLimits, limitsFor, NO_LIMITS, type LimitsByName } from './limits.js';
 import type { Safeguards } from './safeguards.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
 import type { HostReading, PoolId, PoolView } from './pool.js';
@@ -31,7 +31,7 @@ export interface ControlState<Memory> {
   /** An overflow tier (frontswap, or what stands in for it) is there for at least one guest. */
   readonly hasFrontswap: boolean;
   /** The administrator's limits, by guest id or name. */
-  readonly limits: Readonly<Record<string, GuestLimits>>;
+  readonly limits: LimitsByName;
   readonly guests: Roster<Memory>;
   /** The hosts' own memory as last read, by pool. */
   readonly pools: Readonly<Record<PoolId, HostReading>>;
@@ -232,7 +232,7 @@ class StepRun<Memory> implements StepContext {
 
   #settingsOf(guest: GuestDescription): GuestSettings {
     const { limits, isDryRun } = this.before;
-    const configured = limits[guest.id] ?? limits[guest.name] ?? NO_LIMITS;
+    const configured = limitsFor(limits, guest) ?? NO_LIMITS;
     return { limits: joinLimits(configured, guest.limits ?? NO_LIMITS, guest.floorFirm), isDriven: !isDryRun };
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { describeSource, loadConfig, type Config } from '../../src/config/index.js';
+import { limitsFor } from '../../src/control/limits.js';
 import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
 import { mib, mibToPages, millis, NO_PAGES } from '../../src/units.js';
 import { loadText, temporaryFile } from './temporary-file.js';
@@ -139,7 +140,7 @@ max_mib = 128
     const { config } = await loadText(context, '[guest.__proto__]\nmin_mib = 1\n[guest.constructor]\nmin_mib = 2\n');
     assert.equal(config.guestLimits['__proto__']?.floor, mibToPages(mib(1)));
     assert.equal(config.guestLimits['constructor']?.floor, mibToPages(mib(2)));
-    assert.equal('toString' in config.guestLimits, false);
+    assert.equal(limitsFor(config.guestLimits, { id: 'toString', name: 'toString' }), null);
   });
 
   it('that is the default one is read, and is not missed', async (context) => {

@@ -14,11 +14,12 @@ import {
   type JournalRecord,
   type StartRecord,
 } from '../../src/control/journal.js';
+import type { LimitsByName } from '../../src/control/limits.js';
 import type { GuestDescription } from '../../src/control/ports.js';
 import { createStep, initialState, type ControlState } from '../../src/control/step.js';
 import { DEFAULT_TUNABLES } from '../../src/control/tunables.js';
 import { selfPolicy, type SelfshrinkMemory } from '../../src/policies/index.js';
-import { millis } from '../../src/units.js';
+import { millis, pages } from '../../src/units.js';
 import { readingOf } from '../support/readings.js';
 
 const step = createStep(selfPolicy);
@@ -30,8 +31,8 @@ const GUEST: GuestDescription = {
 };
 
 /** What a daemon would write: `files` of a rotated set, each with a start and three readings, one after the other. */
-function journalOf(files: number, run?: string): JournalRecord[] {
-  const settings = { tunables: DEFAULT_TUNABLES, isDryRun: false, hasFrontswap: true, limits: {} };
+function journalOf(files: number, run?: string, guest = GUEST, limits: LimitsByName = {}): JournalRecord[] {
+  const settings = { tunables: DEFAULT_TUNABLES, isDryRun: false, hasFrontswap: true, limits };
   let state: ControlState<SelfshrinkMemory> = initialState(settings);
   let at = millis(1000);
   const records: JournalRecord[] = [];
@@ -51,9 +52,9 @@ function journalOf(files: number, run?: string): JournalRecord[] {
       ...named,
       state: encodeState(state),
     });
-    if (file === 0) take({ kind: 'guest-came', guest: GUEST });
+    if (file === 0) take({ kind: 'guest-came', guest });
     for (const committed of [50_000, 60_000, 40_000]) {
-      take({ kind: 'reading', guest: GUEST.id, reading: readingOf({ committed: committed + file, at }) });
+      take({ kind: 'reading', guest: guest.id, reading: readingOf({ committed: committed + file, at }) });
       take({ kind: 'time-passed' });
     }
   }
@@ -148,6 +149,19 @@ describe('selfballoon replay', () => {
     assert.match(said, /recorded: \{"nextId":9\d+\}\n {2}decided: {2}\{"nextId":\d+\}$/);
   });
 
+  for (const name of ['constructor', '__proto__']) {
+    it(`finds that of a guest called ${name} identical, with limits of its own and without`, async () => {
+      const limits = Object.fromEntries([[name, { floor: pages(140_000), ceiling: null }]]);
+      const targets = new Set<string>();
+      for (const set of [limits, {}]) {
+        const records = journalOf(2, 'a run', { ...GUEST, name }, set);
+        assert.match((await replayLines(linesOf(records))).said, /^13 steps, \d+ decisions: identical$/);
+        targets.add(JSON.stringify(records.map((record) => (record.kind === 'step' ? record.decisions : []))));
+      }
+      assert.equal(targets.size, 2, 'the limits change nothing');
+    });
+  }
+
   const without = (line: string, name: string): string =>
     JSON.stringify({ ...(JSON.parse(line) as object), [name]: undefined });
 
@@ -160,6 +174,11 @@ describe('selfballoon replay', () => {
   it('takes a start from before the state had hosts that nobody sees', async () => {
     const { said } = await replayLines([replaced(START, '"unseenHosts":{},', ''), ...STEPS]);
     assert.match(said, /^7 steps, \d+ decisions: identical$/);
+  });
+
+  it('takes a start from before it was remembered what guests were seen to hold', async () => {
+    const lines = linesOf(journalOf(1)).map((line) => line.replace(/"heldSeen":[^,]*,/, ''));
+    assert.match((await replayLines(lines)).said, /^7 steps, \d+ decisions: identical$/);
   });
 
   it('takes a start from before guests could grow', async () => {

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import {
   ceilingNow,
   joinLimits,
+  limitsFor,
   limitTarget,
   NO_LIMITS,
   type GuestLimits,
@@ -17,6 +18,24 @@ import { readingOf } from '../support/readings.js';
 const NOW = millis(100_000);
 const AGE_MAX = millis(6_000);
 const signal = (value: number, at = NOW): Signal<Pages> => knownAt(value as Pages, at);
+
+describe('what is set for a guest', () => {
+  const set: GuestLimits = { floor: pages(100), ceiling: null };
+
+  it('is found by its id first, and then by its name', () => {
+    const other: GuestLimits = { floor: pages(200), ceiling: null };
+    assert.equal(limitsFor({ 'qmp/web': set, web: other }, { id: 'qmp/web', name: 'web' }), set);
+    assert.equal(limitsFor({ web: other }, { id: 'qmp/web', name: 'web' }), other);
+    assert.equal(limitsFor({ web: other }, { id: 'qmp/db', name: 'db' }), null);
+  });
+
+  it('is nothing for one that is called as what every object has, unless it is set', () => {
+    for (const name of ['constructor', 'toString', '__proto__']) {
+      assert.equal(limitsFor({}, { id: name, name }), null);
+      assert.equal(limitsFor(Object.fromEntries([[name, set]]), { id: `qmp/${name}`, name }), set);
+    }
+  });
+});
 
 describe('a target', () => {
   const ask = (changes: Partial<LimitQuestion>): ReturnType<typeof limitTarget> =>

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.js';
-import { ceilingNow, NO_LIMITS } from '../../control/limits.js';
+import { ceilingNow, limitsFor, NO_LIMITS } from '../../control/limits.js';
 import {
   CALL_TIME_LIMIT,
   type Clock,
@@ -88,7 +88,7 @@ async function emptyBalloon({ xenGuest, guestLimits }: Config, clock: Clock, tim
     const guest = await firstGuest(port, limit);
     const target = await orAsBefore({ port, guest, root, timeLimit }, async () => {
       const reading = await readingAtRest(port, guest, limit);
-      const most = mostOf(reading, guestLimits[guest.id] ?? guestLimits[guest.name] ?? NO_LIMITS);
+      const most = mostOf(reading, limitsFor(guestLimits, guest) ?? NO_LIMITS);
       await port.setTarget(guest.id, guestSize(most), limit);
       return most;
     });

@@ -2,7 +2,7 @@
  * Tells of limits in the configuration that do nothing: for a guest that is not there, or a floor that its guest can never hold. A typing
  * error there takes a guest's floor away without a word otherwise.
  */
-import type { GuestLimits } from '../../control/limits.js';
+import type { LimitsByName } from '../../control/limits.js';
 import type { GuestState } from '../../control/guest-state.js';
 import { addMillis, millis, pagesToMibDown, type Millis } from '../../units.js';
 
@@ -13,7 +13,7 @@ type Seen = Pick<GuestState<unknown>, 'guest' | 'reading'>;
 
 export interface LimitWatchOptions {
   /** By the names and ids of guests. */
-  readonly limits: Readonly<Record<string, GuestLimits>>;
+  readonly limits: LimitsByName;
   readonly now: () => Millis;
   /** Whether it may be that not all guests have been met yet. */
   readonly isMeeting: () => boolean;

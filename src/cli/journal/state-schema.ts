@@ -83,6 +83,15 @@ export const hostReadingSchema = v.looseObject({
   ifSlow: v.optional(v.string()),
 } satisfies FieldsOf<HostReading>);
 
+/** Whatever the names are: a plain record's schema leaves out those that every object has. */
+const byAnyName = (value: v.GenericSchema) =>
+  v.pipe(
+    v.custom<object>((input) => typeof input === 'object' && input !== null),
+    v.transform((named) => Object.entries(named)),
+    v.array(v.tuple([v.string(), value])),
+    v.transform((entries) => Object.fromEntries(entries)),
+  );
+
 const limits = v.looseObject({ floor: v.number(), ceiling: numberOrNull });
 
 const pursuit = v.looseObject({
@@ -141,7 +150,7 @@ export const stateSchema = v.looseObject({
   tunables,
   isDryRun: v.boolean(),
   hasFrontswap: v.boolean(),
-  limits: v.record(v.string(), limits),
+  limits: byAnyName(limits),
   guests: v.array(guest),
   pools: v.record(v.string(), hostReadingSchema),
   unseenHosts: v.optional(v.record(v.string(), v.looseObject({ since: v.number(), lastAt: v.number() }))),
