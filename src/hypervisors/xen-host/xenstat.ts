@@ -83,6 +83,8 @@ class XenstatSource implements SightSource {
   #handle: Pointer;
   /** The library is not made for two calls at a time. */
   #looking: Promise<HostSight> | null = null;
+  /** What each domain held at the last look, by its number. */
+  #heldBefore: ReadonlyMap<number, KiB> = new Map();
   #isClosed = false;
 
   constructor(library: Xenstat, handle: Pointer, path: string) {
@@ -94,7 +96,7 @@ class XenstatSource implements SightSource {
   look(signal: AbortSignal): Promise<HostSight> {
     // What one that hangs brings in the end is as old as its beginning: nobody else may take it for a look of his own.
     if (this.#looking !== null) return Promise.reject(lookTooSlow(this));
-    this.#looking = this.#look().finally(() => (this.#looking = null));
+    this.#looking = this.#lookFreeLast().finally(() => (this.#looking = null));
     return unlessAborted(this.#looking, signal, () => lookTooSlow(this));
   }
 
@@ -103,6 +105,19 @@ class XenstatSource implements SightSource {
     if (!this.#isClosed && this.#looking === null) this.#letGo();
     this.#isClosed = true;
     return Promise.resolve();
+  }
+
+  /**
+   * The library asks Xen what is free before it asks what the domains hold (`xenstat_get_node`). What one of them takes in between would
+   * count twice, as free and as held: where one holds more than before, that is asked for once more.
+   */
+  async #lookFreeLast(): Promise<HostSight> {
+    const sight = await this.#look();
+    const before = this.#heldBefore;
+    this.#heldBefore = new Map(sight.domains.map(({ domid, held }) => [domid, held]));
+    if (!sight.domains.some(({ domid, held }) => held > (before.get(domid) ?? 0))) return sight;
+    const { free } = await this.#lookOnce();
+    return free < sight.free ? { ...sight, free } : sight;
   }
 
   async #look(): Promise<HostSight> {

@@ -288,6 +288,22 @@ describe('reading domains', () => {
   });
 });
 
+describe('a dom0 that is only watched', () => {
+  it('is trusted with its own: what it is told to hold and does not is not kept from the guests', async (test) => {
+    const rig = await openTwo(test);
+    const TARGET_OF_DOM0 = '/local/domain/0/memory/target';
+    rig.xen.put(TARGET_OF_DOM0, '819200');
+    await rig.settle();
+    await rig.look([DOM0, ONE, TWO]);
+    const { free: before } = await rig.hostReading();
+    rig.xen.put(TARGET_OF_DOM0, `${819_200 + 100_000}`);
+    await rig.settle();
+    const { free } = await rig.hostReading();
+    assert.ok(before.known && free.known);
+    assert.equal(free.value, before.value);
+  });
+});
+
 describe('the overflow tier of a domain', () => {
   it('is inside it', async (test) => {
     const rig = await openTwo(test);

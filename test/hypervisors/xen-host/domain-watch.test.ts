@@ -181,6 +181,35 @@ describe('a watch that has ended', () => {
   });
 });
 
+describe('a watch that is set up when it has ended', () => {
+  it('is taken away: nobody else would', async () => {
+    let isSetUp = (): void => undefined;
+    const removed: string[] = [];
+    const store = {
+      readText: () => Promise.resolve(''),
+      watch: (path: string) =>
+        new Promise((resolve) => {
+          isSetUp = () => {
+            resolve(() => Promise.resolve(removed.push(path)));
+          };
+        }),
+    } as unknown as Xenstore;
+    const watch = new DomainWatch({
+      store,
+      clock: new VirtualClock(),
+      record: emptyRecord(1),
+      onRecord: () => undefined,
+      onDone: () => undefined,
+    });
+    const begun = watch.begin();
+    await new Promise((resolve) => setImmediate(resolve));
+    watch.end();
+    isSetUp();
+    await Promise.race([begun, new Promise((resolve) => setImmediate(resolve))]);
+    assert.equal(removed.length, 1);
+  });
+});
+
 describe('a guest that may write its own size of use', () => {
   const USED = `${HOME}/memory/meminfo`;
   const usedOf = async (rig: Rig): Promise<unknown> => {
@@ -197,6 +226,16 @@ describe('a guest that may write its own size of use', () => {
     rig.xen.put(USED, 'much');
     await rig.to(2_000);
     assert.equal(await usedOf(rig), 'malformed');
+  });
+
+  it('is known to have taken it away with the folder that it was in', async (test) => {
+    const rig = await openTwo(test);
+    rig.xen.put(USED, '102400');
+    await rig.to(1_000);
+    rig.store.world.store.remove(`${HOME}/memory`, 0);
+    rig.store.fire(`${HOME}/memory`);
+    await rig.to(2_000);
+    assert.equal(await usedOf(rig), 'not-reported');
   });
 
   it('is read ten times a second at most, and its limits not at all for that', async (test) => {

@@ -27,10 +27,15 @@ const NODE: FakeNode = {
   ],
 };
 
+/** A look at domains that hold more than at the last one, as all do at the first: they are asked for twice. */
+const TWICE = ['get', 'free', 'get', 'free'];
+
 /** libxenstat with a host made up by a test. */
 class FakeXenstat {
   readonly calls: string[] = [];
   node: FakeNode | null = NODE;
+  /** What it is asked for next, one after the other; then `node` again. */
+  later: FakeNode[] = [];
   before: Promise<void> = Promise.resolve();
   readonly ofXen: Xenstat = {
     init: () => 'handle',
@@ -38,7 +43,7 @@ class FakeXenstat {
     getNode: async () => {
       this.calls.push('get');
       await this.before;
-      return this.node;
+      return this.later.shift() ?? this.node;
     },
     freeNode: () => void this.calls.push('free'),
     total: (node) => (node as FakeNode).total,
@@ -63,7 +68,24 @@ describe('libxenstat', () => {
         { domid: 1, held: 262_144, maximum: 263_168, isDying: true },
       ],
     });
-    assert.deepEqual(fake.calls, ['get', 'free']);
+    assert.deepEqual(fake.calls, TWICE);
+  });
+
+  it('says what is free after what domains hold: what one takes in between is not free any more', async () => {
+    const [dom0, guest] = NODE.domains;
+    assert.ok(dom0 !== undefined && guest !== undefined);
+    const taken = 2 ** 20;
+    const grown = { ...NODE, domains: [dom0, { ...guest, held: guest.held + taken }] };
+    const fake = new FakeXenstat();
+    const sight = xenstatOver(fake.ofXen, 'lib');
+    const { free: before } = await sight.look(NEVER);
+    fake.later = [grown, { ...grown, free: NODE.free - taken }];
+    const { free, domains } = await sight.look(NEVER);
+    assert.deepEqual([free, domains[1]?.held], [before - 1_024, 262_144 + 1_024]);
+    fake.calls.length = 0;
+    fake.node = { ...grown, free: NODE.free };
+    assert.equal((await sight.look(NEVER)).free, before);
+    assert.deepEqual(fake.calls, ['get', 'free'], 'nobody has grown');
   });
 
   it('is called once at a time; while one hangs nobody is given what it brings, which is as old as its beginning', async () => {
@@ -79,9 +101,9 @@ describe('libxenstat', () => {
     slow.open();
     await slow.opened;
     await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual(fake.calls, ['get', 'free']);
+    assert.deepEqual(fake.calls, TWICE);
     assert.equal((await sight.look(NEVER)).domains.length, 2);
-    assert.deepEqual(fake.calls, ['get', 'free', 'get', 'free']);
+    assert.deepEqual(fake.calls, [...TWICE, 'get', 'free']);
   });
 
   it('that finds nothing says so, and is asked again', async () => {
@@ -110,7 +132,7 @@ describe('libxenstat', () => {
     );
     fake.node = { ...NODE, domains: [] };
     assert.equal((await sight.look(NEVER)).domains.length, 2);
-    assert.deepEqual(fake.calls, ['get', 'free', 'uninit', 'get', 'free']);
+    assert.deepEqual(fake.calls, ['get', 'free', 'uninit', ...TWICE]);
   });
 
   it('is not opened anew when it was closed meanwhile, and no handle is left', async () => {
@@ -157,7 +179,7 @@ describe('libxenstat', () => {
     await hanging.close();
     assert.deepEqual(busy.calls, ['get']);
     slow.open();
-    await looking;
+    await assert.rejects(looking, failsWith('EUNAVAILABLE'));
     assert.deepEqual(busy.calls, ['get', 'free']);
   });
 

@@ -25,4 +25,13 @@ describe('what guests may take back', () => {
     const small = { guest, held: pages(100), asked: pages(300) };
     assert.equal(takenBack.of([small], new Set<string>()), 300);
   });
+
+  it('is what it was told before where that was not known when it was heard of', () => {
+    const takenBack = new TakenBack();
+    const guest = 'xen-host/one:1';
+    takenBack.tell({ guest, held: pages(400), asked: null });
+    const now = { guest, held: pages(400), asked: pages(1_000) };
+    assert.equal(takenBack.of([now], new Set<string>()), 0, 'the books count 600 as promised, by what is known now');
+    assert.equal(takenBack.of([{ ...now, held: pages(100) }], new Set<string>()), 300);
+  });
 });
