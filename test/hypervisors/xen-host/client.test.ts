@@ -293,11 +293,11 @@ describe('a dom0 that is only watched', () => {
     const rig = await openTwo(test);
     const TARGET_OF_DOM0 = '/local/domain/0/memory/target';
     rig.xen.put(TARGET_OF_DOM0, '819200');
-    await rig.settle();
+    await rig.to(1_000);
     await rig.look([DOM0, ONE, TWO]);
     const { free: before } = await rig.hostReading();
     rig.xen.put(TARGET_OF_DOM0, `${819_200 + 100_000}`);
-    await rig.settle();
+    await rig.to(2_000);
     const { free } = await rig.hostReading();
     assert.ok(before.known && free.known);
     assert.equal(free.value, before.value);
