@@ -54,7 +54,8 @@ export function dom0Minimum(world: XenWorld): void {
         assert.match(await daemon.log(), new RegExp(`seen through .*${sight}`));
         await restsAt(daemon, minimum);
         const { steps } = lastRun(await daemon.journal());
-        const goal = decisionsIn(steps).at(-1)?.goal ?? NaN;
+        // On a busy machine a look through three processes may come too late to be decided by: then it is held where it is.
+        const goal = decisionsIn(steps).findLast((decision) => decision.goal !== null)?.goal ?? NaN;
         t.diagnostic(`by its rule it would have ${Math.round(goal / PAGES_PER_MIB)} MiB`);
         assert.ok(goal < minimum * PAGES_PER_MIB, 'its rule would not take it so far anyway');
         const targets = steps.flatMap(targetsIn).map(({ target }) => target);
