@@ -56,6 +56,8 @@ export function describeReason(reason: Reason): string {
       return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}): what it had lost of its page cache was read back (${reason.numbers['refaults'] ?? '?'} pages a minute now)`;
     case 'cache-unwatched':
       return `may live from its page cache, which nobody can tell (${reason.detail ?? 'why was not said'}): keeps all that it has filled, ${mibText(reason, 'target')} with some room`;
+    case 'keeps-memory':
+      return 'has all that it may have: what it gave up would be of no use to its host (huge pages, locked or pinned memory)';
     case 'signal-unknown':
       return `holds, because a signal is not known (${reason.detail ?? 'which one was not said'})`;
     case 'implausible':

@@ -96,6 +96,25 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
   return { ...decided, wish, shrinkOverflowTo: null };
 }
 
+/**
+ * A guest of whose memory its host gains nothing has all that it may have. Towards its administrator's ceiling it goes as any other: who is
+ * told to have less than it can is meant to have less.
+ */
+export function whereKept<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
+  const { wish } = decided;
+  if (wish.kind === 'hold' && wish.reason.code === 'switched-off') return decided;
+  const [most, held] = [mostFor(state), heldBy(state)];
+  const reason: Reason = { code: 'keeps-memory', numbers: most === null ? {} : { ceiling: most } };
+  const stays: Decision<Memory> = { ...decided, wish: { kind: 'hold', reason } };
+  if (most === null) return stays;
+  // By the limits, in their steps, and those of which nothing is known as ever.
+  if (held !== null && held > most) {
+    return wish.kind === 'hold' ? decided : { ...decided, wish: { ...wish, goal: most, target: held, reason } };
+  }
+  if (most <= minPages(held ?? NO_PAGES, boundFor(state) ?? NO_PAGES)) return stays;
+  return { ...decided, wish: { kind: 'resize', goal: most, target: most, floor: NO_PAGES, reason } };
+}
+
 /** While the most that it may have is not known. */
 function neverDown<Memory>(state: GuestState<Memory>, wish: Wish): Wish {
   const held = heldBy(state);

@@ -5,8 +5,9 @@
 import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
 import { beatFrom, beatNear, beatOf } from './beat.js';
 import type { GuestEvent } from './events.js';
+import type { Growth } from './growth.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
-import { hasReturned, isOwed, release, relieve, whileRelieved } from './guest-give-back.js';
+import { hasReturned, isOwed, release, relieve, whereKept, whileRelieved } from './guest-give-back.js';
 import { finishAction, tellFailure, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
 import { canGrow, carryOut, endDoubt, goOn, isGrowthOnItsWay, observeGrowth } from './guest-size.js';
 import { bootHeldIn, bootMaximumIn, draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
@@ -105,11 +106,16 @@ export function createGuestControl<Memory>(
     change: (before, guest, settings) => ({
       ...before,
       guest,
+      growth: growthAs(before, guest),
       limits: settings.limits,
       isDriven: settings.isDriven && guest.capabilities.canSetTarget,
     }),
   };
 }
+
+/** What was asked to be plugged in is followed no further where nothing can be any more; what is plugged in its readings say. */
+const growthAs = <Memory>({ growth }: GuestState<Memory>, { capabilities }: GuestDescription): Growth | null =>
+  capabilities.growthBlock === undefined ? null : growth;
 
 /** At the guest's own beat, where it has one, and not before the policy wishes. */
 function onOwnBeat(guest: GuestDescription, wakeAt: Millis | null, now: Millis): Millis | null {
@@ -255,8 +261,9 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
     state.policyDueAt = null;
     return;
   }
-  const { hasOverflowTier, deflatesOnOom = false } = state.guest.capabilities;
-  const wished = policy.decide({ reading, tunables, hasOverflowTier, deflatesOnOom }, state.memory, now);
+  const { hasOverflowTier, deflatesOnOom = false, keepsMemory = false } = state.guest.capabilities;
+  const byRule = policy.decide({ reading, tunables, hasOverflowTier, deflatesOnOom }, state.memory, now);
+  const wished = keepsMemory ? whereKept(state, byRule) : byRule;
   const isToHaveAll = isRelieved(state.relief, now) || state.awaitsReturn;
   const decided = isToHaveAll ? whileRelieved(state, wished) : wished;
   const decision = decisionFor(safeguards, state, decided, context);

@@ -27,6 +27,11 @@ export interface Capabilities {
    * `growth` then. Left out: it has its boot memory and no more.
    */
   readonly growthBlock?: Pages;
+  /**
+   * What this guest gives up stays with its emulator, and what it takes is there already: its host neither gains nor needs anything by it.
+   * It is given all that it may have, and has no `pool` and no `growthBlock`. Left out: false.
+   */
+  readonly keepsMemory?: boolean;
 }
 
 /** A guest as its adapter announces it. */

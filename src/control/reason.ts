@@ -21,6 +21,7 @@ export type ReasonCode =
   | 'no-swap'
   | 'cache-in-use'
   | 'cache-unwatched'
+  | 'keeps-memory'
   | 'released';
 
 /** Why something was decided, for programs; `describeReason` makes the sentence. */

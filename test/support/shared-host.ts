@@ -9,6 +9,7 @@ import type { Event } from '../../src/control/events.js';
 import { encodeState, JOURNAL_FORMAT, type JournalRecord, type StepRecord } from '../../src/control/journal.js';
 import type { GuestLimits } from '../../src/control/limits.js';
 import type { Reading, Signals } from '../../src/control/reading.js';
+import type { GuestDescription } from '../../src/control/ports.js';
 import { SAFEGUARDS, type Safeguards } from '../../src/control/safeguards.js';
 import { knownAt, NOT_REPORTED, type Signal } from '../../src/control/signal.js';
 import { createStep, initialState, type ControlSettings, type ControlState } from '../../src/control/step.js';
@@ -41,6 +42,8 @@ export interface SharedGuest {
   plugging: 'obeys' | 'keeps' | 'never';
   /** Most that it plugs in or out in a second. */
   plugSpeed: number;
+  /** Its emulator has all of its memory from the beginning, whatever the guest gives up. */
+  keepsMemory: boolean;
 }
 
 /** Of what is plugged in: as with virtio's memory on x86, 2 MiB. */
@@ -61,8 +64,13 @@ export const sharedGuest = (given: Partial<SharedGuest>): SharedGuest => ({
   found: given.plugged ?? 0,
   plugging: 'obeys',
   plugSpeed: 128 * BLOCK,
+  keepsMemory: false,
   ...given,
 });
+
+/** What its host does not have for others. */
+const takenBy = ({ keepsMemory, held, plugged, maximum }: SharedGuest): number =>
+  (keepsMemory ? maximum : held) + plugged;
 
 export interface SharedHostOptions {
   readonly total: number;
@@ -110,24 +118,27 @@ export class SharedHost {
       hasFrontswap: false,
       limits: options.limits ?? {},
     });
-    for (const [id, { limits, pluggable }] of Object.entries(options.guests)) {
-      const can = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };
-      const capabilities = pluggable === 0 ? can : { ...can, growthBlock: pages(BLOCK) };
-      const guest = {
-        id,
-        name: id,
-        capabilities,
-        pool: POOL,
-        isSeenWithAll: true,
-        ...(limits === null ? {} : { limits }),
-      };
-      this.tell({ kind: 'guest-came', guest });
-    }
+    for (const id of Object.keys(options.guests)) this.tell({ kind: 'guest-came', guest: this.#describe(id) });
+  }
+
+  #describe(id: string): GuestDescription {
+    const { limits, pluggable, keepsMemory } = this.guest(id);
+    const can = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };
+    const grows = pluggable === 0 || keepsMemory ? {} : { growthBlock: pages(BLOCK) };
+    const own = keepsMemory ? { keepsMemory } : {};
+    const guest = { id, name: id, capabilities: { ...can, ...grows, ...own }, isSeenWithAll: true };
+    return { ...guest, ...(keepsMemory ? {} : { pool: POOL }), ...(limits === null ? {} : { limits }) };
+  }
+
+  /** Its emulator keeps its memory from now on, or does so no more. */
+  keep(id: string, keepsMemory: boolean): void {
+    this.guest(id).keepsMemory = keepsMemory;
+    this.tell({ kind: 'guest-changed', guest: this.#describe(id) });
   }
 
   get free(): number {
     const { total, guests } = this.#options;
-    return total - Object.values(guests).reduce((sum, { held, plugged }) => sum + held + plugged, 0);
+    return total - Object.values(guests).reduce((sum, guest) => sum + takenBy(guest), 0);
   }
 
   guest(id: string): SharedGuest {
@@ -185,8 +196,8 @@ export class SharedHost {
   /** The worst case: every guest takes all that it was told it may have. */
   checkPromises(): void {
     const promised = Object.values(this.#options.guests).reduce(
-      (sum, { held, target, plugged, plugTarget }) =>
-        sum + Math.max(0, target - held) + Math.max(0, plugTarget - plugged),
+      (sum, { held, target, plugged, plugTarget, keepsMemory }) =>
+        keepsMemory ? sum : sum + Math.max(0, target - held) + Math.max(0, plugTarget - plugged),
       0,
     );
     assert.ok(promised <= this.free, `${promised} pages are promised at ${this.seconds} s, and ${this.free} are free`);
@@ -197,7 +208,7 @@ export class SharedHost {
       this.#movePlugged(guest);
       if (guest.behaviour === 'ignores' || (guest.behaviour === 'late' && guest.target > guest.held)) continue;
       const wanted = guest.target - guest.held;
-      assert.ok(wanted <= this.free, `a guest takes ${wanted} pages that are not there`);
+      assert.ok(guest.keepsMemory || wanted <= this.free, `a guest takes ${wanted} pages that are not there`);
       guest.held = guest.target;
     }
   }

@@ -68,6 +68,7 @@ export const guestDescriptionSchema = v.looseObject({
     isSimulated: v.boolean(),
     deflatesOnOom: v.optional(v.boolean()),
     growthBlock: v.optional(v.number()),
+    keepsMemory: v.optional(v.boolean()),
   }),
   isSeenWithAll: v.optional(v.boolean()),
   floorFirm: v.optional(v.number()),
