@@ -1,9 +1,11 @@
 /**
- * How much of the host's memory the emulator of one guest has: its resident set, in which the guest's memory is as far as the guest has
- * touched it. Read no more often than is of use. It does not know what the guest holds.
+ * How much of the host's memory the emulator of one guest has: its resident set and its huge pages, in which the guest's memory is as far as
+ * the guest has touched it; and whether it keeps that whatever its guest gives up. Read no more often than is of use. It does not know what
+ * the guest holds.
  */
 import { join } from 'node:path';
-import { addMillis, kib, kibToPagesDown, millis, minPages, type Millis, type Pages } from '../units.js';
+import { addMillis, millis, minPages, type Millis, type Pages } from '../units.js';
+import { decodeProcessMemory, keptOf, type KeptMemory, type ProcessMemory } from './kept-memory.js';
 import { openProcFile, type ProcFile } from './proc-file.js';
 
 export interface EmulatorMemoryOptions {
@@ -16,9 +18,10 @@ export interface EmulatorMemoryOptions {
 
 /** Memory that is touched meanwhile counts twice, as taken and as still to be taken: too little is promised for so long, and not too much. */
 const READ_AGAIN_AFTER = millis(2_000);
-/** A line of `/proc/PID/status`, which everybody may read, unless `/proc` is mounted with `hidepid`. */
-const RESIDENT = /^VmRSS:\s+(\d+) kB$/m;
-/** It is the 23rd line or so, some 700 bytes down, or more where the process is in many groups. */
+/**
+ * Of `/proc/PID/status`, which everybody may read, unless `/proc` is mounted with `hidepid`. What is wanted ends with the 33rd line or so,
+ * 600 to 900 bytes down, or more where the process is in many groups.
+ */
 const HEAD_BYTES = 2_048;
 /**
  * Somebody else's memory says nothing: a program may pass a monitor's words on, or have opened the socket for QEMU. The names are those of
@@ -39,7 +42,9 @@ export function isEmulator(root: string, pid: number): boolean {
 export class EmulatorMemory {
   readonly #options: EmulatorMemoryOptions;
   #file: ProcFile | null = null;
-  #resident: Pages | null = null;
+  #memory: ProcessMemory | null = null;
+  /** What its guest has held at most since that was read; null: nobody has said. */
+  #heldSince: Pages | null = null;
   #readAt: Millis | null = null;
   #isClosed = false;
   /** Null: that was not looked at. It stays as it is for as long as the process does. */
@@ -61,16 +66,23 @@ export class EmulatorMemory {
 
   /** Its guest holds so much now: what it has given up is there no more. */
   noteHeld(held: Pages): void {
-    if (this.#resident !== null) this.#resident = minPages(this.#resident, held);
+    if (this.#heldSince === null || held < this.#heldSince) this.#heldSince = held;
   }
 
   /** As it was at most 2 s ago, or as little as its guest has held since. Null where nobody can tell. Never throws. */
   resident(): Pages | null {
-    if (this.isOld) {
-      this.#readAt = this.#options.now();
-      this.#resident = this.#read();
-    }
-    return this.#resident;
+    const memory = this.#recent();
+    if (memory === null || this.#heldSince === null) return memory?.resident ?? null;
+    return minPages(memory.resident, this.#heldSince);
+  }
+
+  /**
+   * Of the same moment: why it keeps what its guest gives up, where the guest was started with `base`; null: it does not. `before` is what was
+   * found last, which stands where nobody can tell now. Never throws.
+   */
+  kept(base: Pages | null, before: KeptMemory | null = null): KeptMemory | null {
+    const memory = this.#recent();
+    return memory === null ? before : keptOf(memory, base);
   }
 
   /** Gives the descriptor back. From now on nobody can tell. */
@@ -80,7 +92,16 @@ export class EmulatorMemory {
     this.#file = null;
   }
 
-  #read(): Pages | null {
+  #recent(): ProcessMemory | null {
+    if (this.isOld) {
+      this.#readAt = this.#options.now();
+      this.#heldSince = null;
+      this.#memory = this.#read();
+    }
+    return this.#memory;
+  }
+
+  #read(): ProcessMemory | null {
     const { root, pid } = this.#options;
     if (pid === null || this.#isClosed) return null;
     this.#file ??= openProcFile(join(root, 'proc', String(pid), 'status'), { headBytes: HEAD_BYTES });
@@ -91,8 +112,7 @@ export class EmulatorMemory {
       return null;
     }
     if (!IS_EMULATOR.test(text.value) && !this.#wasStartedAsEmulator(pid)) return null;
-    const [, size] = RESIDENT.exec(text.value) ?? [];
-    return size === undefined ? null : kibToPagesDown(kib(Number(size)));
+    return decodeProcessMemory(text.value);
   }
 
   #wasStartedAsEmulator(pid: number): boolean {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { checkMonitors } from '../../src/cli/doctor/monitors.js';
 import { NO_PAGES } from '../../src/units.js';
+import { hostFolder, setMemory } from '../hypervisors/qmp/support/host-folder.js';
 import { FakeQemu } from '../qmp/support/fake-qemu.js';
 import { fixture } from '../support/paths.js';
 
@@ -78,5 +79,30 @@ describe('machines with an agent’s port at one socket', () => {
 
   it('are none where each has its own', async (test) => {
     assert.deepEqual(await warnings(test, { web: '/run/a', db: '/run/b' }), []);
+  });
+});
+
+describe('a machine whose memory stays with its QEMU', () => {
+  async function kept(test: TestContext, memory: Parameters<typeof setMemory>[1]) {
+    const qemu = await FakeQemu.start(test);
+    qemu.machine.name = 'web';
+    const root = hostFolder(test, 60);
+    setMemory(root, memory);
+    const qmp = { sockets: [qemu.path], reserve: NO_PAGES, asksAgent: false, hearsOwn: false };
+    const findings = await checkMonitors({ qmp, xenGuest: { root } }, 0);
+    return findings.filter(({ what }) => /of no use to this host/.test(what));
+  }
+
+  it('is told of, with what was seen and what to do', async (test) => {
+    const [huge, ...others] = await kept(test, { hugeMib: 300 });
+    assert.equal(others.length, 0);
+    assert.equal(huge?.level, 'warn');
+    assert.match(huge.what, /^web: its QEMU has 300 MiB in huge pages \(HugetlbPages in its .*nothing is taken/);
+    assert.match(huge.advice ?? '', /start it with ordinary memory/);
+    assert.match((await kept(test, { lockedMib: 1_024 }))[0]?.what ?? '', /1024 MiB locked in memory/);
+  });
+
+  it('is another one than that of ordinary memory', async (test) => {
+    assert.deepEqual(await kept(test, { lockedMib: 100 }), []);
   });
 });

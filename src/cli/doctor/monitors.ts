@@ -15,12 +15,13 @@ import { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { millis, pages } from '../../units.js';
 import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
+import { checkKept } from './kept-memory.js';
 import { checkNames, type CalledMachine } from './same-names.js';
 import { checkPorts, type PortsOf } from './shared-ports.js';
 import { checkUnmet } from './unmet-patterns.js';
 
-/** Who is listened to in a guest, as configured. */
-type Heard = Pick<Config['qmp'], 'asksAgent' | 'hearsOwn'>;
+/** Who is listened to in a guest, as configured, and the folder that has the host's `proc` in it. */
+type Heard = Pick<Config['qmp'], 'asksAgent' | 'hearsOwn'> & { readonly root: string };
 
 /** For all that is asked of one machine. */
 const LIMIT = millis(3_000);
@@ -44,7 +45,7 @@ export async function checkMonitors(
     }
     return unmet;
   }
-  const checks = await Promise.all(found.map((path) => checkMonitor(path, qmp)));
+  const checks = await Promise.all(found.map((path) => checkMonitor(path, { ...qmp, root: xenGuest.root })));
   const held = checks.flatMap(({ path, findings }) => (findings === null ? [path] : []));
   const twins = checks.map((check, n) => twinOf(check, checks.slice(0, n), xenGuest.root));
   const shown = checks.flatMap((check, n) => {
@@ -145,7 +146,11 @@ async function checkMachine(machine: Qmp, { path, ...named }: Named, signal: Abo
   const balloon = await findBalloon(machine, signal);
   // Such a machine is only watched, whatever else it has.
   if (balloon === null) return [warn(`${answers}, and has no balloon`, 'Give QEMU -device virtio-balloon-pci')];
-  return [await checkBalloon(machine, { answers, balloon }, signal), await checkBesides(machine, named, signal)];
+  return [
+    await checkBalloon(machine, { answers, balloon }, signal),
+    ...(await checkKept(machine, { name: named.name, root: named.heard.root }, signal)),
+    await checkBesides(machine, named, signal),
+  ];
 }
 
 async function checkBesides(

@@ -3,18 +3,37 @@ import { blockOf } from '../../adapter/plug-devices.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Capabilities, GuestDescription } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
-import type { Pages } from '../../units.js';
+import type { KeptMemory } from '../../signals/kept-memory.js';
+import { pagesToMibDown, type Pages } from '../../units.js';
 import type { Machine } from './machine.js';
 import { guestNameOf, KIND } from './names.js';
 
-export const describeMachine = (id: GuestId, { name, balloon, plugs }: Machine): GuestDescription => ({
-  id,
-  name: guestNameOf(name),
-  capabilities: balloon === null ? WATCHED : { ...withGrowth(blockOf(plugs)), deflatesOnOom: balloon.deflatesOnOom },
-  pool: KIND,
-  limits: NO_LIMITS,
-});
+type Described = Pick<Machine, 'name' | 'balloon' | 'plugs' | 'kept'>;
+
+export function describeMachine(id: GuestId, machine: Described): GuestDescription {
+  const told = { id, name: guestNameOf(machine.name), capabilities: capabilitiesOf(machine), limits: NO_LIMITS };
+  return machine.kept === null ? { ...told, pool: KIND } : told;
+}
+
+function capabilitiesOf({ balloon, plugs, kept }: Described): Capabilities {
+  const own = kept === null ? {} : { keepsMemory: true };
+  if (balloon === null) return { ...WATCHED, ...own };
+  // What would be plugged in would come from memory that nobody here counts.
+  const grows = kept === null ? withGrowth(blockOf(plugs)) : {};
+  return { ...DRIVEN, ...grows, ...own, deflatesOnOom: balloon.deflatesOnOom };
+}
 
 const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
-const withGrowth = (block: Pages | null): Capabilities => (block === null ? DRIVEN : { ...DRIVEN, growthBlock: block });
+const withGrowth = (block: Pages | null): Partial<Capabilities> => (block === null ? {} : { growthBlock: block });
 const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
+
+/** What was seen of memory that stays with its QEMU, as a clause. */
+export const describeKept = ({ cause, size }: KeptMemory): string =>
+  `its QEMU ${SEEN[cause].replace('SIZE', `${pagesToMibDown(size)} MiB`)}`;
+
+const SEEN: Readonly<Record<KeptMemory['cause'], string>> = {
+  'huge-pages': 'has SIZE in huge pages (HugetlbPages in its /proc/PID/status)',
+  locked:
+    'has SIZE locked in memory, as by mem-lock=on or for a device that is passed through (VmLck in its /proc/PID/status)',
+  pinned: 'has SIZE pinned for a device that is passed through (VmPin in its /proc/PID/status)',
+};

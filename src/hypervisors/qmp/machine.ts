@@ -29,6 +29,7 @@ import type { Clock } from '../../control/ports.js';
 import { NOTHING_SAID, type Inside, type Said } from '../../inside/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
 import { FollowedGuest, residentAs, type Residence } from '../../signals/followed-guest.js';
+import type { KeptMemory } from '../../signals/kept-memory.js';
 import { isToldInside } from '../../signals/polling-phase.js';
 import type { PlugSizes } from '../../signals/plugged.js';
 import { answerOrNull } from './answer-or-null.js';
@@ -79,6 +80,7 @@ export class Machine implements Identity {
   #plugs: readonly MachinePlug[];
   #inside: Inside | null = null;
   #emulator: EmulatorMemory | null = null;
+  #kept: KeptMemory | null = null;
   #beat: Beat | null = null;
   #isTold = false;
   #lookedAt: Millis | null = null;
@@ -135,6 +137,24 @@ export class Machine implements Identity {
     this.#beat = beat;
     this.#inside = inside;
     this.#emulator = emulator;
+    this.renewKept();
+  }
+
+  /** Why its QEMU keeps what the guest gives up, as last looked at; null: it does not, or nobody can tell. */
+  get kept(): KeptMemory | null {
+    return this.#kept;
+  }
+
+  /** Looks at that again, where it was not just done: huge pages are taken as the guest runs, and a device may be plugged in. */
+  renewKept(): void {
+    const { base } = this;
+    const size = base === null ? null : bytesToPagesDown(base);
+    if (this.#emulator !== null) this.#kept = this.#emulator.kept(size, this.#kept);
+  }
+
+  /** What it holds and its host still counts as free; where its QEMU keeps its memory that is not the host's any more. */
+  get untouched(): Pages {
+    return this.#kept === null ? this.followed.untouched : NO_PAGES;
   }
 
   /** What of the host's memory its emulator has. */

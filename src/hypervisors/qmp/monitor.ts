@@ -3,6 +3,7 @@
  * what that says unasked. It knows nothing of other monitors but what it must ask for: its turn, a name, and whether they lead to the same
  * machine.
  */
+import { canDoTheSame } from '../../adapter/abilities.js';
 import { ConnectionKeeper } from '../../connection/keeper.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { beatInSecond } from '../../control/beat.js';
@@ -11,9 +12,10 @@ import type { GuestId } from '../../control/reading.js';
 import type { Inside } from '../../inside/index.js';
 import { decodeEvent, type EventListener, type MachineNews, type Qmp, type QmpEvent } from '../../qmp/index.js';
 import type { EmulatorMemory } from '../../signals/emulator-memory.js';
+import { keptNews, keptNoMore } from '../../signals/kept-news.js';
 import { statsStayOff } from '../../signals/polling-left.js';
 import { millis, type Millis } from '../../units.js';
-import { describeMachine } from './description.js';
+import { describeKept, describeMachine } from './description.js';
 import type { Identity } from './identity.js';
 import type { InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
@@ -72,6 +74,8 @@ export class Monitor {
   #last: Machine | null = null;
   /** What was told last of a machine elsewhere that is the same, or has the same name; null: there is none. */
   #kin: string | null = null;
+  /** Whether it was told that its QEMU keeps what the guest gives up. */
+  #isKeptTold = false;
   /** QEMU has said that it ends: that its connection ends too is no news. */
   #isShuttingDown = false;
   /** When it was last told that its guest had moved; null: it was not. */
@@ -190,14 +194,15 @@ export class Monitor {
 
   #enter(machine: Machine, emulator: EmulatorMemory, qmp: Qmp): void {
     const id = this.#others.nameFor(machine, this);
+    machine.enter(beatInSecond({ id }), this.#openInside(id, machine), emulator);
     const told = describeMachine(id, machine);
-    machine.enter(beatInSecond(told), this.#openInside(id, machine), emulator);
     this.#last = machine;
     this.#isShuttingDown = false;
     this.#become({ kind: 'present', machine, told });
     this.#others.onCame(this, id);
     this.#options.put({ kind: 'guest-came', guest: told });
     if (machine.balloon?.polling.isOff === true) this.#options.tell(statsStayOff(id));
+    this.#tellKept(id, machine);
     void qmp.closed.then(() => {
       this.#left(id);
     });
@@ -272,6 +277,22 @@ export class Monitor {
     }
   }
 
+  /** Whether its QEMU keeps what the guest gives up may be another thing than before. */
+  renewKept(): void {
+    const { present } = this;
+    if (present === null) return;
+    present.machine.renewKept();
+    this.#tellChange(present);
+    this.#tellKept(present.told.id, present.machine);
+  }
+
+  /** Connections come and go; what is still as it was told is no news. Nothing would be taken from a machine without a balloon. */
+  #tellKept(id: GuestId, { kept, balloon }: Machine): void {
+    if (balloon === null || this.#isKeptTold === (kept !== null)) return;
+    this.#isKeptTold = kept !== null;
+    this.#options.tell(kept === null ? keptNoMore(id) : keptNews(id, describeKept(kept)));
+  }
+
   #tellMove({ machine, told }: Present, now: Millis): void {
     if (isLookedAtOften(machine)) return;
     if (this.#movedAt !== null && now - this.#movedAt < MOVE_PAUSE) return;
@@ -281,8 +302,7 @@ export class Monitor {
 
   #tellChange({ machine, told }: Present): void {
     const guest = describeMachine(told.id, machine);
-    const [is, was] = [guest.capabilities, told.capabilities];
-    if (is.canSetTarget === was.canSetTarget && is.growthBlock === was.growthBlock) return;
+    if (canDoTheSame(guest.capabilities, told.capabilities)) return;
     this.#become({ kind: 'present', machine, told: guest });
     this.#options.put({ kind: 'guest-changed', guest });
   }

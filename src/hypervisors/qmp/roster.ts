@@ -72,9 +72,14 @@ export class Roster {
   get untouched(): Pages {
     let sum = NO_PAGES;
     for (const { present } of this.#monitors.values()) {
-      if (present !== null) sum = addPages(sum, present.machine.followed.untouched);
+      if (present !== null) sum = addPages(sum, present.machine.untouched);
     }
     return sum;
+  }
+
+  /** Looks again whether its QEMU keeps what a guest gives up, and tells of what follows. */
+  renewKept(guest: GuestId): void {
+    this.#ids.get(guest)?.renewKept();
   }
 
   /** Looks again what of that is in the host's memory. */

@@ -19,6 +19,19 @@ export function setResident(root: string, residentMib: number): void {
   setProcess(root, process.pid, { residentMib });
 }
 
+interface Kept {
+  readonly hugeMib?: number;
+  readonly lockedMib?: number;
+  readonly pinnedMib?: number;
+}
+
+/** The QEMU has 60 MiB of ordinary memory, and so much that stays with it. */
+export function setMemory(root: string, { hugeMib = 0, lockedMib = 0, pinnedMib = 0 }: Kept): void {
+  const [ordinary, huge, locked, pinned] = [60, hugeMib, lockedMib, pinnedMib].map((mib) => mib * 1_024);
+  const lines = [`VmLck:\t${locked} kB`, `VmPin:\t${pinned} kB`, `VmRSS:\t${ordinary} kB`, `HugetlbPages:\t${huge} kB`];
+  writeFileSync(join(root, 'proc', String(process.pid), 'status'), `Name:\tqemu-system-x86\n${lines.join('\n')}\n`);
+}
+
 interface Process {
   /** By default a QEMU's. */
   readonly name?: string;
