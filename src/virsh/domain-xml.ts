@@ -2,10 +2,12 @@
  * What a running domain is made of, as far as its memory goes: out of libvirt's description of it (`virsh dumpxml`). Its administrator
  * writes parts of that freely. It does not know what follows from anything.
  */
-import { parseXml, XmlElement } from '@rgrove/parse-xml';
+import { parseXml, type XmlElement } from '@rgrove/parse-xml';
 import { errorText } from '../errors.js';
 import { kib, type KiB } from '../units.js';
+import { childOf, childrenOf, textOf } from './elements.js';
 import { brokenProtocol } from './errors.js';
+import { keptIn } from './kept-memory.js';
 import { countIn, kibIn } from './numbers.js';
 
 export interface DomainBalloon {
@@ -39,6 +41,8 @@ export interface DomainShape {
   /** Null: it has none. */
   readonly balloon: DomainBalloon | null;
   readonly memoryDevices: readonly MemoryDevice[];
+  /** What in it lets its QEMU keep what the guest gives up, in the description's words; null: nothing. */
+  readonly keptBy: string | null;
   /** The host's ends of its virtio-serial ports: unix sockets by the ports' names. */
   readonly channels: ReadonlyMap<string, string>;
 }
@@ -62,6 +66,7 @@ export function parseDomainXml(lines: readonly string[]): DomainShape {
     currentMemory: sizeOf(childOf(domain, 'currentMemory')),
     balloon: balloonIn(devices),
     memoryDevices: childrenOf(devices, 'memory').map(memoryDevice),
+    keptBy: keptIn(childOf(domain, 'memoryBacking'), devices),
     channels: new Map(childrenOf(devices, 'channel').flatMap(socketOf)),
   };
 }
@@ -75,12 +80,6 @@ function rootOf(text: string): XmlElement {
   }
   throw brokenProtocol('libvirt described a domain with nothing');
 }
-
-const childrenOf = (element: XmlElement | null, name: string): readonly XmlElement[] =>
-  (element?.children ?? []).filter((child): child is XmlElement => child instanceof XmlElement && child.name === name);
-
-const childOf = (element: XmlElement | null, name: string): XmlElement | null => childrenOf(element, name)[0] ?? null;
-const textOf = (element: XmlElement | null): string => element?.text ?? '';
 
 /** The models that QEMU has; `xen` is another's, and `none` is none. */
 function balloonIn(devices: XmlElement | null): DomainBalloon | null {

@@ -110,6 +110,7 @@ describe('the daemon on a host of libvirt', () => {
     const { fake, config, selfballoon } = openWorld(test);
     fake.libvirt.add('good');
     fake.libvirt.add('bare', { hasBalloon: false });
+    fake.libvirt.add('passed', { devices: "<hostdev mode='subsystem' type='pci'/>" });
     const agent = `<channel type='unix'><source mode='bind' path='/run/qga'/><target type='virtio' name='org.qemu.guest_agent.0'/></channel>`;
     fake.libvirt.add('rich', { devices: agent, plugs: [fakePlug({ size: 256 * MIB })] });
     const { out } = await selfballoon('doctor', '--config', config);
@@ -119,6 +120,11 @@ describe('the daemon on a host of libvirt', () => {
     assert.match(out, /ok {4}"good" has no port for an agent/);
     assert.match(out, /ok {4}"rich" has a port for QEMU's guest agent; 256 MiB more can be plugged in\n/);
     assert.match(out, /warn {2}"bare" runs, and has no balloon/);
+    assert.match(
+      out,
+      /warn {2}"passed": its description has <hostdev type='pci'>\. What it gives up would be of no use/,
+    );
+    assert.equal(out.match(/would be of no use/g)?.length, 1);
     assert.ok(!fake.libvirt.asked.some((line) => /^(setmem|dommemstat)/.test(line)));
   });
 });

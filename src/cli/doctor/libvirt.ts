@@ -17,6 +17,7 @@ import {
 } from '../../virsh/index.js';
 import { besidesOf, portUse } from './besides.js';
 import { fail, ok, warn, type Finding } from './finding.js';
+import { keptFinding } from './kept-memory.js';
 
 /** Who is listened to in a guest, as configured. */
 type Heard = Pick<Config['libvirt'], 'asksAgent' | 'hearsOwn'>;
@@ -61,7 +62,9 @@ async function checkDomain(
       pluggable: kibToPagesDown(virtioMem(shape).size),
     });
     // A domain without a balloon is only watched, whatever else it has.
-    return shape.balloon === null ? [balloonOf(who, shape)] : [balloonOf(who, shape), besides];
+    if (shape.balloon === null) return [balloonOf(who, shape)];
+    const kept = shape.keptBy === null ? [] : [keptFinding(who, `its description has ${shape.keptBy}`)];
+    return [balloonOf(who, shape), ...kept, besides];
   } catch (error) {
     return [fail(`${who}: ${errorText(error)}`, 'Look at it with virsh dumpxml')];
   }

@@ -1,6 +1,7 @@
 /**
  * One run of a domain: who it is, how it was last described, and what its looks have said. It asks libvirt nothing and decides nothing.
  */
+import { canDoTheSame } from '../../adapter/abilities.js';
 import { cleanGuestName } from '../../adapter/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import { blockOf } from '../../adapter/plug-devices.js';
@@ -73,6 +74,11 @@ export class Domain {
     return plugs.length === 0 ? undefined : sizesOf(plugs);
   }
 
+  /** What it holds and its host still counts as free; where its QEMU keeps its memory that is not the host's any more. */
+  get untouched(): Pages {
+    return this.#shape.keptBy === null ? this.followed.untouched : NO_PAGES;
+  }
+
   /** When its shape was last described. */
   get describedAt(): Millis {
     return this.#describedAt;
@@ -113,8 +119,7 @@ export class Domain {
     this.#describedAt = now;
     this.plugHistory.noteSeen(plugsOf(shape));
     const told = describe(this.id, shape);
-    const [is, was] = [told.capabilities, this.#told.capabilities];
-    if (is.canSetTarget === was.canSetTarget && is.growthBlock === was.growthBlock) return null;
+    if (canDoTheSame(told.capabilities, this.#told.capabilities)) return null;
     this.#told = told;
     return told;
   }
@@ -156,21 +161,23 @@ export class Domain {
   }
 }
 
-const describe = (id: GuestId, shape: DomainShape): GuestDescription => ({
-  id,
-  name: cleanGuestName(KIND, shape.name),
-  capabilities: capabilitiesOf(shape),
-  pool: KIND,
-  isSeenWithAll: true,
-  limits: NO_LIMITS,
-});
+function describe(id: GuestId, shape: DomainShape): GuestDescription {
+  const told = {
+    ...{ id, name: cleanGuestName(KIND, shape.name), capabilities: capabilitiesOf(shape) },
+    ...{ isSeenWithAll: true, limits: NO_LIMITS },
+  };
+  return shape.keptBy === null ? { ...told, pool: KIND } : told;
+}
 
 const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
 const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
 
 function capabilitiesOf(shape: DomainShape): Capabilities {
-  if (shape.balloon === null) return WATCHED;
-  const block = blockOf(plugsOf(shape));
+  const isKept = shape.keptBy !== null;
+  const own = isKept ? { keepsMemory: true } : {};
+  if (shape.balloon === null) return { ...WATCHED, ...own };
+  // What would be plugged into one that keeps its memory would come from memory that nobody here counts.
+  const block = isKept ? null : blockOf(plugsOf(shape));
   const { deflatesOnOom } = shape.balloon;
-  return { ...DRIVEN, deflatesOnOom, ...(block === null ? {} : { growthBlock: block }) };
+  return { ...DRIVEN, ...own, deflatesOnOom, ...(block === null ? {} : { growthBlock: block }) };
 }

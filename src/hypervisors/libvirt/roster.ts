@@ -8,6 +8,7 @@ import type { GuestId } from '../../control/reading.js';
 import { beginsAnew, type Alarm } from '../../control/alarm.js';
 import { errorText } from '../../errors.js';
 import type { Inside } from '../../inside/index.js';
+import { keptNews, keptNoMore } from '../../signals/kept-news.js';
 import { addMillis, addPages, millis, NO_PAGES, type Millis, type Pages } from '../../units.js';
 import {
   LIST_DOMAINS,
@@ -90,7 +91,7 @@ export class Roster {
   /** What all of them hold and their host still counts as free. */
   get untouched(): Pages {
     let sum = NO_PAGES;
-    for (const { followed } of this.#domains.values()) sum = addPages(sum, followed.untouched);
+    for (const { untouched } of this.#domains.values()) sum = addPages(sum, untouched);
     return sum;
   }
 
@@ -264,13 +265,22 @@ export class Roster {
     this.#domains.set(uuid, domain);
     this.#ids.set(id, domain);
     put({ kind: 'guest-came', guest: domain.told });
+    if (shape.keptBy !== null) this.#tellKept(domain);
     return domain;
   }
 
   #changed(domain: Domain, shape: DomainShape): Domain {
+    const wasKept = domain.shape.keptBy !== null;
     const changed = domain.noteShape(shape, this.#options.clock.now());
     if (changed !== null) this.#options.put({ kind: 'guest-changed', guest: changed });
+    if (wasKept !== (shape.keptBy !== null)) this.#tellKept(domain);
     return domain;
+  }
+
+  /** Whether its QEMU keeps what the guest gives up is news. Nothing would be taken from a domain without a balloon. */
+  #tellKept({ id, shape: { balloon, keptBy } }: Domain): void {
+    if (balloon === null) return;
+    this.#options.tell(keptBy === null ? keptNoMore(id) : keptNews(id, `its description has ${keptBy}`));
   }
 
   #left(domain: Domain): void {
