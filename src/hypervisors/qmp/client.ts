@@ -141,7 +141,7 @@ class QmpHost implements Hypervisor {
     try {
       const began = this.#options.clock.now();
       const look = await machine.look(began);
-      this.#roster.renewKept(guest);
+      this.#roster.tellNews(guest);
       return { kind: 'reading', guest, reading: this.#readingOf(machine, { look, began, report }) };
     } catch (error) {
       return { kind: 'reading-failed', guest, error: asHypervisorError(error, { doing: 'looking at it', guest }) };

@@ -37,7 +37,14 @@ import { findBalloon } from './balloon-device.js';
 import { BaseMemory } from './base-memory.js';
 import { findGuestPorts, type GuestPorts } from './guest-ports.js';
 import type { Identity } from './identity.js';
-import { findMemoryDevices, seenIn, sizesOf, type MachinePlug, type MachinePlugNow } from './memory-devices.js';
+import {
+  findMemoryDevices,
+  hasOthers,
+  seenIn,
+  sizesOf,
+  type MachinePlug,
+  type MachinePlugNow,
+} from './memory-devices.js';
 import { machineName } from './names.js';
 import { StatsPolling } from './stats-polling.js';
 
@@ -257,7 +264,14 @@ export class Machine implements Identity {
     const answer = await answerOrNull(this.#qmp.execute('query-memory-devices'));
     this.#base.note(answer, now);
     this.#followBase();
+    if (hasOthers(answer, this.#plugs)) await this.#findPlugs(answer);
     return answer;
+  }
+
+  /** One was added since it was met: QEMU has no event for that. */
+  async #findPlugs(answer: unknown): Promise<void> {
+    this.#plugs = (await findMemoryDevices(this.#qmp, answer)).plugs;
+    this.plugHistory.noteSeen(seenIn(this.#plugs, answer));
   }
 
   #followBase(): void {

@@ -27,8 +27,8 @@ export interface MemoryDevices {
   readonly dimms: Bytes;
 }
 
-/** Finds them. `answer`: of `query-memory-devices`; null where QEMU has no such command. */
-export async function findMemoryDevices(qmp: Asking, answer: unknown, signal: AbortSignal): Promise<MemoryDevices> {
+/** Finds them. `answer`: of `query-memory-devices`; null where QEMU has no such command. Without `signal` each call has the connection's limit. */
+export async function findMemoryDevices(qmp: Asking, answer: unknown, signal?: AbortSignal): Promise<MemoryDevices> {
   const devices = decodeVirtioMemDevices(answer) ?? [];
   const nameless = devices.some(({ id }) => id === null) ? await findNameless(qmp, signal) : new Map<string, string>();
   const plugs = devices.flatMap(({ id, memdev, maxSize, blockSize }): readonly MachinePlug[] => {
@@ -44,9 +44,10 @@ const NAMELESS = '/machine/peripheral-anon';
 const VIRTIO_MEM = /^child<virtio-mem-(pci|ccw)>$/;
 
 /** The paths of devices that were given no id, by the memory behind them. */
-async function findNameless(qmp: Asking, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+async function findNameless(qmp: Asking, signal: AbortSignal | undefined): Promise<ReadonlyMap<string, string>> {
+  const limits = signal === undefined ? {} : { signal };
   const ask = (command: string, args: Readonly<Record<string, string>>): Promise<unknown> =>
-    qmp.execute(command, args, { signal }).catch(nothing);
+    qmp.execute(command, args, limits).catch(nothing);
   const children = decodeQomList(await ask('qom-list', { path: NAMELESS })) ?? [];
   const paths = children.filter(({ type }) => VIRTIO_MEM.test(type)).map(({ name }) => `${NAMELESS}/${name}`);
   const found = await Promise.all(
@@ -74,6 +75,12 @@ export function seenIn(plugs: readonly MachinePlug[], answer: unknown): readonly
 }
 
 const inPages = (size: Bytes | undefined): Pages | null => (size === undefined ? null : bytesToPagesDown(size));
+
+/** Whether that answer has one that is not among `plugs`. */
+export function hasOthers(answer: unknown, plugs: readonly MachinePlug[]): boolean {
+  const known = new Set(plugs.map(({ memdev }) => memdev));
+  return decodeVirtioMemDevices(answer)?.some(({ memdev }) => !known.has(memdev)) ?? false;
+}
 
 /** What all of them have together; null where it is not said of each. */
 export function sizesOf(plugs: readonly MachinePlug[], answer: unknown): PlugSizes | null {

@@ -277,8 +277,8 @@ export class Monitor {
     }
   }
 
-  /** Whether its QEMU keeps what the guest gives up may be another thing than before. */
-  renewKept(): void {
+  /** What a look has found may let other things be done with its machine than before. */
+  tellNews(): void {
     const { present } = this;
     if (present === null) return;
     present.machine.renewKept();
@@ -314,5 +314,9 @@ const isLookedAtOften = ({ lookGap }: Machine): boolean => lookGap !== null && l
 /** News of a guest that holds more or less than before. */
 const MOVES: ReadonlySet<MachineNews['kind']> = new Set(['balloon-change', 'memory-device-size-change']);
 
-/** News of devices, which may be DIMMs. */
-const OF_DEVICES: ReadonlySet<MachineNews['kind']> = new Set(['device-deleted', 'dimm-status']);
+/** News of devices, which may be DIMMs, or memory that was plugged into a device that nobody knows yet. */
+const OF_DEVICES: ReadonlySet<MachineNews['kind']> = new Set([
+  'device-deleted',
+  'dimm-status',
+  'memory-device-size-change',
+]);

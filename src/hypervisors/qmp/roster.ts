@@ -77,9 +77,9 @@ export class Roster {
     return sum;
   }
 
-  /** Looks again whether its QEMU keeps what a guest gives up, and tells of what follows. */
-  renewKept(guest: GuestId): void {
-    this.#ids.get(guest)?.renewKept();
+  /** A look at it is over: tells where other things can be done with it than before. */
+  tellNews(guest: GuestId): void {
+    this.#ids.get(guest)?.tellNews();
   }
 
   /** Looks again what of that is in the host's memory. */

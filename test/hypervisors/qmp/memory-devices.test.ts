@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { HypervisorError } from '../../../src/errors.js';
 import { mib, mibToPages } from '../../../src/units.js';
 import { fakePlug, type FakeMachine, type FakePlug } from '../../qmp/support/fake-machine.js';
+import { until } from '../../qmp/support/opened.js';
 import { MIB, Rig } from './support/rig.js';
 
 const NEVER = new AbortController().signal;
@@ -92,6 +93,40 @@ describe('a machine with memory devices', () => {
     const { current, maximum, growth } = await rig.reading('qmp/one');
     assert.ok(!current.known && current.reason === 'not-reported' && current.detail.includes('has no balloon'));
     assert.ok(maximum.known && growth?.plugged.known && growth.plugged.value === 64 * 256);
+  });
+
+  it('can grow from the look on that finds a device which was added while it ran', async (test) => {
+    const { rig, machine } = await openPlugged(test);
+    const blocks = (): readonly unknown[] =>
+      rig.notices.flatMap((notice) => (notice.kind === 'guest-changed' ? [notice.guest.capabilities.growthBlock] : []));
+    await rig.look(['qmp/one']);
+    machine.plugs = [fakePlug()];
+    await rig.pass(60_000);
+    await rig.look(['qmp/one']);
+    await until('its block is told', () => blocks().length === 1);
+    await plug(rig, 64);
+    assert.equal(machine.plugs[0]?.requested, 64 * MIB);
+    // It has one, so that all are read at each look.
+    machine.plugs.push(fakePlug({ id: null, memdev: '/objects/mem1', blockSize: 4 * MIB }));
+    await rig.look(['qmp/one']);
+    await until('the larger block is told', () => blocks().length === 2);
+    assert.deepEqual(blocks(), [512, 1_024]);
+  });
+
+  it('can grow at once where somebody plugs memory into a device that was added', async (test) => {
+    const { rig, machine } = await openPlugged(test);
+    await rig.look(['qmp/one']);
+    machine.plugs = [fakePlug({ requested: 64 * MIB, size: 64 * MIB })];
+    rig.qemus[0]?.emit('MEMORY_DEVICE_SIZE_CHANGE', {
+      id: 'vm0',
+      size: 64 * MIB,
+      'qom-path': '/machine/peripheral/vm0',
+    });
+    // The event and the answers to a look come on one connection, one after the other.
+    await rig.look(['qmp/one']);
+    await rig.look(['qmp/one']);
+    const { growth } = await rig.reading('qmp/one');
+    assert.ok(growth?.plugged.known && growth.plugged.value === 64 * 256);
   });
 
   it('cannot grow any more when its device is unplugged', async (test) => {
