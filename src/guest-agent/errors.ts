@@ -88,6 +88,13 @@ export const busy = (command: string, at: string): AgentError =>
     message: `${command} was not sent to the guest agent at ${at}: it has another one to answer`,
   });
 
+/** What it is to be done with was open in an agent that is not there any more. It was not sent, or nobody waits for its answer. */
+export const beganAnew = (command: string): AgentError =>
+  new AgentError({
+    agentCode: 'EUNAVAILABLE',
+    message: `${command} was given up: the guest or its agent has begun anew, and its handles are others' now`,
+  });
+
 /** There is no connection. `why`: as a sentence without a full stop. */
 export const notConnected = (at: string, why: string): AgentError =>
   new AgentError({ agentCode: 'EUNAVAILABLE', message: `there is no connection to the guest agent at ${at}: ${why}` });

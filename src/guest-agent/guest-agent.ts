@@ -34,7 +34,10 @@ export class GuestAgent {
       to: `the guest agent of ${guest}`,
       clock,
       connect: (signal) => connectAgent(path, clock, signal, whyNot),
-      onConnected: () => Promise.resolve(),
+      onConnected: () => {
+        this.#reader.doubt();
+        return Promise.resolve();
+      },
       tell: (message) => {
         if (!this.#isClosing) tell(message);
       },
@@ -64,6 +67,11 @@ export class GuestAgent {
   /** Looks, or joins the look that is under way. Resolves when it has ended, well or not, after 10 s at most. Never rejects. */
   look(): Promise<void> {
     return this.#reader.look();
+  }
+
+  /** The guest, or its agent, begins anew: what was open in it is others' now, or will be. */
+  forget(): void {
+    this.#reader.forget();
   }
 
   /** Closes the guest's files, as far as the agent answers before `limit` is aborted, and the connection. Never rejects. */

@@ -56,6 +56,7 @@ export class AgentReader {
   readonly #ending = new AbortController();
   #signals: AgentSignals = nothingKnown(unknown('not-reported', 'its guest agent has not answered yet'));
   #underWay: Promise<void> | null = null;
+  #endLook: (() => void) | null = null;
   #mayRead: boolean | null = null;
   #askAgainAt: Millis | null = null;
   #extent: { readonly at: Millis; readonly total: Pages | null } | null = null;
@@ -78,7 +79,19 @@ export class AgentReader {
     return this.#underWay;
   }
 
-  /** Closes the guest's files, as far as the agent still answers before `limit` is aborted. There is no look after that. Never rejects. */
+  /** The guest, or its agent, begins anew: what was open in it is others' now, or will be. */
+  forget(): void {
+    this.#files.forget();
+    // What still waits to be sent would reach the new one.
+    this.#endLook?.();
+  }
+
+  /** The connection was made again, and it is not known whether that has happened meanwhile. */
+  doubt(): void {
+    this.#files.doubt();
+  }
+
+  /** Closes the guest's files, as far as they are certainly ours and the agent still answers before `limit` is aborted. There is no look after that. Never rejects. */
   async close(limit: AbortSignal): Promise<void> {
     this.#ending.abort();
     // A channel may be slower to give up than whoever closes.
@@ -92,6 +105,7 @@ export class AgentReader {
     const end = (): void => {
       look.abort();
     };
+    this.#endLook = end;
     // Not `AbortSignal.any`: it has kept what it made alive for as long as the signal that never ends.
     const sources = [this.#options.clock.timeLimit(LOOK_LIMIT), this.#ending.signal];
     for (const source of sources) source.addEventListener('abort', end, { once: true });
@@ -101,6 +115,7 @@ export class AgentReader {
       if (isSwitchedOff(error)) this.#noteSwitchedOff();
       else this.#noteSilence(errorText(error));
     } finally {
+      this.#endLook = null;
       for (const source of sources) source.removeEventListener('abort', end);
     }
   }

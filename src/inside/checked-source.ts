@@ -57,6 +57,10 @@ export class CheckedSource implements InsideSource {
     return this.#source.look();
   }
 
+  forget(): void {
+    this.#source.forget?.();
+  }
+
   async close(limit: AbortSignal): Promise<void> {
     await Promise.all([this.#source.close(limit), ...this.#closing]);
   }

@@ -13,6 +13,8 @@ export interface InsideSource {
   readonly refusal?: string | null;
   /** Looks, where it is one that must be asked. Resolves when that has ended, well or not. Never rejects. */
   look(): Promise<void>;
+  /** The guest begins anew, or whoever was asked in it: what was opened there is not ours any more. Left out = nothing is opened. */
+  forget?(): void;
   /** Lets go, within `limit` as far as it must be told. Never rejects. */
   close(limit: AbortSignal): Promise<void>;
 }
@@ -58,6 +60,11 @@ export class Inside {
     await this.#lookAtAll();
     const refusal = this.#sources.find((source) => typeof source.refusal === 'string')?.refusal ?? null;
     return { sources: this.#sources.map(({ signals }) => signals), refusal };
+  }
+
+  /** The guest begins anew, or somebody in it: what was opened there is not ours any more, and is not closed in the end. */
+  forget(): void {
+    for (const source of this.#sources) source.forget?.();
   }
 
   /** Lets go of all of them, within `limit` as far as they must be told. It may be called again. Never rejects. */

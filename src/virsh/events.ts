@@ -5,9 +5,10 @@
  * - `devices`: it has other devices, or a memory device has another size
  * - `restarted`: its guest begins anew, in the same QEMU
  * - `moved`: its balloon has
+ * - `agent`: QEMU's agent in its guest has begun or ended
  */
 export interface DomainEvent {
-  readonly kind: 'lifecycle' | 'devices' | 'restarted' | 'moved';
+  readonly kind: 'lifecycle' | 'devices' | 'restarted' | 'moved' | 'agent';
   /** Its name. A name that has `':` in it may be cut. */
   readonly domain: string;
   /** In libvirt's words, `Stopped Shutdown`, or the device's alias; empty where there is none. */
@@ -21,6 +22,7 @@ const KINDS: Readonly<Record<string, DomainEvent['kind']>> = {
   'memory-device-size-change': 'devices',
   reboot: 'restarted',
   'balloon-change': 'moved',
+  'agent-lifecycle': 'agent',
 };
 
 /** Null for events of other kinds, of which there are many, and for lines that are none. */

@@ -106,6 +106,130 @@ describe('a file read through an agent', () => {
   });
 });
 
+describe('handles of a guest that has booted since', () => {
+  const PATHS = ['/proc/meminfo', '/proc/vmstat', '/proc/zoneinfo'];
+  const before = async (): Promise<Opened> => {
+    const all = opened();
+    for (const path of PATHS) await textOf(all.files, path);
+    return all;
+  };
+  const readAll = async (files: AgentFiles): Promise<void> => {
+    for (const path of PATHS) assert.notEqual(await textOf(files, path), 'unreadable');
+  };
+
+  it('are another client’s now, whose files are neither moved nor closed', async () => {
+    const { agent, files } = await before();
+    agent.reboot();
+    files.forget();
+    const others = PATHS.map((path) => agent.openForOther(path, 'somebody else reads this', 7));
+    await readAll(files);
+    assert.deepEqual(
+      others.map(({ position }) => position),
+      [7, 7, 7],
+    );
+    await files.close(NEVER);
+    assert.deepEqual([...agent.handles.values()], others);
+  });
+
+  it('are not closed in the end, where no look was between', async () => {
+    const { agent, files } = await before();
+    agent.reboot();
+    files.forget();
+    const other = agent.openForOther('/etc/passwd', 'x', 0);
+    await files.close(NEVER);
+    assert.deepEqual([...agent.handles.values()], [other]);
+  });
+
+  it('are all forgotten as soon as one is not known, and used for nothing', async () => {
+    const { agent, files } = await before();
+    agent.reboot();
+    agent.openForOther('/etc/hosts', 'closed again', 3);
+    const other = agent.openForOther('/etc/passwd', 'somebody else reads this', 3);
+    agent.handles.delete(1000);
+    await textOf(files, '/proc/meminfo');
+    agent.requests.length = 0;
+    await textOf(files, '/proc/vmstat');
+    assert.equal(other.position, 3);
+    assert.deepEqual(agent.asked, ['guest-file-open', 'guest-file-seek', 'guest-file-read']);
+  });
+
+  it('of a file that is just being read are used no more, and what was opened for it is not kept', async () => {
+    for (const command of ['guest-file-seek', 'guest-file-open']) {
+      const { agent, clock, files } = opened();
+      if (command === 'guest-file-seek') await textOf(files);
+      agent.requests.length = 0;
+      agent.tamper = (answer, { execute }) => {
+        if (execute === command) files.forget();
+        return [line(answer)];
+      };
+      await assert.rejects(files.read(PATH, NEVER), /begun anew/);
+      assert.deepEqual(agent.asked, [command]);
+      assert.equal(files.openCount, 0);
+      agent.tamper = (answer) => [line(answer)];
+      assert.match(await textOf(files), /^MemTotal/, 'it is not left alone for that');
+      assert.equal(clock.now(), 0);
+    }
+  });
+});
+
+describe('handles after a lost connection', () => {
+  it('are used again where the agent is the same, which nobody has moved', async () => {
+    const { agent, files } = opened();
+    await textOf(files);
+    await textOf(files, '/proc/vmstat');
+    files.doubt();
+    agent.requests.length = 0;
+    agent.files.set(PATH, 'after\n');
+    assert.equal(await textOf(files), 'after\n');
+    assert.equal(countOf(agent, 'guest-file-open'), 0);
+    assert.deepEqual(
+      agent.requests.slice(0, 2).map(({ arguments: args }) => args),
+      [1000, 1001].map((handle) => ({ handle, offset: 0, whence: 1 })),
+    );
+    assert.equal(countOf(agent, 'guest-file-seek'), 3, 'once each, and then for the reading');
+  });
+
+  it('are not used where one stands elsewhere, and nothing of another client is moved or closed', async () => {
+    const { agent, files } = opened();
+    await textOf(files);
+    await textOf(files, '/proc/vmstat');
+    agent.reboot();
+    const others = [agent.openForOther('/a', 'another text', 4), agent.openForOther('/b', 'another text', 5)];
+    files.doubt();
+    assert.match(await textOf(files), /^MemTotal/);
+    assert.deepEqual(
+      others.map(({ position }) => position),
+      [4, 5],
+    );
+    await files.close(NEVER);
+    assert.deepEqual([...agent.handles.values()], others);
+  });
+
+  it('are not closed as long as it is not known whose they are', async () => {
+    const { agent, files } = opened();
+    await textOf(files);
+    files.doubt();
+    agent.requests.length = 0;
+    await files.close(NEVER);
+    assert.deepEqual(agent.asked, []);
+  });
+
+  it('of which none was read to its end are given up', async () => {
+    const { agent, files } = opened();
+    agent.tamper = (answer, { execute }) => (execute === 'guest-file-read' ? [] : [line(answer)]);
+    const look = new AbortController();
+    const reading = assert.rejects(files.read(PATH, look.signal), AgentError);
+    await new Promise(setImmediate);
+    look.abort();
+    await reading;
+    agent.tamper = (answer) => [line(answer)];
+    files.doubt();
+    agent.requests.length = 0;
+    assert.match(await textOf(files), /^MemTotal/);
+    assert.deepEqual(agent.asked, ['guest-file-open', 'guest-file-seek', 'guest-file-read']);
+  });
+});
+
 describe('a file that cannot be read', () => {
   it('is missing, and is not asked for again within a minute', async () => {
     const { agent, clock, files } = opened();

@@ -6,6 +6,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { decodePosition } from '../../src/guest-agent/answers.js';
+import type { AgentChannel } from '../../src/guest-agent/channel.js';
 import { connectAgent } from '../../src/guest-agent/connect.js';
 import { AgentError } from '../../src/guest-agent/errors.js';
 import { AgentFiles } from '../../src/guest-agent/files.js';
@@ -113,6 +115,45 @@ describe('a real guest agent', () => {
     assert.ok(text.known && text.value.startsWith('MemTotal:'));
     assert.deepEqual(openIn(agent), ['/proc/meminfo']);
   });
+
+  real(
+    'knows after a lost connection that its handles are ours, and after a boot that they are another client’s',
+    async (test) => {
+      const { agent, clock, session } = await opened(test);
+      const asked: string[] = [];
+      let connection = session;
+      const ask: AgentChannel['ask'] = (command, args, signal) => {
+        asked.push(command);
+        return connection.ask(command, args, signal);
+      };
+      const files = new AgentFiles({ ask }, clock);
+      const read = async (): Promise<void> => {
+        for (const path of ['/proc/meminfo', '/proc/vmstat']) assert.ok((await files.read(path, NEVER)).known);
+      };
+      await read();
+      await session.close();
+      connection = await connectUntilTaken(agent.path, clock);
+      files.doubt();
+      asked.length = 0;
+      await read();
+      assert.ok(!asked.includes('guest-file-open'));
+      await connection.close();
+      // Another one with a state of its own, as after a boot, and somebody who reads a file through it.
+      const booted = await RealAgent.start();
+      test.after(() => booted.close());
+      connection = await connectUntilTaken(booted.path, clock);
+      test.after(() => connection.close());
+      const handle = await connection.ask('guest-file-open', { path: '/proc/self/status', mode: 'r' }, NEVER);
+      assert.equal(handle, 1000);
+      await connection.ask('guest-file-read', { handle, count: 10 }, NEVER);
+      files.doubt();
+      await read();
+      const where = { handle, offset: 0, whence: 1 };
+      assert.equal(decodePosition(await connection.ask('guest-file-seek', where, NEVER)), 10);
+      await files.close(NEVER);
+      assert.equal(openIn(booted).length, 1);
+    },
+  );
 
   real('whose commands for files are switched off is understood', async (test) => {
     const { clock, session } = await opened(test, ['guest-file-open']);

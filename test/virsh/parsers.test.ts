@@ -123,6 +123,10 @@ describe('an event', () => {
     const restarted = { kind: 'restarted', domain: 'one', detail: '' };
     assert.deepEqual(parseEvent(line("'reboot' for domain 'one'")), restarted);
     assert.deepEqual(parseEvent("event 'reboot' for domain one"), restarted);
+    const detail = "state: 'disconnected' reason: 'channel event'";
+    const agent = { kind: 'agent', domain: 'one', detail };
+    assert.deepEqual(parseEvent(line(`'agent-lifecycle' for domain 'one': ${detail}`)), agent);
+    assert.deepEqual(parseEvent(`event 'agent-lifecycle' for domain one: ${detail}`), agent);
   });
 
   it('of any other kind is none, nor is any other line', () => {

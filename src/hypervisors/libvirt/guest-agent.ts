@@ -86,6 +86,10 @@ export class DomainAgent implements InsideSource {
     return isLeftAlone ? Promise.resolve() : this.#reader.look();
   }
 
+  forget(): void {
+    this.#reader.forget();
+  }
+
   close(limit: AbortSignal): Promise<void> {
     return this.#reader.close(limit);
   }

@@ -119,23 +119,27 @@ export class Roster {
       if (this.#virsh === virsh) this.#virsh = null;
     });
     // Nobody knows what happened meanwhile.
-    for (const { shape } of this.#domains.values()) this.#doubted.add(shape.name);
+    for (const { shape, inside } of this.#domains.values()) {
+      this.#doubted.add(shape.name);
+      inside.forget();
+    }
     await this.#refreshOnce(virsh);
     this.#hasListed = true;
     this.#later(LISTENING_AFTER);
   }
 
   /** An event came. */
-  hear({ kind, domain }: DomainEvent): void {
-    if (kind === 'restarted' || kind === 'moved') {
-      const known = [...this.#domains.values()].find(({ shape }) => shape.name === domain);
-      if (known === undefined) return;
-      if (kind === 'restarted') this.#beginAnew(known);
-      else known.followed.hear(this.#options.clock.now());
-      return;
+  hear(event: DomainEvent): void {
+    const { kind, domain } = event;
+    const known = [...this.#domains.values()].find(({ shape }) => shape.name === domain);
+    if (endsInside(event)) known?.inside.forget();
+    if (kind === 'lifecycle' || kind === 'devices') {
+      this.#doubted.add(domain);
+      this.refresh();
     }
-    this.#doubted.add(domain);
-    this.refresh();
+    if (known === undefined) return;
+    if (kind === 'restarted') this.#beginAnew(known);
+    if (kind === 'moved') known.followed.hear(this.#options.clock.now());
   }
 
   /** The same domain, with a kernel that knows nothing of what the one before needed, in the memory that was left to that. */
@@ -286,6 +290,8 @@ export class Roster {
   #left(domain: Domain): void {
     this.#domains.delete(domain.uuid);
     this.#ids.delete(domain.id);
+    // Over libvirt it is asked by its UUID, and another run of it may be there by now.
+    domain.inside.forget();
     void domain.inside.close(this.#options.clock.timeLimit(GOING_LIMIT));
     this.#options.put({ kind: 'guest-left', guest: domain.id });
   }
@@ -299,5 +305,12 @@ export class Roster {
     await Promise.all([...back, ...domains.map(({ inside }) => inside.close(limit))]);
   }
 }
+
+/** As libvirt calls it where a guest only stands still for a while, unless it goes on as it was at another time. */
+const GOES_ON = /^(Suspended|Resumed|PMSuspended|Defined|Undefined)\b(?!.*snapshot)/i;
+
+/** Whether what was opened in the guest may not be there any more. */
+const endsInside = ({ kind, detail }: DomainEvent): boolean =>
+  kind === 'restarted' || kind === 'agent' || (kind === 'lifecycle' && !GOES_ON.test(detail));
 
 const describeWords = (uuid: string): readonly string[] => ['dumpxml', uuid];

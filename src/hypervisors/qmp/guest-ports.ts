@@ -9,15 +9,23 @@ import { answerOrNull } from './answer-or-null.js';
 /** Where a port comes out. */
 export type PortEnd =
   /** A unix socket at which QEMU listens: anybody who may can connect, one at a time. */
-  | { readonly kind: 'socket'; readonly path: string }
+  | SocketEnd
   /** It cannot be used from here; `why` is a sentence without a full stop. */
   | { readonly kind: 'unusable'; readonly why: string };
+
+export interface SocketEnd {
+  readonly kind: 'socket';
+  readonly path: string;
+  /** What QEMU calls the port's device; left out where it was given no id. Without one QEMU tells nothing of it. */
+  readonly device?: string;
+}
 
 /** By the ports' names, as `org.qemu.guest_agent.0`. */
 export type GuestPorts = ReadonlyMap<string, PortEnd>;
 
 /** `-device virtserialport` puts a port here: with an id, and without one. */
 const FOLDERS = ['/machine/peripheral', '/machine/peripheral-anon'];
+const WITH_ID = '/machine/peripheral/';
 const PORT = 'child<virtserialport>';
 /** A machine of QEMU's has room for 31 on each of its buses. */
 const PORTS_MAX = 64;
@@ -36,9 +44,15 @@ export async function findGuestPorts(qmp: Pick<Qmp, 'execute'>, signal: AbortSig
   const found = paths.slice(0, PORTS_MAX).map(async (path) => {
     const [name, label] = await Promise.all(['name', 'chardev'].map((property) => ask('qom-get', { path, property })));
     const known = decodePropertyText(name);
-    return known === null ? [] : [[known, endOf(decodePropertyText(label), chardevs)] as const];
+    const end = endOf(decodePropertyText(label), chardevs);
+    return known === null ? [] : [[known, withDevice(end, path)] as const];
   });
   return new Map((await Promise.all(found)).flat());
+}
+
+function withDevice(end: PortEnd, path: string): PortEnd {
+  const id = path.startsWith(WITH_ID) ? path.slice(WITH_ID.length) : '';
+  return end.kind === 'socket' && id !== '' ? { ...end, device: id } : end;
 }
 
 function endOf(label: string | null, chardevs: readonly Chardev[]): PortEnd {

@@ -20,6 +20,12 @@ import type { PortTrust } from './port-trust.js';
 /** The ports of the agents: that of QEMU's own by its convention. */
 export const AGENT_PORTS = { guestAgent: 'org.qemu.guest_agent.0', ownAgent: OWN_PORT } as const;
 
+/** Whether QEMU's device of that id is the port of its own agent. */
+export function isAgentPort(ports: GuestPorts, id: string): boolean {
+  const end = ports.get(AGENT_PORTS.guestAgent);
+  return end?.kind === 'socket' && end.device === id;
+}
+
 export interface InsideOptions extends InsideChoice {
   readonly guest: GuestId;
   /** The process behind the machine's monitor; null: not known. */

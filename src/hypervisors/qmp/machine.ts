@@ -306,6 +306,11 @@ export class Machine implements Identity {
     if (this.#plugs.some((plug) => plug.path === path)) this.#plugs = this.#plugs.filter((plug) => plug.path !== path);
   }
 
+  /** Its guest begins anew, or somebody in it. */
+  forgetInside(): void {
+    this.#inside?.forget();
+  }
+
   /** Puts back what was changed at the beginning, as far as QEMU still answers, and ends the connection. */
   async leave(signal: AbortSignal): Promise<void> {
     await Promise.all([this.leaveInside(signal), this.#balloon?.polling.putBack(signal)]);

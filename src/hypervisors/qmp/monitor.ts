@@ -17,7 +17,7 @@ import { statsStayOff } from '../../signals/polling-left.js';
 import { millis, type Millis } from '../../units.js';
 import { describeKept, describeMachine } from './description.js';
 import type { Identity } from './identity.js';
-import type { InsideOptions } from './inside.js';
+import { isAgentPort, type InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
 import { failedState, isMeeting, MEETING, type MonitorState, type Present } from './monitor-state.js';
 import { secondMonitor } from './names.js';
@@ -267,7 +267,10 @@ export class Monitor {
     if (news.kind === 'balloon-change') machine.followed.hear(now);
     if (MOVES.has(news.kind)) this.#tellMove(present, now);
     if (OF_DEVICES.has(news.kind)) machine.doubtBase(now);
+    // Opened as closed: of two changes within a second QEMU tells one.
+    if (news.kind === 'serial-port-change' && isAgentPort(machine.ports, news.id)) machine.forgetInside();
     if (news.kind === 'reset') {
+      machine.forgetInside();
       machine.followed.beginAnew(now, machine.residence);
       this.#options.put({ kind: 'guest-alarm', guest: told.id, alarm: beginsAnew(now) });
     }

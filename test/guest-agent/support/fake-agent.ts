@@ -20,7 +20,7 @@ export const line = (message: unknown): string => `${JSON.stringify(message)}\n`
 const FILE_COMMANDS = ['guest-file-open', 'guest-file-seek', 'guest-file-read', 'guest-file-close'];
 const SENTINEL = Buffer.of(0xff);
 
-interface OpenFile {
+export interface OpenFile {
   readonly path: string;
   position: number;
   text: Buffer;
@@ -51,9 +51,23 @@ export class FakeAgent {
     this.files.set(path, text.replace(new RegExp(`^(${name}:? +)\\d+`, 'm'), `$1${value}`));
   }
 
-  /** The agent is another one now: what it had open is gone. */
+  /** The agent is another one now: what it had open is gone. Its counter is in its state file. */
   restart(): void {
     this.handles.clear();
+  }
+
+  /** The guest has booted: the state file is gone too, and handles are counted from the beginning. */
+  reboot(): void {
+    this.restart();
+    this.#lastHandle = 999;
+  }
+
+  /** Another client opens files, and stands where it has read to. */
+  openForOther(path: string, text: string, position: number): OpenFile {
+    this.#lastHandle += 1;
+    const file = { path, position, text: Buffer.from(text) };
+    this.handles.set(this.#lastHandle, file);
+    return file;
   }
 
   /** The names of the commands so far. */
@@ -89,6 +103,8 @@ export class FakeAgent {
       return failure('CommandNotFound', `The command ${command} has not been found`);
     if (file === undefined) return failure('GenericError', `handle '${String(given['handle'])}' has not been found`);
     if (command === 'guest-file-read') return readFrom(file, Number(given['count']));
+    if (command === 'guest-file-seek' && given['whence'] === 1)
+      return { return: { position: file.position, eof: false } };
     if (command === 'guest-file-seek') return this.#rewind(file);
     this.handles.delete(Number(given['handle']));
     return { return: {} };

@@ -70,6 +70,98 @@ describe('QEMU’s agent in a domain', () => {
     assert.ok(committed.known && committed.at === at);
   });
 
+  const news: readonly (readonly [string, (rig: Rig, domain: FakeDomain) => void, boolean])[] = [
+    [
+      'reboots',
+      ({ libvirt }) => {
+        libvirt.emitPlain('reboot', 'one');
+      },
+      true,
+    ],
+    [
+      'has another agent',
+      ({ libvirt }) => {
+        libvirt.emit('agent-lifecycle', 'one', "state: 'disconnected' reason: 'channel event'");
+      },
+      true,
+    ],
+    [
+      'is started',
+      ({ libvirt }, domain) => {
+        libvirt.restart(domain);
+      },
+      true,
+    ],
+    [
+      'goes on as it was at a snapshot',
+      ({ libvirt }) => {
+        libvirt.emit('lifecycle', 'one', 'Resumed Snapshot');
+      },
+      true,
+    ],
+    [
+      'may have rebooted, unheard',
+      ({ connection }) => {
+        connection.lose();
+      },
+      true,
+    ],
+    [
+      'was suspended',
+      ({ libvirt }) => {
+        libvirt.emit('lifecycle', 'one', 'Resumed Unpaused');
+      },
+      false,
+    ],
+    [
+      'is nobody’s neighbour',
+      ({ libvirt }) => {
+        libvirt.emitPlain('reboot', 'two');
+      },
+      false,
+    ],
+  ];
+  for (const [what, happen, isNewBoot] of news) {
+    it(`has ${isNewBoot ? 'no handles of ours any more' : 'our handles'} in a guest that ${what}`, async (test) => {
+      const agent = new FakeAgent('xen-guest-256-mib');
+      const [rig, domain] = await opened(test, AGENT);
+      attach(rig, domain, agent);
+      assert.equal(await committedOf(rig, 'libvirt/one'), 'known');
+      await rig.pass(2_000);
+      if (isNewBoot) agent.reboot();
+      const others = isNewBoot ? Array.from({ length: 4 }, () => agent.openForOther('/x', 'another text', 5)) : [];
+      const own = isNewBoot ? [] : [...agent.handles.values()];
+      happen(rig, domain);
+      await rig.pass(5_000);
+      agent.requests.length = 0;
+      const { committed, at } = await rig.reading('libvirt/one');
+      assert.ok(committed.known && committed.at === at);
+      assert.equal(agent.asked.includes('guest-file-open'), isNewBoot);
+      for (const { position } of others) assert.equal(position, 5);
+      if (!isNewBoot) assert.deepEqual([...agent.handles.values()], own);
+      await rig.host.close();
+      assert.deepEqual([...agent.handles.values()], others);
+    });
+  }
+
+  it('is not sent what waited for its turn while its guest rebooted', async (test) => {
+    const agent = new FakeAgent('xen-guest-256-mib');
+    const [rig, domain] = await opened(test, AGENT);
+    attach(rig, domain, agent);
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'known');
+    const waiting: AbortSignal[] = [];
+    rig.connection.askAgent = (_uuid, _command, signal) => {
+      waiting.push(signal);
+      return new Promise(() => undefined);
+    };
+    const look = rig.look(['libvirt/one']);
+    await until('something waits', () => waiting.length === 1);
+    assert.ok(waiting[0]?.aborted === false);
+    rig.libvirt.emitPlain('reboot', 'one');
+    assert.equal(waiting[0].aborted, true);
+    await look;
+  });
+
   it('that does not answer is no reason to leave statistics on at the end', async (test) => {
     const [rig, domain] = await opened(test, AGENT);
     await until('its statistics are on', () => domain.period === 1);

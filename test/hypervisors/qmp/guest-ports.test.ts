@@ -50,11 +50,13 @@ describe('the ports of a machine', () => {
     fake.machine.ports.push(
       { name: 'org.qemu.guest_agent.0', filename: 'disconnected:unix:/run/one,server=on' },
       { name: 'org.selfballoon.0', filename: 'pty:/dev/pts/7' },
+      { name: 'org.spice.0', filename: 'unix:/run/two,server=on', id: 'spice' },
     );
     const ports = await findGuestPorts(qmp, NEVER);
     assert.deepEqual(ports.get('org.qemu.guest_agent.0'), { kind: 'socket', path: '/run/one' });
     assert.equal(ports.get('org.selfballoon.0')?.kind, 'unusable');
-    assert.equal(ports.size, 2);
+    assert.deepEqual(ports.get('org.spice.0'), { kind: 'socket', path: '/run/two', device: 'spice' });
+    assert.equal(ports.size, 3);
   });
 
   it('are none where there are none, and QEMU is asked for nothing more', async (test) => {

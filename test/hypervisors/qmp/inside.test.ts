@@ -7,6 +7,7 @@ import { until } from '../../qmp/support/opened.js';
 import { MIB, Rig } from './support/rig.js';
 
 const AGENT = 'org.qemu.guest_agent.0';
+const PORT_ID = 'channel0';
 
 /** A host with one machine that has an agent's port, and one without. */
 async function withAgent(test: TestContext, agent: FakeAgent, options = {}): Promise<Rig> {
@@ -19,7 +20,7 @@ async function withAgent(test: TestContext, agent: FakeAgent, options = {}): Pro
   test.after(() => rig.host.close());
   const path = await agent.listen(test);
   const one = await rig.addQemu(test, 'one');
-  one.machine.ports.push({ name: AGENT, filename: `disconnected:unix:${path},server=on` });
+  one.machine.ports.push({ name: AGENT, filename: `disconnected:unix:${path},server=on`, id: PORT_ID });
   await rig.addQemu(test, 'two');
   rig.watch();
   await rig.untilCame(2);
@@ -95,6 +96,57 @@ describe('a machine with a guest agent', () => {
     await rig.reading('qmp/one');
     assert.equal(rig.told.length, 1);
     assert.match(rig.told[0] ?? '', /guest qmp\/one: its guest agent is not listened to: .*relative/);
+  });
+});
+
+describe('a guest that boots anew', () => {
+  const news: readonly (readonly [string, Readonly<Record<string, unknown>>, boolean])[] = [
+    ['RESET', { guest: true, reason: 'guest-reset' }, true],
+    ['VSERPORT_CHANGE', { id: PORT_ID, open: false }, true],
+    // Of two within a second QEMU tells the newest.
+    ['VSERPORT_CHANGE', { id: PORT_ID, open: true }, true],
+    ['VSERPORT_CHANGE', { id: 'another', open: false }, false],
+    ['STOP', {}, false],
+  ];
+  for (const [name, data, isNewBoot] of news) {
+    it(`${isNewBoot ? 'has' : 'has not'} handles of its own from ${name} ${JSON.stringify(data)} on`, async (test) => {
+      const agent = new FakeAgent();
+      const rig = await withAgent(test, agent);
+      await untilSaid(rig);
+      await rig.pass(3_000);
+      const qemu = rig.qemus[0];
+      assert.ok(qemu !== undefined);
+      qemu.emit(name, data);
+      // What comes next over the same connection shows that it has been heard.
+      qemu.emit('DEVICE_DELETED', { device: 'balloon0', path: '/machine/peripheral/balloon0' });
+      await until('it was heard', () => rig.notices.some(({ kind }) => kind === 'guest-changed'));
+      if (isNewBoot) agent.reboot();
+      const others = isNewBoot ? Array.from({ length: 4 }, () => agent.openForOther('/x', 'another text', 5)) : [];
+      agent.requests.length = 0;
+      const { committed, at } = await rig.reading('qmp/one');
+      assert.ok(committed.known && committed.at === at);
+      assert.equal(agent.asked.includes('guest-file-open'), isNewBoot);
+      for (const { position } of others) assert.equal(position, 5);
+      await rig.host.close();
+      assert.deepEqual([...agent.handles.values()], others);
+    });
+  }
+
+  it('while the connection to its agent is lost has handles of its own', async (test) => {
+    const agent = new FakeAgent();
+    const rig = await withAgent(test, agent);
+    await untilSaid(rig);
+    agent.connections[0]?.destroy();
+    agent.reboot();
+    const others = Array.from({ length: 4 }, () => agent.openForOther('/x', 'another text', 5));
+    await rig.pass(5_000);
+    await until('it is connected to again', () => agent.connections.length === 2);
+    const before = rig.clock.now();
+    for (let isNew = false; !isNew;) {
+      const { committed } = await rig.reading('qmp/one');
+      isNew = committed.known && committed.at >= before;
+    }
+    for (const { position } of others) assert.equal(position, 5);
   });
 });
 

@@ -44,6 +44,12 @@ export const fakePlug = (given: Partial<FakePlug> = {}): FakePlug => ({
   ...given,
 });
 
+interface FakePort {
+  readonly name: string;
+  readonly filename: string;
+  readonly id?: string;
+}
+
 export class FakeMachine {
   name: string | undefined = 'vm1';
   uuid = '00000000-0000-0000-0000-000000000000';
@@ -65,8 +71,8 @@ export class FakeMachine {
   lastUpdate = 0;
   pollingInterval = 0;
   deflateOnOom = false;
-  /** Serial ports for programs in the guest: their names, and what `query-chardev` calls where they lead. */
-  readonly ports: { readonly name: string; readonly filename: string }[] = [];
+  /** Serial ports for programs in the guest: their names, what `query-chardev` calls where they lead, and their ids, where they have any. */
+  readonly ports: FakePort[] = [];
   /** Told of events, with their names. */
   emit: (name: string, data: Arguments) => void = () => undefined;
 
@@ -112,14 +118,20 @@ export class FakeMachine {
     }
     const plugs = [...this.#plugsByPath()].filter(([where]) => where.startsWith(`${String(path)}/`));
     const named = plugs.map(([where]) => ({ name: where.split('/').at(-1), type: 'child<virtio-mem-pci>' }));
-    if (path === '/machine/peripheral-anon') return [type, ...this.ports.map(portAt), ...named];
+    if (path === '/machine/peripheral-anon') return [type, ...this.#portsIn(path), ...named];
     if (path === '/machine/peripheral') {
       const balloon = { name: 'balloon0', type: 'child<virtio-balloon-pci>' };
-      return this.actual === null ? [type, ...named] : [type, balloon, ...named];
+      const ports = this.#portsIn(path);
+      return [type, ...(this.actual === null ? [] : [balloon]), ...ports, ...named];
     }
     if (this.#plugsByPath().has(String(path))) return [type];
     this.#needDevice(path);
     return [type, ...Object.keys(PROPERTIES).map((name) => ({ name, type: PROPERTIES[name] }))];
+  }
+
+  #portsIn(folder: string): readonly unknown[] {
+    const there = this.ports.map(portPath).filter((path) => path.startsWith(`${folder}/`));
+    return there.map((path) => ({ name: path.slice(folder.length + 1), type: 'child<virtserialport>' }));
   }
 
   #chardevs(): unknown {
@@ -157,7 +169,7 @@ export class FakeMachine {
   }
 
   #get(path: unknown, property: unknown): unknown {
-    const port = this.ports.findIndex((_, n) => path === `/machine/peripheral-anon/device[${n}]`);
+    const port = this.ports.map(portPath).indexOf(String(path));
     if (port >= 0 && property === 'name') return this.ports[port]?.name;
     if (port >= 0 && property === 'chardev') return `port${port}`;
     const plug = this.#plugsByPath().get(String(path));
@@ -184,7 +196,8 @@ export class FakeMachine {
   }
 }
 
-const portAt = (_: unknown, n: number): unknown => ({ name: `device[${n}]`, type: 'child<virtserialport>' });
+const portPath = ({ id }: FakePort, n: number): string =>
+  id === undefined ? `/machine/peripheral-anon/device[${n}]` : `/machine/peripheral/${id}`;
 const pathOf = ({ id }: FakePlug, place: number): string =>
   id === null ? `/machine/peripheral-anon/device[${place + 1}]` : `/machine/peripheral/${id}`;
 
