@@ -8,9 +8,10 @@ import { millis } from '../units.js';
 import { commandLine } from './command.js';
 import { givenUp, notConnected, VirshError } from './errors.js';
 import { parseEvent, type DomainEvent } from './events.js';
-import { agentWords, parseAgentAnswer, type AgentCommand } from './guest-agent.js';
+import { AgentSessions } from './agent-sessions.js';
+import type { AgentCommand } from './guest-agent.js';
 import { Session, type SessionOptions } from './session.js';
-import { Sessions } from './sessions.js';
+import { Sessions, type Turn } from './sessions.js';
 
 /** Why the connection ended: by our own hand, or not. */
 export type VirshEnd = { readonly kind: 'closed' } | { readonly kind: 'lost'; readonly error: VirshError };
@@ -58,9 +59,10 @@ export interface Virsh {
   actAside(words: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Asks the QEMU agent in a guest, and returns what it returned: the guest's own word, not to be believed. What the guest does then
-   * can hurt nothing but this call. Not begun when `signal` is aborted before; ended after 10 s. Rejects with `VirshError`.
+   * can hurt nothing but this call. Not begun when `signal` is aborted before; ended after 10 s. Those of which `turn` says that they are
+   * slow, which is longer than 50 ms, wait for each other and hold up no quick ones. Rejects with `VirshError`.
    */
-  askAgent(uuid: string, command: AgentCommand, signal: AbortSignal): Promise<unknown>;
+  askAgent(uuid: string, command: AgentCommand, signal: AbortSignal, turn?: Turn): Promise<unknown>;
   /** Ends it. It may be called again. */
   close(): Promise<void>;
 }
@@ -82,9 +84,6 @@ const ACT_SESSIONS_MAX = 8;
 /** Each that waits keeps one of libvirtd's threads, which has 20. */
 const APART_SESSIONS_MAX = 4;
 const ASIDE_SESSIONS_MAX = 2;
-/** libvirt waits for the agent 3 s. */
-const AGENT_LIMIT = millis(10_000);
-const AGENT_SESSIONS_MAX = 4;
 /** An ended daemon's listener notices that after this: only between two commands does virsh see that nobody writes any more. */
 const LISTEN_S = 30;
 const LISTEN_LIMIT = millis(60_000);
@@ -111,8 +110,7 @@ class Client implements Virsh {
   readonly #acts: Sessions;
   readonly #apart: Sessions;
   readonly #aside: Sessions;
-  /** Apart from the others: what a guest's agent says passes through them. */
-  readonly #agents: Sessions;
+  readonly #agents: AgentSessions;
   #listener: Session | null = null;
   #isEnded = false;
   #tellEnd: (end: VirshEnd) => void = () => undefined;
@@ -144,10 +142,7 @@ class Client implements Virsh {
       ...{ clock, onEnd, sessionsMax: ASIDE_SESSIONS_MAX, patience: ACT_PATIENCE, limit: ACT_LIMIT },
       open: () => this.#open(false),
     });
-    this.#agents = new Sessions({
-      ...{ clock, onEnd: () => undefined, sessionsMax: AGENT_SESSIONS_MAX, patience: ACT_PATIENCE, limit: AGENT_LIMIT },
-      open: () => this.#open(false),
-    });
+    this.#agents = new AgentSessions(clock, () => this.#open(false));
   }
 
   get pids(): readonly number[] {
@@ -176,8 +171,8 @@ class Client implements Virsh {
     return this.#run(this.#aside, words, signal);
   }
 
-  async askAgent(uuid: string, command: AgentCommand, signal: AbortSignal): Promise<unknown> {
-    return parseAgentAnswer(await this.#agents.run(commandLine(agentWords(uuid, command)), signal));
+  askAgent(uuid: string, command: AgentCommand, signal: AbortSignal, turn?: Turn): Promise<unknown> {
+    return this.#agents.ask(uuid, command, signal, turn);
   }
 
   async #run(sessions: Sessions, words: readonly string[], signal: AbortSignal): Promise<readonly string[]> {

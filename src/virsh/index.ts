@@ -1,3 +1,4 @@
+export { AGENT_SLOW_AFTER } from './agent-sessions.js';
 export { openVirsh, type Virsh, type VirshEnd, type VirshOptions } from './client.js';
 export { asciiJson, commandLine, isUuid } from './command.js';
 export { LIST_DOMAINS, parseDomainList, type ListedDomain } from './domain-list.js';

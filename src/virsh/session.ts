@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly limit: Millis;
   /** Given each line as it comes. Default: they are kept for the answer. Must not throw. */
   readonly onLine?: (line: string) => void;
+  /** Told when virsh has come to it: it may have had to connect first. Must not throw. */
+  readonly onBegun?: () => void;
 }
 
 /** The longest line, in characters: a thousand domains' statistics have lines of 100. */
@@ -45,6 +47,7 @@ interface Running {
   readonly end: string;
   readonly lines: string[];
   readonly onLine: ((line: string) => void) | undefined;
+  readonly onBegun: (() => void) | undefined;
   readonly resolve: (lines: readonly string[]) => void;
   readonly reject: (error: VirshError) => void;
   isBegun: boolean;
@@ -101,7 +104,7 @@ export class Session {
    * What the command prints, without its empty lines. `line` is one of `commandLine`. Rejects with `VirshError`: as libvirt refuses, or
    * as the session ends. Call it when nothing else runs.
    */
-  run(line: string, { limit, onLine }: RunOptions): Promise<readonly string[]> {
+  run(line: string, { limit, onLine, onBegun }: RunOptions): Promise<readonly string[]> {
     if (this.#end !== null) return Promise.reject(this.#end);
     this.#count += 1;
     const mark = (what: string): string => `${what}-${this.#secret}-${this.#count}`;
@@ -120,7 +123,7 @@ export class Session {
         };
       };
       this.#running = {
-        ...{ line, begin, end, onLine, lines: [], isBegun: false, length: 0 },
+        ...{ line, begin, end, onLine, onBegun, lines: [], isBegun: false, length: 0 },
         ...{ resolve: settled(resolve), reject: settled(reject) },
       };
       this.#process.stdin?.write(`echo ${begin}\n${line}\necho ${end}\n`);
@@ -149,6 +152,7 @@ export class Session {
     } else if (line === running?.begin) {
       running.isBegun = true;
       this.#unasked = 0;
+      running.onBegun?.();
     } else this.#overhear(line);
   }
 

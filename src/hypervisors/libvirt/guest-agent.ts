@@ -11,7 +11,7 @@ import {
 } from '../../guest-agent/index.js';
 import type { InsideSource } from '../../inside/index.js';
 import { addMillis, millis, minMillis, type Millis } from '../../units.js';
-import { VirshError, type Virsh, type VirshCode } from '../../virsh/index.js';
+import { AGENT_SLOW_AFTER, VirshError, type Virsh, type VirshCode } from '../../virsh/index.js';
 
 export interface DomainAgentOptions {
   readonly uuid: string;
@@ -22,16 +22,18 @@ export interface DomainAgentOptions {
   readonly tell: (message: string) => void;
 }
 
-/** A failure that took as long came of waiting. libvirt refuses at once where no agent is connected, and waits 3 s for one that is. */
+/** A failure that took as long came of waiting for the agent. libvirt refuses at once where no agent is connected, and waits 3 s for one that is. */
 const WAITED = millis(1_000);
 /**
- * Whoever hangs keeps one of a few sessions for 3 s whenever he is asked. With these pauses there may be some eighty such agents on a host
- * before the others have to wait.
+ * Whoever hangs keeps one of the two sessions of slow agents for 3 s whenever he is asked. With these pauses there may be some forty such
+ * agents on a host before those that are slow have to wait longer.
  */
 const PAUSE_FIRST = millis(5_000);
 /** One that has answered may be in a guest that is short of memory or of processors just now, of which nothing is known meanwhile. */
 const PAUSE_OF_KNOWN = millis(1_000);
 const PAUSE_MAX = millis(60_000);
+/** One that was slow is quick again after so many quick answers: three looks. */
+const QUICK_AGAIN = 20;
 
 export class DomainAgent implements InsideSource {
   readonly #options: DomainAgentOptions;
@@ -40,22 +42,31 @@ export class DomainAgent implements InsideSource {
   /** Since it was last told that it does not. */
   #hasAnswered = false;
   #askAgainAt: Millis | null = null;
+  #quickInRow = QUICK_AGAIN;
 
   readonly #ask: AgentChannel['ask'] = async (command, args, signal) => {
     const { uuid, clock, connected } = this.#options;
-    const begun = clock.now();
+    // Before that it waits for others, which is not the agent's silence.
+    const sent: { at: Millis | null } = { at: null };
+    const took = (): number => (sent.at === null ? 0 : clock.now() - sent.at);
+    const onBegun = (): void => {
+      sent.at = clock.now();
+    };
+    const turn = { isSlow: this.#quickInRow < QUICK_AGAIN, onBegun };
     try {
-      const answer = connected().askAgent(uuid, { execute: command, arguments: args }, signal);
-      // One that waits for its turn behind others is given up when the look is over.
-      const value = await unlessAborted(answer, signal, () => tooSlow(command, signal.reason));
+      const answer = connected().askAgent(uuid, { execute: command, arguments: args }, signal, turn);
+      const tooLate = (): AgentError => (sent.at === null ? notSent : tooSlow)(command, signal.reason);
+      const value = await unlessAborted(answer, signal, tooLate);
       this.#pause = null;
       this.#hasAnswered = true;
       return value;
     } catch (error) {
-      const [now, failure] = [clock.now(), asAgentError(command, error)];
+      const failure = asAgentError(command, error);
       const hasAnswered = failure.agentCode === 'EREFUSED';
-      if (now - begun >= WAITED && !hasAnswered) this.#leaveAlone(now);
+      if (took() >= WAITED && !hasAnswered) this.#leaveAlone(clock.now());
       throw failure;
+    } finally {
+      if (sent.at !== null) this.#quickInRow = took() > AGENT_SLOW_AFTER ? 0 : this.#quickInRow + 1;
     }
   };
 
@@ -110,6 +121,14 @@ const CODES: Readonly<Record<VirshCode, AgentCode>> = {
 /** The look is over, and nobody waits any more. It may be under way. */
 const tooSlow = (command: string, cause: unknown): AgentError =>
   new AgentError({ agentCode: 'ETIMEDOUT', message: `the guest agent did not answer ${command} in time`, cause });
+
+/** The look is over, and others had their turns until then. */
+const notSent = (command: string, cause: unknown): AgentError =>
+  new AgentError({
+    agentCode: 'ETIMEDOUT',
+    message: `the guest agent was not asked for ${command} in time: others were asked before`,
+    cause,
+  });
 
 /** How libvirt begins what the agent itself answered with an error (src/qemu/qemu_agent.c, 9.0). */
 const BY_THE_AGENT = /unable to execute QEMU agent command/;

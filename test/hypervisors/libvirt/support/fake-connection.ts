@@ -5,6 +5,7 @@ import { millis } from '../../../../src/units.js';
 import { commandLine, VirshError, type Virsh, type VirshEnd, type VirshOptions } from '../../../../src/virsh/index.js';
 import { closedByUs, givenUp, hung, refused } from '../../../../src/virsh/errors.js';
 import { agentWords, parseAgentAnswer, type AgentCommand } from '../../../../src/virsh/guest-agent.js';
+import type { Turn } from '../../../../src/virsh/sessions.js';
 import { parseEvent } from '../../../../src/virsh/events.js';
 import type { FakeLibvirt } from '../../../virsh/support/fake-libvirt.js';
 
@@ -70,7 +71,8 @@ export class FakeConnection implements Virsh {
     return this.act(words, signal);
   }
 
-  async askAgent(uuid: string, command: AgentCommand, signal: AbortSignal): Promise<unknown> {
+  async askAgent(uuid: string, command: AgentCommand, signal: AbortSignal, turn?: Turn): Promise<unknown> {
+    turn?.onBegun?.();
     return parseAgentAnswer(await this.#run(commandLine(agentWords(uuid, command)), signal));
   }
 
