@@ -4,7 +4,9 @@ import { describe, it, type TestContext } from 'node:test';
 import { connectAgent } from '../../src/guest-agent/connect.js';
 import { AgentError, type AgentCode } from '../../src/guest-agent/errors.js';
 import { CHUNK_BYTES } from '../../src/guest-agent/files.js';
-import { ANSWER_BYTES_MAX, COMMAND_LIMIT, SYNC_LIMIT, type AgentSession } from '../../src/guest-agent/session.js';
+import { ANSWER_BYTES_MAX, AgentSession, COMMAND_LIMIT, SYNC_LIMIT } from '../../src/guest-agent/session.js';
+import type { ByteStream } from '../../src/connection/unix-socket.js';
+import { objectIn, type JsonObject } from '../../src/qmp/fields.js';
 import { VirtualClock } from '../../src/sim/index.js';
 import { addMillis, millis } from '../../src/units.js';
 import { patience, until } from '../qmp/support/opened.js';
@@ -63,6 +65,42 @@ describe('a connection to a guest’s agent', () => {
     agent.tamper = (answer) => [line(answer)];
     await until('the surplus came', () => agent.handles.size === 1);
     assert.equal(await session.ask('guest-file-open', { path: '/proc/vmstat' }, NEVER), 1001);
+  });
+
+  it('takes a word that came unasked for a sign that it is out of step, and asks for a number before the next command', async () => {
+    const sent: Buffer[] = [];
+    let hear: (text: string | Buffer) => void = () => undefined;
+    const stream: ByteStream<AgentError> = {
+      ...{ description: 'here', unsentBytes: 0, peerPid: () => null, pause: () => undefined, resume: () => undefined },
+      start: ({ onBytes }) => {
+        hear = (text) => {
+          onBytes(Buffer.from(text));
+        };
+      },
+      send: (bytes) => sent.push(bytes),
+      close: () => Promise.resolve(),
+    };
+    const session = new AgentSession(stream, new VirtualClock());
+    const lastSent = (): JsonObject => {
+      const bytes = sent.at(-1) ?? Buffer.alloc(0);
+      return objectIn(JSON.parse(bytes.subarray(bytes.lastIndexOf(0xff) + 1).toString()));
+    };
+    const sayNumber = (): void => {
+      assert.equal(lastSent()['execute'], 'guest-sync-delimited');
+      hear(Buffer.concat([Buffer.of(0xff), Buffer.from(line({ return: objectIn(lastSent()['arguments'])['id'] }))]));
+    };
+    const beginning = session.begin(NEVER);
+    sayNumber();
+    await beginning;
+    hear(line({ return: 'of nobody’s question' }));
+    const asking = session.ask('guest-file-open', { path: '/proc/meminfo' }, NEVER);
+    // It is one answer behind from then on.
+    hear(line({ return: 'of the question before' }));
+    sayNumber();
+    await new Promise(setImmediate);
+    assert.equal(lastSent()['execute'], 'guest-file-open');
+    hear(line({ return: 1000 }));
+    assert.equal(await asking, 1000);
   });
 
   it('never takes an answer that came late for the next one’s', async (test) => {
