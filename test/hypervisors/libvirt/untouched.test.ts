@@ -48,6 +48,27 @@ describe('memory that a domain was given again', () => {
     assert.deepEqual(freeIn(await rig.look(['libvirt/one'])), [free, free - 64]);
   });
 
+  it('by plugging is not free either while no description can be read', async (test) => {
+    const rig = await openRig(test, 'one');
+    const plug = fakePlug();
+    Object.assign(plug, { requested: 64 * MIB, current: 64 * MIB });
+    Object.assign(domainOf(rig, 'one'), { plugs: [plug], current: 100 * MIB, resident: 40 * MIB });
+    rig.libvirt.emit('device-added', 'one', 'virtiomem0');
+    await rig.untilLog('came libvirt/one', 'changed libvirt/one');
+    await rig.look(['libvirt/one']);
+    Object.assign(plug, { requested: 128 * MIB, current: 128 * MIB });
+    await rig.pass(31_000);
+    const lastFree = async (): Promise<number | undefined> => freeIn(await rig.look(['libvirt/one'])).at(-1);
+    const free = await lastFree();
+    rig.libvirt.tamper = (line) => (line.startsWith('dumpxml') ? 'error: no description\n' : undefined);
+    await rig.pass(31_000);
+    const outcomes = await rig.look(['libvirt/one']);
+    const reading = outcomes.find(({ kind }) => kind === 'reading');
+    assert.ok(reading?.kind === 'reading' && !reading.reading.current.known, 'what is plugged in is not known');
+    assert.equal(freeIn(outcomes).at(-1), free);
+    assert.equal(await lastFree(), free);
+  });
+
   it('is not free for others while a guest that begins anew may touch all of it', async (test) => {
     const rig = await openRig(test, 'one', 'two');
     const one = domainOf(rig, 'one');
