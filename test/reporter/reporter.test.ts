@@ -8,6 +8,9 @@ import { parseReport, type Report } from '../../src/signals/report.js';
 import { VirtualClock } from '../../src/sim/index.js';
 import { millis, pages } from '../../src/units.js';
 
+/** More than any test leads to. */
+const LOOKS_MAX = 100_000;
+
 class Rig {
   readonly clock = new VirtualClock();
   readonly published: { readonly at: number; readonly report: Report }[] = [];
@@ -32,6 +35,8 @@ class Rig {
 
   #look(): Signals {
     this.looks.push(this.clock.now());
+    // One that looks without a pause would keep the clock where it is for ever.
+    if (this.looks.length > LOOKS_MAX) this.#ending.abort();
     return { ...NOTHING_KNOWN, total: knownAt(pages(this.total), this.clock.now()) };
   }
 
@@ -191,6 +196,17 @@ describe('a guest’s reporter', () => {
     assert.equal(rig.told.at(-1), 'reports get through again');
     const total = rig.published.at(-1)?.report.fields.total;
     assert.ok(total?.known === true && total.value === 7);
+  });
+
+  it('pauses between tries also where a report got through before', async () => {
+    const rig = new Rig();
+    await rig.to(1_000);
+    const looks = rig.looks.length;
+    rig.isBroken = true;
+    await rig.to(61_000);
+    const tries = rig.looks.length - looks;
+    await rig.end();
+    assert.ok(tries > 5 && tries < 30, `${tries} tries in a minute`);
   });
 
   it('tries again as soon as somebody asks for, where a host may come at any time', async () => {

@@ -145,6 +145,7 @@ describe('a virsh that misbehaves', () => {
     const { fake, session } = open(test);
     await session.run('uri', { limit: LIMIT });
     fake.processes[0]?.say('virsh > error: Disconnected from qemu:///fake due to end of file\n');
+    await until('it has ended', () => session.hasEnded);
     assert.match((await session.ended).message, /Disconnected from/);
     await until('its process is gone', () => fake.running.length === 0);
   });
