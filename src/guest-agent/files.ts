@@ -90,6 +90,12 @@ export class AgentFiles {
     this.#isInDoubt = false;
   }
 
+  /** So it is, and what was wrong with the files before is no word on those that are there now. */
+  beginAnew(): void {
+    this.forget();
+    this.#failures.clear();
+  }
+
   /** The connection was made again: meanwhile the same may have happened. */
   doubt(): void {
     this.#isInDoubt = this.#handles.size > 0;

@@ -81,7 +81,11 @@ export class AgentReader {
 
   /** The guest, or its agent, begins anew: what was open in it is others' now, or will be. */
   forget(): void {
-    this.#files.forget();
+    this.#files.beginAnew();
+    // Files of one that is not there yet would not be opened, and then be left alone: it is asked first whether it may be.
+    if (this.#mayRead === true) this.#mayRead = null;
+    this.#askAgainAt = null;
+    this.#extent = null;
     // What still waits to be sent would reach the new one.
     this.#endLook?.();
   }

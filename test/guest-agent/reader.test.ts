@@ -39,6 +39,44 @@ const readsOf = (agent: FakeAgent, path: string): number =>
     return execute === 'guest-file-read' && agent.handles.get(handle)?.path === path;
   }).length;
 
+describe('a guest that begins anew', () => {
+  it('is known at the first look at which its agent is there again, however often it was not', async () => {
+    const { agent, clock, reader } = opened();
+    await reader.look();
+    agent.reboot();
+    reader.forget();
+    agent.isGone = true;
+    agent.requests.length = 0;
+    for (let look = 0; look < 20; look += 1) {
+      await pass(clock, 5_000);
+      await reader.look();
+    }
+    assert.deepEqual(new Set(agent.asked), new Set(['guest-info']), 'nothing is opened where nobody is');
+    agent.isGone = false;
+    await pass(clock, 5_000);
+    const at = clock.now();
+    await reader.look();
+    assert.match(shown(reader.signals.committed), new RegExp(`at ${at}$`));
+  });
+
+  it('has its files looked for again, whatever was wrong with them before', async () => {
+    const { agent, clock, reader } = opened();
+    agent.files.delete('/proc/pressure/memory');
+    await reader.look();
+    assert.ok(!reader.signals.pressure.known);
+    agent.reboot();
+    agent.files.set(
+      '/proc/pressure/memory',
+      'some avg10=1.00 avg60=0.00 avg300=0.00 total=5\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=2\n',
+    );
+    reader.forget();
+    await pass(clock, 5_000);
+    await reader.look();
+    assert.ok(reader.signals.pressure.known);
+    assert.match(shown(reader.signals.reserve), / at 6000$/, 'its kernel may be another');
+  });
+});
+
 describe('a guest seen through its agent', () => {
   it('is what a reader inside would see', async (test) => {
     const { reader } = opened('numa-two-nodes');

@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AgentChannel } from '../../../src/guest-agent/channel.js';
-import { noAnswer, refused } from '../../../src/guest-agent/errors.js';
+import { noAnswer, notConnected, refused } from '../../../src/guest-agent/errors.js';
 import { objectIn, type JsonObject } from '../../../src/qmp/fields.js';
 import { procText } from '../../signals/proc-roots.js';
 import type { Ending } from '../../qmp/support/fake-qemu.js';
@@ -37,6 +37,8 @@ export class FakeAgent {
   /** Answers that are kept back, oldest first. */
   readonly held: (() => void)[] = [];
   isHolding = false;
+  /** Nobody is there: who asks in place is told so at once. */
+  isGone = false;
   tamper: Tamper = (answer) => [line(answer)];
   #lastHandle = 999;
 
@@ -80,6 +82,7 @@ export class FakeAgent {
     ask: (command, args, signal) => {
       const request = { execute: command, arguments: args };
       this.requests.push(request);
+      if (this.isGone) return Promise.reject(notConnected('here', 'nobody listens'));
       if (signal.aborted) return Promise.reject(noAnswer(command, 'here', signal.reason));
       const [said] = this.tamper(this.answer(request), request);
       if (said === undefined || this.isHolding) return givenUp(command, signal);
