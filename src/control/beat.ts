@@ -24,9 +24,8 @@ export interface Beat {
 }
 
 /** The beat of a guest that is asked about every `interval`. */
-export function beatOf(guest: GuestDescription, interval: Millis): Beat | null {
-  const { id, pool, capabilities, isSeenWithAll = false } = guest;
-  if (pool === undefined && capabilities.keepsMemory !== true) return null;
+export function beatOf({ id, pool, isSeenWithAll = false }: GuestDescription, interval: Millis): Beat | null {
+  if (pool === undefined) return null;
   if (isSeenWithAll) return { length: commonLength(interval), phase: millis(0) };
   return beatInSecond({ id });
 }

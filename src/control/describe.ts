@@ -57,7 +57,7 @@ export function describeReason(reason: Reason): string {
     case 'cache-unwatched':
       return `may live from its page cache, which nobody can tell (${reason.detail ?? 'why was not said'}): keeps all that it has filled, ${mibText(reason, 'target')} with some room`;
     case 'keeps-memory':
-      return 'has all that it may have: what it gave up would be of no use to its host (huge pages, locked or pinned memory)';
+      return 'keeps its boot memory: what it gave up would be of no use to its host (huge pages, locked or pinned memory)';
     case 'signal-unknown':
       return `holds, because a signal is not known (${reason.detail ?? 'which one was not said'})`;
     case 'implausible':

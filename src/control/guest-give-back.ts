@@ -97,21 +97,21 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
 }
 
 /**
- * A guest of whose memory its host gains nothing has all that it may have. Towards its administrator's ceiling it goes as any other: who is
- * told to have less than it can is meant to have less.
+ * Of a guest's boot memory nothing is taken where its host gains nothing by that, and what was taken before is given back as the host has
+ * room. Its limits hold as for any other, and what is plugged in goes by the rule.
  */
 export function whereKept<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
   const { wish } = decided;
+  const [boot, held] = [state.maximumSeen, heldBy(state)];
   if (wish.kind === 'hold' && wish.reason.code === 'switched-off') return decided;
-  const [most, held] = [mostFor(state), heldBy(state)];
-  const reason: Reason = { code: 'keeps-memory', numbers: most === null ? {} : { ceiling: most } };
+  if (wish.kind === 'resize' && boot !== null && wish.target >= boot) return decided;
+  const reason: Reason = { code: 'keeps-memory', numbers: boot === null ? {} : { ceiling: boot } };
   const stays: Decision<Memory> = { ...decided, wish: { kind: 'hold', reason } };
-  if (most === null) return stays;
-  // By the limits, in their steps, and those of which nothing is known as ever.
-  if (held !== null && held > most) {
-    return wish.kind === 'hold' ? decided : { ...decided, wish: { ...wish, goal: most, target: held, reason } };
-  }
-  if (most <= minPages(held ?? NO_PAGES, boundFor(state) ?? NO_PAGES)) return stays;
+  if (boot === null || held === null) return stays;
+  const most = minPages(boot, state.limits.ceiling ?? boot);
+  if (held === most && (boundFor(state) ?? most) >= most) return stays;
+  if (wish.kind === 'resize') return { ...decided, wish: { ...wish, goal: boot, target: boot, reason } };
+  if (held >= most) return decided;
   return { ...decided, wish: { kind: 'resize', goal: most, target: most, floor: NO_PAGES, reason } };
 }
 
@@ -157,7 +157,8 @@ export const isOurs = <Memory>({ guest, pursuit, reading }: GuestState<Memory>):
  */
 export function isOwed<Memory>(state: GuestState<Memory>): boolean {
   if (!state.isReleased || !state.isDriven || state.guest.pool === undefined || !isOurs(state)) return false;
-  return maxPages(state.heldSeen ?? NO_PAGES, liveTarget(state)) < (mostFor(state) ?? NO_PAGES);
+  const seen = minPages(state.heldSeen ?? NO_PAGES, boundFor(state) ?? state.heldSeen ?? NO_PAGES);
+  return maxPages(seen, liveTarget(state)) < (mostFor(state) ?? NO_PAGES);
 }
 
 interface Return {

@@ -41,10 +41,9 @@ export function askForSize<Memory>(
   target: Pages,
   context: StepContext,
 ): void {
-  const { growth, guest, maximumSeen } = state;
-  if (growth === null || guest.capabilities.growthBlock === undefined) {
-    // What is plugged in, and cannot be moved, comes on top.
-    askFor(state, subtractToZero(target, growth?.plugged ?? NO_PAGES), context);
+  const { growth, maximumSeen } = state;
+  if (growth === null) {
+    askFor(state, target, context);
     return;
   }
   const view = growthViewOf(state);

@@ -5,7 +5,6 @@
 import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
 import { beatFrom, beatNear, beatOf } from './beat.js';
 import type { GuestEvent } from './events.js';
-import type { Growth } from './growth.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
 import { hasReturned, isOwed, release, relieve, whereKept, whileRelieved } from './guest-give-back.js';
 import { finishAction, tellFailure, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
@@ -106,16 +105,11 @@ export function createGuestControl<Memory>(
     change: (before, guest, settings) => ({
       ...before,
       guest,
-      growth: growthAs(before, guest),
       limits: settings.limits,
       isDriven: settings.isDriven && guest.capabilities.canSetTarget,
     }),
   };
 }
-
-/** What was asked to be plugged in is followed no further where nothing can be any more; what is plugged in its readings say. */
-const growthAs = <Memory>({ growth }: GuestState<Memory>, { capabilities }: GuestDescription): Growth | null =>
-  capabilities.growthBlock === undefined ? null : growth;
 
 /** At the guest's own beat, where it has one, and not before the policy wishes. */
 function onOwnBeat(guest: GuestDescription, wakeAt: Millis | null, now: Millis): Millis | null {

@@ -28,8 +28,8 @@ export interface Capabilities {
    */
   readonly growthBlock?: Pages;
   /**
-   * What this guest gives up stays with its emulator, and what it takes is there already: its host neither gains nor needs anything by it.
-   * It is given all that it may have, and has no `pool` and no `growthBlock`. Left out: false.
+   * What this guest gives up of its boot memory stays with its emulator: its host gains nothing by it, so nothing of that is taken.
+   * Left out: false.
    */
   readonly keepsMemory?: boolean;
 }

@@ -7,7 +7,7 @@ export const KEPT_ADVICE =
 
 /** `seen`: a clause that says what of it was seen, and where. */
 export const keptNews = (guest: GuestId, seen: string): string =>
-  `guest ${guest}: ${seen}. What it gives up would be of no use to this host, so nothing is taken from it, and what was taken before is given back; what can be plugged into it is left as it is. ${KEPT_ADVICE}`;
+  `guest ${guest}: ${seen}. What it gives up would be of no use to this host, so nothing of its boot memory is taken, and what was taken before is given back as this host has room. ${KEPT_ADVICE}`;
 
 /** That is over. */
 export const keptNoMore = (guest: GuestId): string =>

@@ -54,13 +54,6 @@ describe('the beat of a guest', () => {
     assert.equal(beatOf(guest('b', { isSeenWithAll: true }), millis(4_999.999))?.length, 5_000);
   });
 
-  it('is that of its host’s other guests also where it keeps its memory, and so shares none of theirs', () => {
-    const { pool, capabilities, ...rest } = guest('kept', { isSeenWithAll: true });
-    assert.equal(pool, 'host');
-    const kept = { ...rest, capabilities: { ...capabilities, keepsMemory: true } };
-    assert.deepEqual(beatOf(kept, millis(5_000)), { length: 5_000, phase: 0 });
-  });
-
   it('is none where it has no company', () => {
     const { id, name, capabilities } = guest('alone');
     assert.equal(beatOf({ id, name, capabilities }, millis(5_000)), null);

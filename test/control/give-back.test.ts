@@ -6,7 +6,7 @@ import { promisedTo } from '../../src/control/guest-state.js';
 import type { Signals } from '../../src/control/reading.js';
 import { knownAt, NOT_REPORTED } from '../../src/control/signal.js';
 import { pages, type Millis } from '../../src/units.js';
-import { sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
+import { sharedGuest, SharedHost, type SharedGuest, type SharedHostOptions } from '../support/shared-host.js';
 
 describe('giving everything back on a host', () => {
   it('gives each guest the same part of what it lacks, when the host has not enough for all', () => {
@@ -122,6 +122,25 @@ describe('a guest that had everything when it was released, and was never asked 
     host.liveUntil(10);
     assert.equal(stateOf('whole').reading?.current.known, false);
     assert.equal(isOwed(stateOf('whole')), false);
+  });
+});
+
+describe('a guest that was just told to give something up when it is released', () => {
+  it('is owed that where no look says what it holds, and has it as soon as one does', () => {
+    let isLate = false;
+    const guest = sharedGuest({ held: 200_000 });
+    const sight: SharedHostOptions['sight'] = (reading) => (isLate ? { ...reading, current: NOT_REPORTED } : reading);
+    const host = new SharedHost({ total: 600_000, guests: { guest }, sight });
+    while (guest.target === 200_000) host.liveUntil(host.seconds + 1);
+    isLate = true;
+    host.liveUntil(host.seconds + 3);
+    host.tell({ kind: 'release', id: 1 });
+    host.liveUntil(host.seconds + 2);
+    const stateOf = () => host.state.guests.get('guest') ?? assert.fail();
+    assert.ok(isOwed(stateOf()), 'what it gave up is forgotten');
+    isLate = false;
+    host.liveUntil(host.seconds + 2);
+    assert.deepEqual([guest.held, isOwed(stateOf())], [200_000, false]);
   });
 });
 

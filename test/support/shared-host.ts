@@ -124,10 +124,10 @@ export class SharedHost {
   #describe(id: string): GuestDescription {
     const { limits, pluggable, keepsMemory } = this.guest(id);
     const can = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };
-    const grows = pluggable === 0 || keepsMemory ? {} : { growthBlock: pages(BLOCK) };
+    const grows = pluggable === 0 ? {} : { growthBlock: pages(BLOCK) };
     const own = keepsMemory ? { keepsMemory } : {};
-    const guest = { id, name: id, capabilities: { ...can, ...grows, ...own }, isSeenWithAll: true };
-    return { ...guest, ...(keepsMemory ? {} : { pool: POOL }), ...(limits === null ? {} : { limits }) };
+    const guest = { id, name: id, capabilities: { ...can, ...grows, ...own }, pool: POOL, isSeenWithAll: true };
+    return limits === null ? guest : { ...guest, limits };
   }
 
   /** Its emulator keeps its memory from now on, or does so no more. */
@@ -197,7 +197,7 @@ export class SharedHost {
   checkPromises(): void {
     const promised = Object.values(this.#options.guests).reduce(
       (sum, { held, target, plugged, plugTarget, keepsMemory }) =>
-        keepsMemory ? sum : sum + Math.max(0, target - held) + Math.max(0, plugTarget - plugged),
+        sum + (keepsMemory ? 0 : Math.max(0, target - held)) + Math.max(0, plugTarget - plugged),
       0,
     );
     assert.ok(promised <= this.free, `${promised} pages are promised at ${this.seconds} s, and ${this.free} are free`);

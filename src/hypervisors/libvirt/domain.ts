@@ -161,23 +161,22 @@ export class Domain {
   }
 }
 
-function describe(id: GuestId, shape: DomainShape): GuestDescription {
-  const told = {
-    ...{ id, name: cleanGuestName(KIND, shape.name), capabilities: capabilitiesOf(shape) },
-    ...{ isSeenWithAll: true, limits: NO_LIMITS },
-  };
-  return shape.keptBy === null ? { ...told, pool: KIND } : told;
-}
+const describe = (id: GuestId, shape: DomainShape): GuestDescription => ({
+  id,
+  name: cleanGuestName(KIND, shape.name),
+  capabilities: capabilitiesOf(shape),
+  pool: KIND,
+  isSeenWithAll: true,
+  limits: NO_LIMITS,
+});
 
 const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };
 const WATCHED: Capabilities = { ...DRIVEN, canSetTarget: false };
 
 function capabilitiesOf(shape: DomainShape): Capabilities {
-  const isKept = shape.keptBy !== null;
-  const own = isKept ? { keepsMemory: true } : {};
+  const own = shape.keptBy === null ? {} : { keepsMemory: true };
   if (shape.balloon === null) return { ...WATCHED, ...own };
-  // What would be plugged into one that keeps its memory would come from memory that nobody here counts.
-  const block = isKept ? null : blockOf(plugsOf(shape));
+  const block = blockOf(plugsOf(shape));
   const { deflatesOnOom } = shape.balloon;
   return { ...DRIVEN, ...own, deflatesOnOom, ...(block === null ? {} : { growthBlock: block }) };
 }

@@ -10,17 +10,18 @@ import { guestNameOf, KIND } from './names.js';
 
 type Described = Pick<Machine, 'name' | 'balloon' | 'plugs' | 'kept'>;
 
-export function describeMachine(id: GuestId, machine: Described): GuestDescription {
-  const told = { id, name: guestNameOf(machine.name), capabilities: capabilitiesOf(machine), limits: NO_LIMITS };
-  return machine.kept === null ? { ...told, pool: KIND } : told;
-}
+export const describeMachine = (id: GuestId, machine: Described): GuestDescription => ({
+  id,
+  name: guestNameOf(machine.name),
+  capabilities: capabilitiesOf(machine),
+  pool: KIND,
+  limits: NO_LIMITS,
+});
 
 function capabilitiesOf({ balloon, plugs, kept }: Described): Capabilities {
   const own = kept === null ? {} : { keepsMemory: true };
   if (balloon === null) return { ...WATCHED, ...own };
-  // What would be plugged in would come from memory that nobody here counts.
-  const grows = kept === null ? withGrowth(blockOf(plugs)) : {};
-  return { ...DRIVEN, ...grows, ...own, deflatesOnOom: balloon.deflatesOnOom };
+  return { ...DRIVEN, ...withGrowth(blockOf(plugs)), ...own, deflatesOnOom: balloon.deflatesOnOom };
 }
 
 const DRIVEN: Capabilities = { canSetTarget: true, hasOverflowTier: false, isSimulated: false };

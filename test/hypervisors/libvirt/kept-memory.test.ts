@@ -53,7 +53,7 @@ function announced({ notices }: Rig): Pick<GuestDescription, 'capabilities' | 'p
 }
 
 describe('a domain whose memory stays with its QEMU', () => {
-  it('is announced as one that shares nothing and has nothing plugged in, as soon as that is so', async (test) => {
+  it('is announced as such, as soon as that is so', async (test) => {
     const rig = await openRig(test, 'one');
     const one = domainOf(rig, 'one');
     one.plugs = [fakePlug()];
@@ -64,7 +64,7 @@ describe('a domain whose memory stays with its QEMU', () => {
     rig.libvirt.emit('device-added', 'one', 'hostdev0');
     await rig.untilLog('came libvirt/one', 'changed libvirt/one', 'changed libvirt/one');
     const { capabilities, pool } = announced(rig);
-    assert.deepEqual([capabilities.keepsMemory, capabilities.growthBlock, pool], [true, undefined, undefined]);
+    assert.deepEqual([capabilities.keepsMemory, capabilities.growthBlock, pool], [true, 512, 'libvirt']);
     assert.match(
       rig.told.at(-1) ?? '',
       /^guest libvirt\/one: its description has <hostdev type='pci'>\. .*ordinary memory/,
