@@ -215,7 +215,8 @@ export function observePursuit(
   now: Millis,
   stuckAfter: Millis = STUCK_AFTER,
 ): Pursuit | null {
-  if (pursuit === null || pursuit.phase === 'failed') return pursuit;
+  if (pursuit === null) return null;
+  if (pursuit.phase === 'failed') return observeFailed(pursuit, current, now);
   const { phase, taken, standing, failure } = pursuit;
   const distance = distanceTo(pursuit.target, current);
   const moved = (to: PursuitPhase): Pursuit =>
@@ -242,6 +243,15 @@ export function observePursuit(
   // A promise is taken back whoever is to blame: others wait for it.
   if (pursuit.target < current && !isBehind(pursuit, current)) return pursuit;
   return now - pursuit.patienceFrom < stuckAfter ? pursuit : lookAtStuck(pursuit, now);
+}
+
+/** It may have got through, and then the guest comes nearer: whoever does is not disturbed. */
+function observeFailed(pursuit: Pursuit, current: Pages, now: Millis): Pursuit {
+  const distance = distanceTo(pursuit.target, current);
+  if (pursuit.distance === distance) return pursuit;
+  const isNearer = pursuit.distance !== null && distance < pursuit.distance;
+  const anew = isNearer ? { progressAt: now, patienceFrom: now } : {};
+  return advance(pursuit, { ...progressOf(pursuit), ...anew, distance });
 }
 
 function lookAtStuck(pursuit: Pursuit, now: Millis): Pursuit {

@@ -107,6 +107,18 @@ describe('a target of which nobody knows whether it was told', () => {
     assert.equal(late.target, late.held);
   });
 
+  it('is not ended while the guest takes it', () => {
+    const { host, late, fail } = doubtful();
+    late.isSilent = true;
+    fail();
+    const promised = late.target;
+    while (late.held + 5_000 < promised) {
+      late.held += 5_000;
+      host.liveUntil(host.seconds + 1);
+      assert.equal(late.target, promised, `it was stopped at ${late.held}`);
+    }
+  });
+
   it('is none either where self-ballooning is switched off', () => {
     const { host, late, stateOf, fail } = doubtful();
     fail();
