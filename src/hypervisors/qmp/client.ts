@@ -150,8 +150,8 @@ class QmpHost implements Hypervisor {
 
   #readingOf(machine: Machine, { look, began, report }: Looked): Reading {
     const { clock, wall } = this.#options;
-    const { actual, stats, inside, plugged } = look;
-    const { base, balloon, plugs, residence, followed } = machine;
+    const { actual, stats, inside, plugged, hasPlugs } = look;
+    const { base, balloon, residence, followed } = machine;
     const { asked } = followed;
     const deflatesOnOom = balloon?.deflatesOnOom ?? false;
     // What was answered before its balloon went says nothing of what it may touch now.
@@ -166,7 +166,7 @@ class QmpHost implements Hypervisor {
       makeReading: ({ keeps, before }) => {
         const kept = keeps === null ? null : pagesToBytes(keeps);
         const seen: MachineLook = { actual: kept, stats, inside, base, deflatesOnOom, asked, before };
-        return readingOf(plugs.length === 0 ? seen : { ...seen, plugged }, { at: clock.now(), wall: wall() });
+        return readingOf(hasPlugs ? { ...seen, plugged } : seen, { at: clock.now(), wall: wall() });
       },
     });
   }

@@ -65,6 +65,8 @@ export interface Look {
   /** What is known from inside the guest. */
   readonly inside: Said;
   readonly plugged: PlugSizes | null;
+  /** Whether it had devices for that when the look began. */
+  readonly hasPlugs: boolean;
 }
 
 export class Machine implements Identity {
@@ -94,6 +96,8 @@ export class Machine implements Identity {
   #lookGap: Millis | null = null;
   /** As last said. */
   #plugged = NO_PAGES;
+  /** How many devices, of whatever kind. */
+  #unplugged = 0;
 
   private constructor(qmp: Qmp, { name, pid, ownName, uuid, base, ports, balloon, plugs, devices, before }: Met) {
     this.#qmp = qmp;
@@ -230,13 +234,15 @@ export class Machine implements Identity {
     balloon.polling.noteSeen(seen?.lastUpdate ?? null, now);
     this.#isTold = isToldInside(said.sources, now);
     this.#followPolling(balloon.polling);
-    return { actual: kept, stats: seen, plugged: this.#pluggedIn(plugs, devices), inside: said };
+    const plugged = this.#pluggedIn(plugs, devices);
+    return { actual: kept, stats: seen, plugged, hasPlugs: plugs.length > 0, inside: said };
   }
 
   async #lookWithoutBalloon(now: Millis, inside: Promise<Said>): Promise<Look> {
     const plugs = this.#plugs;
     const [devices, said] = await Promise.all([this.#readDevicesIfDue(now), inside]);
-    return { actual: null, stats: null, plugged: this.#pluggedIn(plugs, devices), inside: said };
+    const plugged = this.#pluggedIn(plugs, devices);
+    return { actual: null, stats: null, plugged, hasPlugs: plugs.length > 0, inside: said };
   }
 
   #pluggedIn(plugs: readonly MachinePlug[], devices: unknown): PlugSizes | null {
@@ -261,17 +267,20 @@ export class Machine implements Identity {
 
   /** What `query-memory-devices` says; `now` is when the look began. */
   async #readDevices(now: Millis): Promise<unknown> {
+    const unplugged = this.#unplugged;
     const answer = await answerOrNull(this.#qmp.execute('query-memory-devices'));
     this.#base.note(answer, now);
     this.#followBase();
-    if (hasOthers(answer, this.#plugs)) await this.#findPlugs(answer);
+    if (hasOthers(answer, this.#plugs)) await this.#findPlugs(answer, unplugged);
     return answer;
   }
 
-  /** One was added since it was met: QEMU has no event for that. */
-  async #findPlugs(answer: unknown): Promise<void> {
-    this.#plugs = (await findMemoryDevices(this.#qmp, answer)).plugs;
-    this.plugHistory.noteSeen(seenIn(this.#plugs, answer));
+  /** One was added since it was met: QEMU has no event for that. What was unplugged since the answer was asked for may still be in it. */
+  async #findPlugs(answer: unknown, unplugged: number): Promise<void> {
+    const { plugs } = await findMemoryDevices(this.#qmp, answer);
+    if (this.#unplugged !== unplugged) return;
+    this.#plugs = plugs;
+    this.plugHistory.noteSeen(seenIn(plugs, answer));
   }
 
   #followBase(): void {
@@ -298,6 +307,7 @@ export class Machine implements Identity {
 
   /** A device was unplugged. */
   forget(path: string): void {
+    this.#unplugged += 1;
     if (this.#balloon?.path === path) {
       this.#balloon.polling.rest();
       this.#balloon = null;

@@ -102,7 +102,8 @@ describe('a machine with memory devices', () => {
     await rig.look(['qmp/one']);
     machine.plugs = [fakePlug()];
     await rig.pass(60_000);
-    await rig.look(['qmp/one']);
+    const { current, maximum } = await rig.reading('qmp/one');
+    assert.ok(current.known && maximum.known, 'nothing else becomes unknown by that');
     await until('its block is told', () => blocks().length === 1);
     await plug(rig, 64);
     assert.equal(machine.plugs[0]?.requested, 64 * MIB);
@@ -127,6 +128,32 @@ describe('a machine with memory devices', () => {
     await rig.look(['qmp/one']);
     const { growth } = await rig.reading('qmp/one');
     assert.ok(growth?.plugged.known && growth.plugged.value === 64 * 256);
+  });
+
+  it('is not taken to have one still that goes while it is asked for them', async (test) => {
+    const { rig, machine } = await openPlugged(test, fakePlug());
+    const [qemu] = rig.qemus;
+    assert.ok(qemu !== undefined);
+    const { tamper } = qemu;
+    const gone = JSON.stringify({
+      event: 'DEVICE_DELETED',
+      data: { device: 'vm0', path: '/machine/peripheral/vm0' },
+      timestamp: { seconds: 1, microseconds: 0 },
+    });
+    // QEMU has answered and then lost it; both come at once, and the event is heard first.
+    qemu.tamper = (answer, request) =>
+      request['execute'] === 'query-memory-devices'
+        ? [`${gone}\n${JSON.stringify(answer)}\n`]
+        : tamper(answer, request);
+    await rig.look(['qmp/one']);
+    qemu.tamper = tamper;
+    machine.plugs = [];
+    await rig.untilNotice('it changed', ({ kind }) => kind === 'guest-changed');
+    await rig.pass(1_000);
+    const { current, growth } = await rig.reading('qmp/one');
+    assert.ok(current.known && growth === undefined);
+    const changed = rig.notices.filter(({ kind }) => kind === 'guest-changed');
+    assert.equal(changed.length, 1);
   });
 
   it('cannot grow any more when its device is unplugged', async (test) => {
