@@ -16,7 +16,7 @@ import { keptNews, keptNoMore } from '../../signals/kept-news.js';
 import { statsStayOff } from '../../signals/polling-left.js';
 import { millis, type Millis } from '../../units.js';
 import { describeKept, describeMachine } from './description.js';
-import type { Identity } from './identity.js';
+import { saysTheSame, type Identity } from './identity.js';
 import { isAgentPort, type InsideOptions } from './inside.js';
 import { Machine } from './machine.js';
 import { failedState, isMeeting, MEETING, type MonitorState, type Present } from './monitor-state.js';
@@ -74,8 +74,8 @@ export class Monitor {
   #last: Machine | null = null;
   /** What was told last of a machine elsewhere that is the same, or has the same name; null: there is none. */
   #kin: string | null = null;
-  /** Whether it was told that its QEMU keeps what the guest gives up. */
-  #isKeptTold = false;
+  /** Of whom it was told last that its QEMU keeps what the guest gives up; null: of nobody, or that is over. */
+  #keptTold: Identity | null = null;
   /** QEMU has said that it ends: that its connection ends too is no news. */
   #isShuttingDown = false;
   /** When it was last told that its guest had moved; null: it was not. */
@@ -290,9 +290,13 @@ export class Monitor {
   }
 
   /** Connections come and go; what is still as it was told is no news. Nothing would be taken from a machine without a balloon. */
-  #tellKept(id: GuestId, { kept, balloon }: Machine): void {
-    if (balloon === null || this.#isKeptTold === (kept !== null)) return;
-    this.#isKeptTold = kept !== null;
+  #tellKept(id: GuestId, machine: Machine): void {
+    const { kept, balloon } = machine;
+    if (balloon === null) return;
+    const isTold = this.#keptTold !== null && saysTheSame(this.#keptTold, machine);
+    const { pid, ownName, uuid } = machine;
+    this.#keptTold = kept === null ? null : { pid, ownName, uuid };
+    if (isTold === (kept !== null)) return;
     this.#options.tell(kept === null ? keptNoMore(id) : keptNews(id, describeKept(kept)));
   }
 

@@ -102,6 +102,22 @@ describe('a machine whose memory stays with its QEMU', () => {
     assert.equal(toldIn(rig).length, 1);
   });
 
+  it('is news where another machine is behind its socket, and no word on that where it is ordinary', async (test) => {
+    const { rig, qemu, root } = await opened(test, LOCKED);
+    const become = async (name: string, count: number): Promise<void> => {
+      qemu.machine.name = name;
+      qemu.last.socket.destroy();
+      await rig.untilNotice('it left', ({ kind }) => kind === 'guest-left', count - 1);
+      for (let waited = 0; waited < 20; waited += 1) await rig.pass(500);
+      await rig.untilCame(count);
+    };
+    await become('two', 2);
+    assert.match(rig.told.join('\n'), /^guest qmp\/two: its QEMU has /m);
+    setMemory(root, {});
+    await become('three', 3);
+    assert.ok(!rig.told.some((text) => text.includes('ordinary again')), rig.told.join());
+  });
+
   it('does not count in what others may have, however much of it was given again', async (test) => {
     const freeAfterGrowth = async (memory: Parameters<typeof setMemory>[1]): Promise<number> => {
       const { rig, qemu } = await opened(test, memory);
