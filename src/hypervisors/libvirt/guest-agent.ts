@@ -98,6 +98,9 @@ export class DomainAgent implements InsideSource {
   }
 
   forget(): void {
+    // Whoever is there now was not silent yet.
+    this.#pause = null;
+    this.#askAgainAt = null;
     this.#reader.forget();
   }
 

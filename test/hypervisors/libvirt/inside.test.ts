@@ -201,6 +201,19 @@ describe('QEMU’s agent in a domain', () => {
     isHanging = false;
     await lookEverySecond(60);
     assert.equal(await committedOf(rig, 'libvirt/one'), 'known');
+    // Whoever takes its place was not silent yet.
+    isHanging = true;
+    await lookEverySecond(120);
+    agent.restart();
+    isHanging = false;
+    rig.libvirt.emit('agent-lifecycle', 'one', "state: 'connected' reason: 'channel event'");
+    await rig.pass(1_000);
+    const { committed, at } = await rig.reading('libvirt/one');
+    assert.ok(committed.known && committed.at === at);
+    await rig.pass(60_000);
+    await lookEverySecond(5);
+    rig.told.length = 0;
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'known');
     asked = 0;
     await lookEverySecond(5);
     assert.ok(asked >= 5);
