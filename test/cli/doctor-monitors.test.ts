@@ -97,7 +97,10 @@ describe('a machine whose memory stays with its QEMU', () => {
     const [huge, ...others] = await kept(test, { hugeMib: 300 });
     assert.equal(others.length, 0);
     assert.equal(huge?.level, 'warn');
-    assert.match(huge.what, /^web: its QEMU has 300 MiB in huge pages \(HugetlbPages in its .*nothing is taken/);
+    assert.match(
+      huge.what,
+      /^web: its QEMU has 300 MiB in huge pages \(HugetlbPages in its .*nothing of its boot memory is taken/,
+    );
     assert.match(huge.advice ?? '', /start it with ordinary memory/);
     assert.match((await kept(test, { lockedMib: 1_024 }))[0]?.what ?? '', /1024 MiB locked in memory/);
   });

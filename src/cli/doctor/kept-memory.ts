@@ -11,7 +11,10 @@ import { warn, type Finding } from './finding.js';
 
 /** `seen`: a clause that says what of it was seen, and where. */
 export const keptFinding = (name: string, seen: string): Finding =>
-  warn(`${name}: ${seen}. What it gives up would be of no use to this host, so nothing is taken from it`, KEPT_ADVICE);
+  warn(
+    `${name}: ${seen}. What it gives up would be of no use to this host, so nothing of its boot memory is taken`,
+    KEPT_ADVICE,
+  );
 
 /** Of a machine behind a monitor, by the process that listens there; none where its memory is ordinary, or nobody can tell. */
 export async function checkKept(
