@@ -43,6 +43,8 @@ export class DomainAgent implements InsideSource {
   #hasAnswered = false;
   #askAgainAt: Millis | null = null;
   #quickInRow = QUICK_AGAIN;
+  /** How often another agent may have taken the place of the one before. */
+  #forgotten = 0;
 
   readonly #ask: AgentChannel['ask'] = async (command, args, signal) => {
     const { uuid, clock, connected } = this.#options;
@@ -52,6 +54,7 @@ export class DomainAgent implements InsideSource {
     const onBegun = (): void => {
       sent.at = clock.now();
     };
+    const forgotten = this.#forgotten;
     const turn = { isSlow: this.#quickInRow < QUICK_AGAIN, onBegun };
     try {
       const answer = connected().askAgent(uuid, { execute: command, arguments: args }, signal, turn);
@@ -63,7 +66,8 @@ export class DomainAgent implements InsideSource {
     } catch (error) {
       const failure = asAgentError(command, error);
       const hasAnswered = failure.agentCode === 'EREFUSED';
-      if (took() >= WAITED && !hasAnswered) this.#leaveAlone(clock.now());
+      const isOfAnother = forgotten !== this.#forgotten;
+      if (took() >= WAITED && !hasAnswered && !isOfAnother) this.#leaveAlone(clock.now());
       throw failure;
     } finally {
       if (sent.at !== null) this.#quickInRow = took() > AGENT_SLOW_AFTER ? 0 : this.#quickInRow + 1;
@@ -101,6 +105,7 @@ export class DomainAgent implements InsideSource {
     // Whoever is there now was not silent yet.
     this.#pause = null;
     this.#askAgainAt = null;
+    this.#forgotten += 1;
     this.#reader.forget();
   }
 
