@@ -2,11 +2,20 @@
  * Giving a guest back what was taken from it: at once and wholly, when it is under pressure or when we leave. It does not know
  * whether its host has the memory; that is asked of the step.
  */
-import { maxPages, minMillis, minPages, NO_PAGES, subtractToZero, type Pages } from '../units.js';
+import {
+  addPages,
+  maxPages,
+  minMillis,
+  minPages,
+  NO_PAGES,
+  subtractPages,
+  subtractToZero,
+  type Pages,
+} from '../units.js';
 import type { Alarm } from './alarm.js';
 import { tell, type StepContext } from './guest-requests.js';
 import { askForSize } from './guest-size.js';
-import { boundFor, heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
+import { bootHeldBy, boundFor, heldBy, liveTarget, mostFor, type Draft, type GuestState } from './guest-state.js';
 import type { Decision, Wish } from './policy.js';
 import type { PoolView } from './pool.js';
 import { forgiven, inPlaceOf, isLeftOut, REACHED_WITHIN } from './pursuit.js';
@@ -102,15 +111,19 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
  */
 export function whereKept<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
   const { wish } = decided;
-  const [boot, held] = [state.maximumSeen, heldBy(state)];
+  const [boot, bootHeld, held] = [state.maximumSeen, bootHeldBy(state), heldBy(state)];
   if (wish.kind === 'hold' && wish.reason.code === 'switched-off') return decided;
   if (wish.kind === 'resize' && boot !== null && wish.target >= boot) return decided;
   const reason: Reason = { code: 'keeps-memory', numbers: boot === null ? {} : { ceiling: boot } };
   const stays: Decision<Memory> = { ...decided, wish: { kind: 'hold', reason } };
-  if (boot === null || held === null) return stays;
-  const most = minPages(boot, state.limits.ceiling ?? boot);
-  if (held === most && (boundFor(state) ?? most) >= most) return stays;
-  if (wish.kind === 'resize') return { ...decided, wish: { ...wish, goal: boot, target: boot, reason } };
+  if (boot === null || bootHeld === null || held === null) return stays;
+  const ceiling = state.limits.ceiling ?? boot;
+  const isWhole = bootHeld + REACHED_WITHIN >= boot;
+  if (isWhole && held === bootHeld && ceiling >= boot && (boundFor(state) ?? boot) >= held) return stays;
+  // Boot memory first: what is plugged in goes when that is whole.
+  const target = isWhole ? boot : addPages(boot, subtractPages(held, bootHeld));
+  if (wish.kind === 'resize') return { ...decided, wish: { ...wish, goal: boot, target, reason } };
+  const most = minPages(target, state.limits.ceiling ?? target);
   if (held >= most) return decided;
   return { ...decided, wish: { kind: 'resize', goal: most, target: most, floor: NO_PAGES, reason } };
 }

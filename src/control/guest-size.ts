@@ -54,9 +54,15 @@ export function askForSize<Memory>(
   }
   const room = roomFor(safeguards, state, view, context);
   const plan = planSize({ target, view, growth, room, now: context.now });
-  if (plan.boot === null) stayAtBoot(state, context);
+  if (plan.boot === null || isBootKept(state, plan.boot, view)) stayAtBoot(state, context);
   else askFor(state, plan.boot, context);
   askForGrowth(state, minPages(plan.plugged, usefulPlugged(state, view, context)), context);
+}
+
+/** Where its host gains nothing by boot memory, the balloon takes none in place of what is not unplugged, but for its administrator's ceiling. */
+function isBootKept<Memory>({ guest, limits }: GuestState<Memory>, boot: Pages, view: GrowthView): boolean {
+  if (guest.capabilities.keepsMemory !== true || boot >= view.boot) return false;
+  return limits.ceiling === null || heldIn(view) <= limits.ceiling;
 }
 
 /** What does not come online is asked for no more, whatever the guest needs: as all that is plugged in, where it does not let go of that. */

@@ -105,6 +105,7 @@ export function createGuestControl<Memory>(
     change: (before, guest, settings) => ({
       ...before,
       guest,
+      growth: guest.capabilities.growthBlock === undefined ? null : before.growth,
       limits: settings.limits,
       isDriven: settings.isDriven && guest.capabilities.canSetTarget,
     }),
@@ -192,7 +193,9 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
   if (maximum !== null && maximum > (state.maximumSeen ?? 0)) state.maximumSeen = maximum;
   if (reading.current.known) state.heldSeen = reading.current.value;
   state.reading = reading;
-  if (reading.growth !== undefined && observeGrowth(state, reading.growth, context)) goOn(safeguards, state, context);
+  // A look may have begun when its last device was still there.
+  const growth = state.guest.capabilities.growthBlock === undefined ? undefined : reading.growth;
+  if (growth !== undefined && observeGrowth(state, growth, context)) goOn(safeguards, state, context);
   if (state.pursuit !== before) {
     tellProgress(state, before, context);
     withdrawPromise(state, context);

@@ -248,9 +248,9 @@ export function observePursuit(
 /** It may have got through, and then the guest comes nearer: whoever does is not disturbed. */
 function observeFailed(pursuit: Pursuit, current: Pages, now: Millis): Pursuit {
   const distance = distanceTo(pursuit.target, current);
-  if (pursuit.distance === distance) return pursuit;
-  const isNearer = pursuit.distance !== null && distance < pursuit.distance;
-  const anew = isNearer ? { progressAt: now, patienceFrom: now } : {};
+  // The least counts: to go back and forth is to come no nearer.
+  if (pursuit.distance !== null && distance >= pursuit.distance) return pursuit;
+  const anew = pursuit.distance === null ? {} : { progressAt: now, patienceFrom: now };
   return advance(pursuit, { ...progressOf(pursuit), ...anew, distance });
 }
 

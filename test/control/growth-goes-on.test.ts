@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { isOwed } from '../../src/control/guest-give-back.js';
 import { BLOCK, sharedGuest, SharedHost, type SharedGuest } from '../support/shared-host.js';
 
 const BOOT = 200_000;
@@ -35,6 +36,24 @@ describe('a guest that has given up what was plugged in', () => {
     assert.equal(guest.held, BOOT);
     const smaller = liveUntil(host, 'its balloon moves', () => guest.held < BOOT);
     assert.ok(smaller - emptied <= 2, `${smaller - emptied} s`);
+  });
+});
+
+describe('a guest whose last device for memory was unplugged', () => {
+  it('is driven by its balloon as any other, and owed nothing of what had been plugged in', () => {
+    const one = growing({ plugged: 100 * BLOCK, committed: 150_000 });
+    const host = new SharedHost({ total: 800_000, guests: { one }, tunables: { selfballoon_interval: 5 } });
+    liveUntil(host, 'it is smaller', () => one.plugged === 0 && one.held < BOOT);
+    Object.assign(one, { pluggable: 0, plugTarget: 0 });
+    host.change('one');
+    one.committed = 20_000;
+    liveUntil(host, 'it is made smaller', () => one.held < 50_000);
+    one.committed = 100_000;
+    liveUntil(host, 'it has more', () => one.held > 100_000);
+    host.tell({ kind: 'release', id: 1 });
+    host.liveUntil(host.seconds + 10);
+    assert.equal(one.held, BOOT);
+    assert.equal(isOwed(host.state.guests.get('one') ?? assert.fail()), false);
   });
 });
 

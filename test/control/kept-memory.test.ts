@@ -103,6 +103,42 @@ describe('a guest that keeps its memory', () => {
     assert.deepEqual([host.guest('one').plugged, host.guest('one').held], [0, MAXIMUM]);
   });
 
+  it('loses no boot memory to its balloon where what is plugged in is not let go of', () => {
+    const guest = { pluggable: 400 * BLOCK, committed: 300_000, keepsMemory: true };
+    const host = hostWith(guest, { room: 400_000 });
+    host.liveUntil(60);
+    host.guest('one').plugging = 'keeps';
+    host.guest('one').committed = 20_000;
+    host.liveUntil(1_000);
+    assert.equal(host.guest('one').held, MAXIMUM);
+    assert.ok(host.told.includes('one stuck'), host.told.join());
+  });
+
+  it('has its boot memory whole, and nothing plugged in instead, whatever it was found with', () => {
+    const host = hostWith(
+      { held: 50_000, pluggable: 400 * BLOCK, plugged: 200 * BLOCK, keepsMemory: true },
+      { room: 400_000 },
+    );
+    host.liveUntil(300);
+    assert.deepEqual([host.guest('one').held, host.guest('one').plugged], [MAXIMUM, 0]);
+    // Of one in which nobody speaks nobody knows whether it needs what is plugged in.
+    const more = { held: 50_000, pluggable: 400 * BLOCK, plugged: 400 * BLOCK, isSilent: true, keepsMemory: true };
+    const silent = hostWith(more, { room: 500_000 });
+    silent.liveUntil(300);
+    assert.equal(silent.guest('one').held, MAXIMUM);
+  });
+
+  it('is not smaller than the rule would have it because its ceiling is', () => {
+    const sizes = [true, false].map((keepsMemory) => {
+      const limits = { one: { floor: NO_PAGES, ceiling: pages(15_000) } };
+      const host = hostWith({ held: 15_000, keepsMemory }, { room: 100_000, limits });
+      host.liveUntil(120);
+      return host.guest('one').held;
+    });
+    assert.equal(sizes[0], sizes[1]);
+    assert.ok((sizes[0] ?? 0) > 15_000);
+  });
+
   it('is given everything by a release', () => {
     const host = hostWith({ held: 50_000, keepsMemory: true }, { room: 160_000, tunables: { selfballooning: 0 } });
     host.liveUntil(10);

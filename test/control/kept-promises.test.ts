@@ -119,6 +119,17 @@ describe('a target of which nobody knows whether it was told', () => {
     }
   });
 
+  it('is ended where the guest goes back and forth, and comes no nearer', () => {
+    const { host, late, stateOf, fail } = doubtful({ selfballoon_interval: 2 });
+    late.isSilent = true;
+    fail();
+    for (let second = 0; second < 40; second += 1) {
+      late.held = 50_000 + (Math.floor(second / 2) % 2);
+      host.liveUntil(host.seconds + 1);
+    }
+    assert.equal(promisedTo(stateOf()), 0);
+  });
+
   it('is none either where self-ballooning is switched off', () => {
     const { host, late, stateOf, fail } = doubtful();
     fail();

@@ -133,6 +133,11 @@ export class SharedHost {
   /** Its emulator keeps its memory from now on, or does so no more. */
   keep(id: string, keepsMemory: boolean): void {
     this.guest(id).keepsMemory = keepsMemory;
+    this.change(id);
+  }
+
+  /** It can do other things now than before. */
+  change(id: string): void {
     this.tell({ kind: 'guest-changed', guest: this.#describe(id) });
   }
 
