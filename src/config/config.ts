@@ -93,7 +93,7 @@ export interface Config {
     /** As in `pressure`, with defaults of its own where nothing of it was given. */
     readonly trigger: PressureTrigger;
   };
-  /** By the guests' names or ids. The object has no prototype: any name can be looked up. */
+  /** By the guests' names or ids. To be asked with `limitsFor`: a guest may be called as what every object has. */
   readonly guestLimits: LimitsByName;
 }
 

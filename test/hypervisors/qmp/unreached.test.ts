@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { temporaryFolder } from '../../signals/proc-roots.js';
+import type { FakeQemu } from '../../qmp/support/fake-qemu.js';
 import { until } from '../../qmp/support/opened.js';
 import { openRig, Rig } from './support/rig.js';
 
@@ -100,6 +101,23 @@ describe('a socket behind which nobody is known', () => {
 });
 
 describe('a machine that waits for its name when the end comes', () => {
+  /** It was met half a second before the sockets are looked for again, behind one that does not speak. */
+  async function waitingAtTheNextScan(test: TestContext): Promise<{ readonly rig: Rig; readonly waiting: FakeQemu }> {
+    const rig = new Rig();
+    test.after(() => rig.host.close());
+    const silent = await rig.addQemu(test, 'silent');
+    silent.greeting = [];
+    const waiting = await rig.addQemu(test, 'waiting');
+    await waiting.stop();
+    rig.watch();
+    // It is tried again after 200, 600 and 1,400 ms; the sockets are looked for after 2,000.
+    await rig.pass(1_000);
+    await waiting.listen();
+    await rig.pass(500);
+    await until('it was asked for all', () => waiting.machine.pollingInterval > 0);
+    return { rig, waiting };
+  }
+
   it('has its statistics switched off again', async (test) => {
     const rig = new Rig();
     const silent = await rig.addQemu(test, 'silent');
@@ -114,18 +132,7 @@ describe('a machine that waits for its name when the end comes', () => {
   });
 
   it('is not entered any more where its socket has gone meanwhile', async (test) => {
-    const rig = new Rig();
-    test.after(() => rig.host.close());
-    const silent = await rig.addQemu(test, 'silent');
-    silent.greeting = [];
-    const waiting = await rig.addQemu(test, 'waiting');
-    await waiting.stop();
-    rig.watch();
-    // It is tried again after 200, 600 and 1,400 ms; the sockets are looked for after 2,000.
-    await rig.pass(1_000);
-    await waiting.listen();
-    await rig.pass(500);
-    await until('it was asked for all', () => waiting.machine.pollingInterval > 0);
+    const { rig, waiting } = await waitingAtTheNextScan(test);
     rig.sockets.pop();
     await rig.pass(600);
     await until('it is let go of', () => waiting.machine.pollingInterval === 0);
@@ -134,17 +141,7 @@ describe('a machine that waits for its name when the end comes', () => {
   });
 
   it('is not entered either where its turn comes while what was changed in it is put back', async (test) => {
-    const rig = new Rig();
-    test.after(() => rig.host.close());
-    const silent = await rig.addQemu(test, 'silent');
-    silent.greeting = [];
-    const waiting = await rig.addQemu(test, 'waiting');
-    await waiting.stop();
-    rig.watch();
-    await rig.pass(1_000);
-    await waiting.listen();
-    await rig.pass(500);
-    await until('it was asked for all', () => waiting.machine.pollingInterval > 0);
+    const { rig, waiting } = await waitingAtTheNextScan(test);
     for (let turn = 0; turn < 20; turn += 1) await rig.pass(1);
     waiting.isHolding = true;
     rig.sockets.pop();
