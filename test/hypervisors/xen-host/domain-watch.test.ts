@@ -20,6 +20,16 @@ const committedOf = async (rig: Rig, guest: string): Promise<unknown> => {
   return committed.known ? committed.value : committed.reason;
 };
 
+/** Over a store made up by a test; nobody hears what it hands on. */
+const silentWatch = (store: Xenstore): DomainWatch =>
+  new DomainWatch({
+    store,
+    clock: new VirtualClock(),
+    record: emptyRecord(1),
+    onRecord: () => undefined,
+    onDone: () => undefined,
+  });
+
 describe('a guest’s report', () => {
   it('is there from before we came, and is read when it changes', async (test) => {
     const rig = await Rig.open(test, (xen) => xen.create(1, { name: 'one', nodes: { [REPORT]: reportText(1) } }));
@@ -41,13 +51,7 @@ describe('a guest’s report', () => {
       readText: (path: string) => Promise.resolve(nodes.get(path) ?? ''),
       watch: () => Promise.resolve(() => Promise.resolve()),
     } as unknown as Xenstore;
-    const watch = new DomainWatch({
-      store,
-      clock: new VirtualClock(),
-      record: emptyRecord(1),
-      onRecord: () => undefined,
-      onDone: () => undefined,
-    });
+    const watch = silentWatch(store);
     await watch.begin();
     assert.equal(watch.record.reported?.report.beat, 1);
     assert.ok(watch.record.used.known);
@@ -194,13 +198,7 @@ describe('a watch that is set up when it has ended', () => {
           };
         }),
     } as unknown as Xenstore;
-    const watch = new DomainWatch({
-      store,
-      clock: new VirtualClock(),
-      record: emptyRecord(1),
-      onRecord: () => undefined,
-      onDone: () => undefined,
-    });
+    const watch = silentWatch(store);
     const begun = watch.begin();
     await new Promise((resolve) => setImmediate(resolve));
     watch.end();
