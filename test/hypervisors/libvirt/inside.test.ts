@@ -227,6 +227,33 @@ describe('QEMU’s agent in a domain', () => {
     assert.equal(rig.told.filter((text) => /guest agent does not answer any more/.test(text)).length, 1);
   });
 
+  it('that takes the place of one that hung is asked at once, and is not called silent for the other', async (test) => {
+    const agent = new FakeAgent('xen-guest-256-mib');
+    const [rig, domain] = await opened(test, AGENT);
+    attach(rig, domain, agent);
+    const answers = rig.libvirt.tamper;
+    assert.equal(await committedOf(rig, 'libvirt/one'), 'known');
+    let hanging = 0;
+    rig.libvirt.tamper = (line) => {
+      if (!line.startsWith('qemu-agent')) return undefined;
+      hanging += 1;
+      return rig.after(3_000, '\nerror: Guest agent is not responding\n');
+    };
+    const look = rig.look(['libvirt/one']);
+    await until('it hangs', () => hanging > 0);
+    await rig.pass(1_500);
+    agent.restart();
+    rig.libvirt.tamper = answers;
+    rig.libvirt.emit('agent-lifecycle', 'one', "state: 'connected' reason: 'channel event'");
+    await look;
+    const { committed, at } = await rig.reading('libvirt/one');
+    assert.ok(committed.known && committed.at === at);
+    assert.deepEqual(
+      rig.told.filter((text) => /does not answer/.test(text)),
+      [],
+    );
+  });
+
   it('that is not there, or has commands switched off, makes its own guest unknown and no other', async (test) => {
     const agent = new FakeAgent('xen-guest-256-mib');
     const [rig, domain] = await opened(test, AGENT);
