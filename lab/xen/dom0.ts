@@ -38,6 +38,12 @@ export class Dom0 {
     return mib * 1024;
   }
 
+  /** All domains by name, dom0 too, in the order of their letters, from `xl`. */
+  async domainNames(): Promise<readonly string[]> {
+    const [, ...lines] = (await this.run('xl list')).trim().split('\n');
+    return lines.map((line) => line.split(/\s+/)[0] ?? '').sort();
+  }
+
   /** Memory that Xen has free, in MiB. */
   async freeMib(): Promise<number> {
     return Number(/^free_memory\s*:\s*(\d+)/m.exec(await this.run('xl info'))?.[1]);

@@ -1,7 +1,6 @@
 /** The original job, in two guests: each booted once, and used by one suite after the other. */
 import { describe } from 'node:test';
 import type { XenGuest } from '../../../lab/xen/guest.js';
-import { burst } from './burst.js';
 import { demand } from './demand.js';
 import { idle } from './idle.js';
 import { killed } from './killed.js';
@@ -27,6 +26,5 @@ export function guestTests(world: XenWorld): void {
     const guest = guestOf(world, 'guest');
     demand(world, guest, STRIPES);
     killed(world, guest, STRIPES);
-    burst(world, guest);
   });
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { waitUntilItAnswers, type Daemon } from '../../../lab/xen/daemon.js';
+import type { XenGuest } from '../../../lab/xen/guest.js';
 import { startHog, type Hog } from './hog.js';
 import { assertReplays, decidedIn, lastRun, runsIn } from './journal.js';
 import { assertShrinksByLaw } from './shrink-law.js';
@@ -41,11 +42,13 @@ function killWhileEmptying(daemon: number): string {
   ].join('; ');
 }
 
-export function swapped(world: XenWorld): void {
+/** A guest whose size stays what it is: that is what its kernel's command line asks for. */
+export const swappedGuest = (world: XenWorld): (() => XenGuest) =>
+  world.guest({ name: 'swapped', memoryMib: 384, extra: ['noselfballooning'] }, (made) => makeStripes(made, STRIPES));
+
+/** `guest` is a `swappedGuest`. */
+export function swapped(world: XenWorld, guest: () => XenGuest): void {
   describe('memory in swap stripes', { concurrency: 1 }, () => {
-    const guest = world.guest({ name: 'swapped', memoryMib: 384, extra: ['noselfballooning'] }, (made) =>
-      makeStripes(made, STRIPES),
-    );
     let daemon: Daemon;
     let hog: Hog;
     let second: Hog;
