@@ -6,7 +6,7 @@ import type { ActionId } from './events.js';
 import type { GuestLimits } from './limits.js';
 import type { GuestDescription } from './ports.js';
 import { promiseOf, type Pursuit } from './pursuit.js';
-import type { Reading } from './reading.js';
+import type { GrowthSignals, Reading } from './reading.js';
 import type { Relief } from './relief.js';
 
 /** What is known of one guest and was asked of it. JSON data, as far as the policy's `memory` is. */
@@ -119,10 +119,15 @@ export function promisedTo<Memory>(state: GuestState<Memory>): Pages {
   const asked = reading?.asked.known === true ? reading.asked.value : NO_PAGES;
   const ours = pursuit === null ? NO_PAGES : promiseOf(pursuit);
   const ofBoot = subtractToZero(maxPages(ours, asked), bootHeldBy(state) ?? NO_PAGES);
-  if (growth === null) return ofBoot;
   const plugAsked = reading?.growth?.asked;
-  return addPages(ofBoot, promisedGrowth(growth, plugAsked?.known === true ? plugAsked.value : NO_PAGES));
+  const toBePlugged = plugAsked?.known === true ? plugAsked.value : NO_PAGES;
+  // One that we do not drive goes on plugging in what somebody asked for.
+  const ofGrowth = growth === null ? beyondPlugged(toBePlugged, reading?.growth) : promisedGrowth(growth, toBePlugged);
+  return addPages(ofBoot, ofGrowth);
 }
+
+const beyondPlugged = (asked: Pages, growth: GrowthSignals | undefined): Pages =>
+  growth?.plugged.known === true ? subtractToZero(asked, growth.plugged.value) : NO_PAGES;
 
 /**
  * The most that is given back to the guest: its boot memory, with what was plugged in when it was found or is now; no more than its

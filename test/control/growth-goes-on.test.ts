@@ -57,6 +57,30 @@ describe('a guest whose last device for memory was unplugged', () => {
   });
 });
 
+describe('a guest that nobody drives, and that plugs in what its administrator asked for', () => {
+  for (const [what, hasBalloon] of [
+    ['has no balloon', false],
+    ['loses its balloon meanwhile', true],
+  ] as const) {
+    it(`and ${what}, keeps that from others until it has it`, () => {
+      const big = growing({ plugSpeed: 0, hasBalloon, committed: 150_000 });
+      const hungry = sharedGuest({ held: 50_000, maximum: 300_000, committed: 20_000 });
+      const guests = { big, hungry };
+      const host = new SharedHost({ total: 600_000, guests, tunables: { selfballoon_interval: 1 } });
+      host.liveUntil(2);
+      Object.assign(big, { hasBalloon: false, plugTarget: 400 * BLOCK });
+      host.change('big');
+      host.liveUntil(host.seconds + 2);
+      hungry.committed = 290_000;
+      // At each second the host is asked whether it could keep all of its promises.
+      host.liveUntil(host.seconds + 20);
+      assert.ok(hungry.held < 250_000);
+      big.plugSpeed = 50 * BLOCK;
+      liveUntil(host, 'it has all that it was asked to have', () => big.plugged === 400 * BLOCK);
+    });
+  }
+});
+
 describe('a guest whose promised boot memory was taken back', () => {
   it('is not promised it again because it has plugged in the rest, for others may have it', () => {
     const slow = growing({ held: 100_000, committed: 50_000, plugSpeed: 20 * BLOCK });

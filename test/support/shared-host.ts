@@ -42,6 +42,8 @@ export interface SharedGuest {
   plugging: 'obeys' | 'keeps' | 'never';
   /** Most that it plugs in or out in a second. */
   plugSpeed: number;
+  /** Without it nobody drives the guest; what can be plugged in is seen all the same. */
+  hasBalloon: boolean;
   /** Its emulator has all of its memory from the beginning, whatever the guest gives up. */
   keepsMemory: boolean;
 }
@@ -64,6 +66,7 @@ export const sharedGuest = (given: Partial<SharedGuest>): SharedGuest => ({
   found: given.plugged ?? 0,
   plugging: 'obeys',
   plugSpeed: 128 * BLOCK,
+  hasBalloon: true,
   keepsMemory: false,
   ...given,
 });
@@ -122,9 +125,9 @@ export class SharedHost {
   }
 
   #describe(id: string): GuestDescription {
-    const { limits, pluggable, keepsMemory } = this.guest(id);
-    const can = { canSetTarget: true, hasOverflowTier: false, isSimulated: true };
-    const grows = pluggable === 0 ? {} : { growthBlock: pages(BLOCK) };
+    const { limits, pluggable, keepsMemory, hasBalloon } = this.guest(id);
+    const can = { canSetTarget: hasBalloon, hasOverflowTier: false, isSimulated: true };
+    const grows = pluggable === 0 || !hasBalloon ? {} : { growthBlock: pages(BLOCK) };
     const own = keepsMemory ? { keepsMemory } : {};
     const guest = { id, name: id, capabilities: { ...can, ...grows, ...own }, pool: POOL, isSeenWithAll: true };
     return limits === null ? guest : { ...guest, limits };
