@@ -32,6 +32,8 @@ const PAUSE_FIRST = millis(5_000);
 /** One that has answered may be in a guest that is short of memory or of processors just now, of which nothing is known meanwhile. */
 const PAUSE_OF_KNOWN = millis(1_000);
 const PAUSE_MAX = millis(60_000);
+/** A guest opens and closes its agent's port as it likes: such news cuts no more of its own pauses short than one in this time. */
+const CUT_SHORT_EVERY = millis(30_000);
 /** One that was slow is quick again after so many quick answers: three looks. */
 const QUICK_AGAIN = 20;
 
@@ -45,6 +47,7 @@ export class DomainAgent implements InsideSource {
   #quickInRow = QUICK_AGAIN;
   /** How often another agent may have taken the place of the one before. */
   #forgotten = 0;
+  #cutShortAt: Millis | null = null;
 
   readonly #ask: AgentChannel['ask'] = async (command, args, signal) => {
     const { uuid, clock, connected } = this.#options;
@@ -55,6 +58,7 @@ export class DomainAgent implements InsideSource {
       sent.at = clock.now();
     };
     const forgotten = this.#forgotten;
+    const isOfAnother = (): boolean => forgotten !== this.#forgotten;
     const turn = { isSlow: this.#quickInRow < QUICK_AGAIN, onBegun };
     try {
       const answer = connected().askAgent(uuid, { execute: command, arguments: args }, signal, turn);
@@ -66,11 +70,10 @@ export class DomainAgent implements InsideSource {
     } catch (error) {
       const failure = asAgentError(command, error);
       const hasAnswered = failure.agentCode === 'EREFUSED';
-      const isOfAnother = forgotten !== this.#forgotten;
-      if (took() >= WAITED && !hasAnswered && !isOfAnother) this.#leaveAlone(clock.now());
+      if (took() >= WAITED && !hasAnswered && !(isOfAnother() && this.#mayCutShort())) this.#leaveAlone(clock.now());
       throw failure;
     } finally {
-      if (sent.at !== null) this.#quickInRow = took() > AGENT_SLOW_AFTER ? 0 : this.#quickInRow + 1;
+      if (sent.at !== null && !isOfAnother()) this.#quickInRow = took() > AGENT_SLOW_AFTER ? 0 : this.#quickInRow + 1;
     }
   };
 
@@ -103,10 +106,19 @@ export class DomainAgent implements InsideSource {
 
   forget(): void {
     // Whoever is there now was not silent yet.
-    this.#pause = null;
-    this.#askAgainAt = null;
+    if (this.#pause !== null && this.#mayCutShort()) {
+      this.#pause = null;
+      this.#askAgainAt = null;
+    }
     this.#forgotten += 1;
     this.#reader.forget();
+  }
+
+  #mayCutShort(): boolean {
+    const now = this.#options.clock.now();
+    if (this.#cutShortAt !== null && now < addMillis(this.#cutShortAt, CUT_SHORT_EVERY)) return false;
+    this.#cutShortAt = now;
+    return true;
   }
 
   close(limit: AbortSignal): Promise<void> {

@@ -246,12 +246,40 @@ describe('QEMU’s agent in a domain', () => {
     rig.libvirt.tamper = answers;
     rig.libvirt.emit('agent-lifecycle', 'one', "state: 'connected' reason: 'channel event'");
     await look;
+    const turns: boolean[] = [];
+    const { connection } = rig;
+    const ask = connection.askAgent.bind(connection);
+    connection.askAgent = (uuid, command, signal, turn) => {
+      turns.push(turn?.isSlow ?? false);
+      return ask(uuid, command, signal, turn);
+    };
     const { committed, at } = await rig.reading('libvirt/one');
     assert.ok(committed.known && committed.at === at);
+    assert.ok(turns.length > 0 && !turns.includes(true), 'it has the turn of one that is slow');
     assert.deepEqual(
       rig.told.filter((text) => /does not answer/.test(text)),
       [],
     );
+  });
+
+  it('that hangs and comes anew each second is asked little more often than one that hangs', async (test) => {
+    const [rig] = await opened(test, AGENT);
+    let asked = 0;
+    rig.libvirt.tamper = (line) => {
+      if (!line.startsWith('qemu-agent')) return undefined;
+      asked += 1;
+      return rig.after(3_000, '\nerror: Guest agent is not responding\n');
+    };
+    for (let second = 0; second < 120; second += 1) {
+      const look = rig.look(['libvirt/one']);
+      await rig.pass(1_000);
+      await look;
+      for (const state of ['disconnected', 'connected'])
+        rig.libvirt.emit('agent-lifecycle', 'one', `state: '${state}' reason: 'channel event'`);
+    }
+    test.diagnostic(`asked ${asked} times in two minutes`);
+    // Each 30 s anew: at once, and after pauses of 5 and 10 s.
+    assert.ok(asked <= 16, `${asked} times`);
   });
 
   it('that is not there, or has commands switched off, makes its own guest unknown and no other', async (test) => {
