@@ -28,8 +28,8 @@ export interface GuestState<Memory> {
   /** Since when an answer to a look is awaited; null = none is. */
   readonly lookingSince: Millis | null;
   /**
-   * The most that it was ever believed to be able to hold of its boot memory: what release gives back, even when readings fail by
-   * then.
+   * The most that it can hold of its boot memory, as it was last believed: what release gives back, even when readings fail by then. It
+   * falls with two looks that found less. Null = never known.
    */
   readonly maximumSeen: Pages | null;
   /** What it was last believed to hold in all; null = that was never known. */

@@ -2,7 +2,17 @@
  * One guest's control. It keeps what is known of the guest, asks the policy when its time has come, holds the wish within the
  * limits, and follows what was asked to its end. It does not know which policy, which hypervisor, or that there are others.
  */
-import { addMillis, maxMillis, millis, minMillis, secondsToMillis, type Millis } from '../units.js';
+import {
+  addMillis,
+  maxMillis,
+  maxPages,
+  millis,
+  minMillis,
+  minPages,
+  secondsToMillis,
+  type Millis,
+  type Pages,
+} from '../units.js';
 import { beatFrom, beatNear, beatOf } from './beat.js';
 import type { GuestEvent } from './events.js';
 import { decisionFor, dueAfter } from './guest-decide.js';
@@ -189,8 +199,7 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
   const before = state.pursuit;
   const held = bootHeldIn(reading);
   if (held !== null) state.pursuit = observePursuit(before, held, now);
-  const maximum = bootMaximumIn(reading);
-  if (maximum !== null && maximum > (state.maximumSeen ?? 0)) state.maximumSeen = maximum;
+  state.maximumSeen = maximumBy(state.reading, reading, state.maximumSeen);
   if (reading.current.known) state.heldSeen = reading.current.value;
   state.reading = reading;
   // A look may have begun when its last device was still there.
@@ -204,6 +213,13 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
   state.readFailure = null;
   state.lookingSince = null;
   state.lookDueAt = nextLook(state, context);
+}
+
+/** A look that finds less than was seen may be mistaken: two of them are believed. Null = never known. */
+function maximumBy(before: Reading | null, reading: Reading, seen: Pages | null): Pages | null {
+  const [last, now] = [before === null ? null : bootMaximumIn(before), bootMaximumIn(reading)];
+  if (now === null || seen === null || now >= seen) return now ?? seen;
+  return last === null ? seen : minPages(seen, maxPages(last, now));
 }
 
 /** The policy's time, or that at which a guest would be stuck, when one of them comes before the next look is due anyway. */

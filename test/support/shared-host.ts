@@ -24,7 +24,7 @@ export interface SharedGuest {
   /** Of its boot memory. */
   held: number;
   committed: number;
-  readonly maximum: number;
+  maximum: number;
   /** `late`: it obeys, but takes what it was promised only when it is made lively. */
   behaviour: 'obeys' | 'ignores' | 'late';
   isSilent: boolean;
