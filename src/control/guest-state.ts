@@ -118,7 +118,10 @@ export function promisedTo<Memory>(state: GuestState<Memory>): Pages {
   const { pursuit, reading, growth } = state;
   const asked = reading?.asked.known === true ? reading.asked.value : NO_PAGES;
   const ours = pursuit === null ? NO_PAGES : promiseOf(pursuit);
-  const ofBoot = subtractToZero(maxPages(ours, asked), bootHeldBy(state) ?? NO_PAGES);
+  const held = bootHeldBy(state);
+  // Without a balloon it has no size to come to: what it may touch is counted where its host's memory is.
+  const hasSize = held !== null || state.guest.capabilities.canSetTarget;
+  const ofBoot = hasSize ? subtractToZero(maxPages(ours, asked), held ?? NO_PAGES) : NO_PAGES;
   const plugAsked = reading?.growth?.asked;
   const toBePlugged = plugAsked?.known === true ? plugAsked.value : NO_PAGES;
   // One that we do not drive goes on plugging in what somebody asked for.

@@ -81,6 +81,19 @@ describe('a guest that nobody drives, and that plugs in what its administrator a
   }
 });
 
+describe('a guest whose balloon was unplugged', () => {
+  it('keeps nothing from others that it was once told to have: it has all of its boot memory, and its host knows', () => {
+    const one = sharedGuest({ held: 50_000, committed: 150_000, maximum: 200_000, behaviour: 'late' });
+    const other = sharedGuest({ held: 50_000, committed: 20_000, maximum: 300_000 });
+    const host = new SharedHost({ total: 500_000, guests: { one, other }, tunables: { selfballoon_interval: 1 } });
+    liveUntil(host, 'it is to have more', () => one.target > 100_000);
+    Object.assign(one, { hasBalloon: false, held: one.maximum, target: one.maximum });
+    host.change('one');
+    other.committed = 280_000;
+    liveUntil(host, 'the other has what it needs', () => other.held > 270_000);
+  });
+});
+
 describe('a guest whose promised boot memory was taken back', () => {
   it('is not promised it again because it has plugged in the rest, for others may have it', () => {
     const slow = growing({ held: 100_000, committed: 50_000, plugSpeed: 20 * BLOCK });

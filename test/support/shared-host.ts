@@ -42,7 +42,7 @@ export interface SharedGuest {
   plugging: 'obeys' | 'keeps' | 'never';
   /** Most that it plugs in or out in a second. */
   plugSpeed: number;
-  /** Without it nobody drives the guest; what can be plugged in is seen all the same. */
+  /** Without it nobody drives the guest, or says what it holds; what can be plugged in is seen all the same. */
   hasBalloon: boolean;
   /** Its emulator has all of its memory from the beginning, whatever the guest gives up. */
   keepsMemory: boolean;
@@ -313,6 +313,7 @@ export class SharedHost {
       available: NOT_REPORTED,
       overflowUsed: NOT_REPORTED,
       ...(pluggable === 0 ? {} : { growth }),
+      ...(this.guest(id).hasBalloon ? {} : { current: NOT_REPORTED }),
       ...claims(at),
     };
     const unsaid = { committed: NOT_REPORTED, total: NOT_REPORTED, reserve: NOT_REPORTED, free: NOT_REPORTED };
