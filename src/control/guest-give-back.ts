@@ -107,7 +107,7 @@ export function whileRelieved<Memory>(state: GuestState<Memory>, decided: Decisi
 
 /**
  * Of a guest's boot memory nothing is taken where its host gains nothing by that, and what was taken before is given back as the host has
- * room. Its limits hold as for any other, and what is plugged in goes by the rule.
+ * room. Its limits hold as for any other, and what is plugged in goes by the rule, once its boot memory is whole.
  */
 export function whereKept<Memory>(state: GuestState<Memory>, decided: Decision<Memory>): Decision<Memory> {
   const { wish } = decided;

@@ -210,7 +210,8 @@ function tellStuck<Memory>(state: GuestState<Memory>, stuck: Stuck, context: Ste
     return;
   }
   const text = `does not give up what was plugged in (down to ${mibOf(asked)}, it has ${mibOf(plugged)}); something in it cannot be moved`;
-  if (rest?.times === 1) tell(context, state, 'info', 'stuck', `${text}: its balloon does the rest`);
+  const instead = state.guest.capabilities.keepsMemory === true ? '' : ': its balloon does the rest';
+  if (rest?.times === 1) tell(context, state, 'info', 'stuck', `${text}${instead}`);
   if (rest?.until === null) tell(context, state, 'warning', 'uncooperative', `${text}: it is not asked any more`);
 }
 
