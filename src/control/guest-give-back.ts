@@ -162,7 +162,10 @@ export function release<Memory>(safeguards: Safeguards, state: Draft<Memory>, co
 
 /** Whether we, or one of us before, may have taken something from it: a guest of shared memory in which nobody speaks has its own. */
 export const isOurs = <Memory>({ guest, pursuit, reading }: GuestState<Memory>): boolean =>
-  guest.pool === undefined || pursuit !== null || (reading !== null && isSpeaking(reading));
+  guest.pool === undefined ||
+  guest.isRebooted === true ||
+  pursuit !== null ||
+  (reading !== null && isSpeaking(reading));
 
 /**
  * Whether a released guest of shared memory neither has nor was told to take all that it may have. A look that took too long takes nothing

@@ -46,6 +46,8 @@ export interface GuestDescription {
   readonly isSeenWithAll?: boolean;
   /** What its hypervisor's administrator allows it. What our own configuration says of the guest comes first, bound by bound. */
   readonly limits?: GuestLimits;
+  /** Another guest until it rebooted, and driven here: what it began with may be what that one was left. Left out: false. */
+  readonly isRebooted?: boolean;
   /** Least that it is ever set to, whatever is said of it elsewhere. Left out: 0. */
   readonly floorFirm?: Pages;
 }

@@ -86,7 +86,7 @@ function introduction(config: Config, place: Place, daemon: Daemon): readonly st
 function farewell({ isDryRun }: Config, isReleased: boolean): string {
   if (isDryRun) return 'the dry run is over; nothing was changed';
   return isReleased
-    ? 'gave everything back: every guest may have its maximum again'
+    ? 'gave everything back: every guest may have again what was taken from it'
     : 'ended without giving everything back';
 }
 

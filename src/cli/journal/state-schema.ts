@@ -71,6 +71,7 @@ export const guestDescriptionSchema = v.looseObject({
     keepsMemory: v.optional(v.boolean()),
   }),
   isSeenWithAll: v.optional(v.boolean()),
+  isRebooted: v.optional(v.boolean()),
   floorFirm: v.optional(v.number()),
 });
 

@@ -2,7 +2,7 @@
  * What stands in a domain's xenstore folder about its memory: paths and texts ↔ sizes. Everything counts KiB of what the guest
  * *keeps*. Some of it is written by the guest itself, which may be hostile; nothing here throws. It knows nothing of connections.
  *
- * Sources: Xen's xenstore-paths document (`memory/target`, `memory/static-max`, `memory/videoram`), XAPI's `memory/dynamic-min` and
+ * Sources: Xen's xenstore-paths document (`vm`, `memory/target`, `memory/static-max`, `memory/videoram`), XAPI's `memory/dynamic-min` and
  * `memory/dynamic-max`, and Qubes' `memory/meminfo` (one number, used KiB, written by the guest).
  */
 import type { GuestLimits } from '../../control/limits.js';
@@ -29,6 +29,8 @@ export const homeOf = (domid: number): string => `${DOMAINS}/${domid}`;
 /** Below a domain's home. */
 export const NODES = {
   name: 'name',
+  /** The path of its machine, with an id that outlasts a reboot. */
+  machine: 'vm',
   memory: 'memory',
   target: 'memory/target',
   staticMax: 'memory/static-max',

@@ -23,6 +23,8 @@ import type { DomainSight } from './sight.js';
 export interface DomainRecord extends GuestReports {
   readonly domid: number;
   readonly name: string;
+  /** Names the machine over reboots, which make another domain of it; null: nobody says. */
+  readonly machine: string | null;
   /** What it was last told to hold, by whoever told it. */
   readonly asked: Field<Pages>;
   readonly staticMax: Field<Pages>;
@@ -37,6 +39,7 @@ export interface DomainRecord extends GuestReports {
 export const emptyRecord = (domid: number): DomainRecord => ({
   domid,
   name: `${domid}`,
+  machine: null,
   asked: NOT_REPORTED,
   staticMax: NOT_REPORTED,
   videoRam: NO_PAGES,

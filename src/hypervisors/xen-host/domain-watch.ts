@@ -58,7 +58,8 @@ export class DomainWatch {
     const report = isDoneOver(this.#told(NODES.report, this.#readReport()));
     const name = this.#told(NODES.name, this.#readName());
     const sizes = this.#told(NODES.memory, this.#readSizes());
-    await Promise.all([name, sizes, used, report]);
+    const machine = this.#told(NODES.machine, this.#readMachine());
+    await Promise.all([name, sizes, used, report, machine]);
     await this.#watch(NODES.name, () => void this.#name.ask());
     await this.#watch(NODES.memory, (path) => {
       this.#onMemory(path);
@@ -133,6 +134,12 @@ export class DomainWatch {
     if (name !== null && name !== '') this.#take({ name });
   }
 
+  /** It does not change while the domain is there. */
+  async #readMachine(): Promise<void> {
+    const machine = await this.#text(NODES.machine);
+    if (machine !== null && machine !== '') this.#take({ machine });
+  }
+
   async #readSizes(): Promise<void> {
     const [target, staticMax, videoRam, dynamicMin, dynamicMax] = await Promise.all([
       this.#text(NODES.target),
@@ -174,7 +181,13 @@ export class DomainWatch {
   async #readReport(): Promise<void> {
     const at = this.#now();
     const text = await this.#reportText();
+    // Where its whole folder goes the domain goes, and nobody in it has ended before it.
+    if (text === null && this.#record.reported !== null && (await this.#isLeaving())) return;
     this.#take(text === null ? NO_REPORTS : withReport(this.#record, text, at));
+  }
+
+  async #isLeaving(): Promise<boolean> {
+    return this.#record.asked.known && (await this.#text(NODES.target)) === null;
   }
 
   /** Bytes that are no text are a report that says nothing; the guest has not taken its report away. */

@@ -6,6 +6,7 @@ import { cleanGuestName, markedGuestId } from '../../adapter/guest-name.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
+import { beginsAnew } from '../../control/alarm.js';
 import { newAlarm, silenceOf } from '../../signals/reported-guest.js';
 import { millis, type Millis } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
@@ -13,6 +14,7 @@ import { DOMAINS, limitsOf, NODES, parseDomid } from './codec.js';
 import { DomainWatch } from './domain-watch.js';
 import { emptyRecord, type DomainRecord } from './domain-record.js';
 import { isDoneOver, PacedRead } from './paced-read.js';
+import { Reboots } from './reboots.js';
 import { Troubles, type Who } from './troubles.js';
 
 export const KIND = 'xen-host';
@@ -37,7 +39,12 @@ interface Entry {
   isSilent: boolean;
   /** Whether it reports is being looked at. */
   isRead: boolean;
+  /** Whether anybody in it, or in the same machine before its reboot, has ever said what it needs. */
+  hasSpoken: boolean;
+  readonly isRebooted: boolean;
 }
+
+const speaks = ({ reported, used }: DomainRecord): boolean => reported !== null || used.known;
 
 export class Roster {
   readonly #options: RosterOptions;
@@ -48,6 +55,7 @@ export class Roster {
   /** Aborted when another connection is followed. */
   #following = new AbortController();
   readonly #troubles: Troubles;
+  readonly #reboots = new Reboots();
   /** When all that are there had been looked at over the connection that is followed now; null: they have not yet. */
   #scannedAt: Millis | null = null;
   #hasEverScanned = false;
@@ -185,11 +193,29 @@ export class Roster {
   async #add(store: Xenstore, domid: number): Promise<void> {
     const watch = this.#watchOf(store, emptyRecord(domid));
     await begin(watch);
-    const id = idOf(watch.record);
-    const told = this.#describe(id, watch.record);
-    this.#entries.set(domid, { id, watch, isWatched: true, told, isSilent: false, isRead: false });
+    const { record } = watch;
+    const now = this.#options.clock.now();
+    const isRebooted = this.#reboots.isBack(record.machine, now);
+    const id = idOf(record);
+    const told = this.#describe({ id, isRebooted }, record);
+    const hasSpoken = isRebooted || speaks(record);
+    this.#entries.set(domid, {
+      id,
+      watch,
+      isWatched: true,
+      told,
+      isSilent: false,
+      isRead: false,
+      hasSpoken,
+      isRebooted,
+    });
     this.#ids.set(id, domid);
     this.#options.put({ kind: 'guest-came', guest: told });
+    if (!isRebooted) return;
+    this.#options.tell(
+      `${id}: has begun anew, with as little as it had been asked to hold before; it gets everything back`,
+    );
+    this.#options.put({ kind: 'guest-alarm', guest: id, alarm: beginsAnew(now) });
   }
 
   /** It was known before, and has lost its watches with the connection before this one. */
@@ -203,6 +229,7 @@ export class Roster {
     const entry = this.#entries.get(domid);
     if (entry === undefined) return;
     entry.watch.end();
+    if (entry.hasSpoken) this.#reboots.noteLeft(entry.watch.record.machine, this.#options.clock.now());
     this.#entries.delete(domid);
     this.#ids.delete(entry.id);
     this.#options.put({ kind: 'guest-left', guest: entry.id });
@@ -222,9 +249,9 @@ export class Roster {
         before = after;
         this.#tellChange(after);
         const entry = this.#entries.get(after.domid);
-        if (alarm !== null && entry !== undefined) {
-          this.#options.put({ kind: 'guest-alarm', guest: entry.id, alarm });
-        }
+        if (entry === undefined) return;
+        entry.hasSpoken ||= speaks(after);
+        if (alarm !== null) this.#options.put({ kind: 'guest-alarm', guest: entry.id, alarm });
       },
     });
   }
@@ -232,14 +259,15 @@ export class Roster {
   #tellChange(record: DomainRecord): void {
     const entry = this.#entries.get(record.domid);
     if (entry === undefined) return;
-    const guest = this.#describe(entry.id, record);
+    const guest = this.#describe(entry, record);
     if (JSON.stringify(guest) === JSON.stringify(entry.told)) return;
     entry.told = guest;
     this.#options.put({ kind: 'guest-changed', guest });
   }
 
-  #describe(id: GuestId, record: DomainRecord): GuestDescription {
-    return { id, name: nameOf(record), ...this.#options.describe(record) };
+  #describe({ id, isRebooted }: Pick<Entry, 'id' | 'isRebooted'>, record: DomainRecord): GuestDescription {
+    const shared = { id, name: nameOf(record), ...this.#options.describe(record) };
+    return isRebooted ? { ...shared, isRebooted } : shared;
   }
 }
 

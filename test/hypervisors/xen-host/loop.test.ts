@@ -22,6 +22,8 @@ const HIDDEN_KIB = 16 * MIB;
 interface Life {
   committed: number;
   behaviour: 'obeys' | 'ignores';
+  /** Nobody in it reports. */
+  readonly isSilent?: boolean;
 }
 
 /** A host of 1 GiB beside dom0, with guests whose kernels do what their targets say, and a loop that drives it. */
@@ -83,7 +85,7 @@ class Host {
     }
   }
 
-  #liveOne(domid: number, { committed, behaviour }: Life): void {
+  #liveOne(domid: number, { committed, behaviour, isSilent = false }: Life): void {
     const { xen } = this.rig;
     const domain = xen.domains.get(domid);
     if (domain === undefined) return;
@@ -93,6 +95,7 @@ class Host {
       assert.ok(step <= xen.freeKib, `domain ${domid} was promised ${step} KiB, and ${xen.freeKib} are free`);
       domain.held += step;
     }
+    if (isSilent) return;
     this.#beat += 1;
     const total = domain.held - HIDDEN_KIB;
     const free = Math.max(0, total - committed);
@@ -310,4 +313,60 @@ describe('a Xen host that is driven', () => {
       assert.equal((await host.rig.host.watchGuests(NEVER)[Symbol.asyncIterator]().next()).done, true);
     });
   }
+});
+
+describe('a guest that goes down while it is small', () => {
+  const WHOLE = 512;
+
+  /** Another domain comes with what the one before was left, as `xl` makes it of a machine that reboots. */
+  async function reboot(host: Host, { machine, after = 2 }: { machine: string | null; after?: number }): Promise<void> {
+    await host.to(60);
+    const left = host.mib(1);
+    assert.ok(left < 250, `${left} MiB`);
+    host.rig.xen.destroy(1);
+    host.lives.delete(1);
+    await host.to(60 + after);
+    const nodes = machine === null ? {} : { vm: machine };
+    host.rig.xen.create(2, { name: 'guest-1', held: left * MIB, staticMax: WHOLE * MIB, nodes });
+    host.lives.set(2, { committed: 40 * MIB, behaviour: 'obeys', isSilent: true });
+    await host.to(80 + after);
+  }
+
+  const openOne = (test: TestContext): Promise<Host> =>
+    Host.open(test, (xen, lives) => {
+      xen.create(1, { held: 450 * MIB, staticMax: WHOLE * MIB, nodes: { vm: '/vm/one' } });
+      lives.set(1, { committed: 40 * MIB, behaviour: 'obeys' });
+    });
+
+  it('has everything again when it comes back, before anybody in it speaks', async (test) => {
+    const host = await openOne(test);
+    await reboot(host, { machine: '/vm/one' });
+    assert.equal(host.mib(2), WHOLE);
+    assert.match(host.rig.told.join(), /xen-host\/guest-1:2: has begun anew/);
+    await host.to(400);
+    assert.equal(host.mib(2), WHOLE, 'nobody knows what it needs');
+  });
+
+  it('is left what it has where it is another machine, or comes long after, or nobody says which it is', async (test) => {
+    for (const next of [{ machine: '/vm/two' }, { machine: null }, { machine: '/vm/one', after: 100 }]) {
+      const host = await openOne(test);
+      await reboot(host, next);
+      assert.ok(host.mib(2) < 250, JSON.stringify(next));
+    }
+  });
+
+  it('is not taken for one whose reporter has ended, nor warned of', async (test) => {
+    const host = await openOne(test);
+    await host.to(60);
+    host.lives.delete(1);
+    // Its folder goes first, and xenstored says only then that the domain is gone.
+    host.rig.xen.remove('/local/domain/1');
+    host.rig.xen.store.fire(`/local/domain/1/${REPORT}`);
+    await host.to(62);
+    host.rig.xen.destroy(1);
+    await host.to(70);
+    assert.deepEqual(host.heard('under-pressure'), []);
+    assert.deepEqual(host.heard('action-failed'), []);
+    assert.equal(host.heard('guest-left').length, 1);
+  });
 });
