@@ -44,6 +44,14 @@ export class Dom0 {
     return lines.map((line) => line.split(/\s+/)[0] ?? '').sort();
   }
 
+  /** Memory that no domain holds and that is not free either: Xen's own, and what it has not cleaned yet. In MiB. */
+  async unaccountedMib(): Promise<number> {
+    const held = "xl list | awk 'NR > 1 { sum += $3 } END { print sum }'";
+    const text = await this.run(`${held}; xl info | awk '/^(total|free)_memory/ { print $3 }'`);
+    const [domains = NaN, total = NaN, free = NaN] = text.trim().split('\n').map(Number);
+    return total - domains - free;
+  }
+
   /** Memory that Xen has free, in MiB. */
   async freeMib(): Promise<number> {
     return Number(/^free_memory\s*:\s*(\d+)/m.exec(await this.run('xl info'))?.[1]);

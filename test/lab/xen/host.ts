@@ -22,6 +22,7 @@ import type { XenWorld } from './world.js';
 const PROXY = '/run/xenstored-proxy';
 const IDLE_MIB = 384;
 const BUSY_MIB = 192;
+const BUSY_MAX_MIB = 512;
 const HOG_MIB = 300;
 const KIB = 1024;
 /** What the host may promise at the start: too little for the busy guest, so that it needs what the idle ones give. */
@@ -33,7 +34,7 @@ const TWO_ROUNDS_MS = 2 * INTERVAL_S * 1_000;
 const GUESTS = [
   { name: 'first', memoryMib: IDLE_MIB },
   { name: 'second', memoryMib: IDLE_MIB },
-  { name: 'busy', memoryMib: BUSY_MIB, maximumMib: 512 },
+  { name: 'busy', memoryMib: BUSY_MIB, maximumMib: BUSY_MAX_MIB },
   // Nobody reports in it.
   { name: 'qubes', memoryMib: 256, maximumMib: 384 },
 ] as const;
@@ -131,7 +132,7 @@ export function hostTests(world: XenWorld): void {
       assert.match(await hog.log(), /"checked".*"damaged":0/);
     });
 
-    stuckGuests(world, { host: () => daemon, guest: first, givenMib: IDLE_MIB });
+    stuckGuests(world, { host: () => daemon, guest: first, givenMib: IDLE_MIB, others: () => [second(), busy()] });
     dynamicMinimum(world, { host: () => daemon, guest: first, givenMib: IDLE_MIB });
     usedMemory(world, {
       host: () => daemon,
@@ -183,6 +184,24 @@ export function hostTests(world: XenWorld): void {
       assert.ok((await statusOf(world.dom0())).guests.every(({ name }) => name !== 'second'));
       assert.notEqual((await world.dom0().tryRun(`xenstore-exists /local/domain/${domain}`)).code, 0);
       assert.ok(await daemon.isRunning());
+    });
+
+    world.it('a guest that reboots while it is small has everything again, before anybody in it speaks', async () => {
+      const dom0 = world.dom0();
+      const { name, domain } = busy();
+      await waitFor({ what: 'a small guest', limitMs: 60_000 }, async () =>
+        (await busy().heldKib()) < (BUSY_MAX_MIB / 2) * KIB ? true : null,
+      );
+      await busy().run('(sleep 1; reboot -f) >/dev/null 2>&1 </dev/null &');
+      try {
+        await untilItSays(`${name}:[0-9]+: has begun anew`, 120_000);
+        const held = `$(xl list ${name} | awk 'NR == 2 { print $3 }')`;
+        await dom0.waitUntil(`[ ${held} -ge ${BUSY_MAX_MIB - 1} ]`, { what: 'all of its memory', limitMs: 60_000 });
+        assert.notEqual(Number(await dom0.run(`xl domid ${name}`)), domain);
+      } finally {
+        // Nobody knows the new domain by its number.
+        await dom0.run(`xl destroy ${name}`);
+      }
     });
 
     world.it('after kill -9, release without a daemon gives back what was taken', async () => {

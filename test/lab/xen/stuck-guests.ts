@@ -22,9 +22,11 @@ export interface StuckGuestsOptions {
   /** One of its guests, which obeys, and what is more than it needs. */
   readonly guest: () => XenGuest;
   readonly givenMib: number;
+  /** Others of its guests, that report. */
+  readonly others: () => readonly XenGuest[];
 }
 
-export function stuckGuests(world: XenWorld, { host, guest, givenMib }: StuckGuestsOptions): void {
+export function stuckGuests(world: XenWorld, { host, guest, givenMib, others }: StuckGuestsOptions): void {
   describe('a guest that does not move', { concurrency: 1 }, () => {
     world.it('though it did before is called stuck at the first look after 4 s, and the others go on', async (t) => {
       const { name, domain } = guest();
@@ -34,7 +36,7 @@ export function stuckGuests(world: XenWorld, { host, guest, givenMib }: StuckGue
       await pauseOnItsWay({ dom0: world.dom0(), guest: guest(), givenMib });
       try {
         await isNamedInTime(t, `xen-host/${name}:${domain}`, before);
-        await othersGoOn(`xen-host/${name}:${domain}`);
+        await othersGoOn();
       } finally {
         // The tests after this one need it alive.
         await world.dom0().run(`xl unpause ${name}`);
@@ -47,7 +49,7 @@ export function stuckGuests(world: XenWorld, { host, guest, givenMib }: StuckGue
       try {
         await dom0.run(`xenstore-write /local/domain/${domain}/memory/dynamic-max ${MUTE_MAX_KIB}`);
         await isNamedInTime(t, `xen-host/mute:${domain}`, 0);
-        await othersGoOn(`xen-host/mute:${domain}`);
+        await othersGoOn();
       } finally {
         await dom0.run('xl destroy mute');
       }
@@ -67,15 +69,18 @@ export function stuckGuests(world: XenWorld, { host, guest, givenMib }: StuckGue
       assert.ok(stuck.afterMs >= STUCK_AFTER_MS && stuck.lookBeforeMs < STUCK_AFTER_MS, JSON.stringify(stuck));
     }
 
-    /** Guests besides `id` are decided about as before. */
-    async function othersGoOn(id: string): Promise<void> {
-      const count = async (): Promise<number> =>
-        lastRun(await host().journal())
-          .steps.flatMap(({ decisions }) => decisions)
-          .filter(({ guest: one }) => one !== id && !one.includes('Domain-0')).length;
-      const before = await count();
-      await waitFor({ what: 'decisions about the others', limitMs: 60_000 }, async () =>
-        (await count()) >= before + 2 ? true : null,
+    /** What the others need is decided as before. */
+    async function othersGoOn(): Promise<void> {
+      const counts = async (): Promise<readonly number[]> => {
+        const decisions = lastRun(await host().journal()).steps.flatMap((step) => step.decisions);
+        return others().map(({ name, domain }) => {
+          const id = `xen-host/${name}:${domain}`;
+          return decisions.filter((decision) => decision.guest === id && decision.goal !== null).length;
+        });
+      };
+      const before = await counts();
+      await waitFor({ what: 'two more decisions for each of the others', limitMs: 60_000 }, async () =>
+        (await counts()).every((count, n) => count >= (before[n] ?? NaN) + 2) ? true : null,
       );
     }
   });

@@ -11,6 +11,8 @@ export interface XenWorld {
   /** False where the lab is left out, and every test is skipped. */
   readonly isBooted: () => boolean;
   readonly dom0: () => Dom0;
+  /** `unaccountedMib` before there was any guest. */
+  readonly ownMib: () => number;
   /** Declares a guest of the suite that is being described; it is there when the suite's tests run. */
   readonly guest: (options: XenGuestOptions, prepare?: Prepare) => () => XenGuest;
   /** The same for several. While one is prepared the next is booted: more at once than there are processors take longer together. */
@@ -35,10 +37,13 @@ export function xenWorld(): XenWorld {
   const state = findXenLab();
   const skip = skipReason(labMode(process.env), state);
   let lab: XenLab | null = null;
+  let ownMib = NaN;
   /** Suites declare theirs before the first test runs. */
   const declared: XenGuestOptions[] = [];
   before(async () => {
-    if (skip === false) lab = await XenLab.boot(requireReady(state), { repository: REPOSITORY, guests: declared });
+    if (skip !== false) return;
+    lab = await XenLab.boot(requireReady(state), { repository: REPOSITORY, guests: declared });
+    ownMib = await lab.dom0.unaccountedMib();
   });
   after(async () => {
     await lab?.close();
@@ -68,6 +73,7 @@ export function xenWorld(): XenWorld {
   return {
     isBooted: () => lab !== null,
     dom0: () => booted().dom0,
+    ownMib: () => ownMib,
     guest: (options, prepare) => {
       const made = guests([options], prepare);
       return () => made(options.name);
