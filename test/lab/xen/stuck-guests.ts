@@ -13,6 +13,8 @@ import type { TestSpeaker, XenWorld } from './world.js';
 
 /** As long a guest may stand still on its way. It is looked at once a second; a slow machine takes longer for a look. */
 const STUCK_AFTER_MS = 4_000;
+/** Reasons of decisions that nobody's report has a part in: they are made of guests in which nobody speaks, too. */
+const UNTOLD: ReadonlySet<string> = new Set(['no-report', 'signal-unknown']);
 const MUTE_MIB = 128;
 const MUTE_MAX_KIB = (MUTE_MIB / 2) * 1024;
 
@@ -75,7 +77,7 @@ export function stuckGuests(world: XenWorld, { host, guest, givenMib, others }: 
         const decisions = lastRun(await host().journal()).steps.flatMap((step) => step.decisions);
         return others().map(({ name, domain }) => {
           const id = `xen-host/${name}:${domain}`;
-          return decisions.filter((decision) => decision.guest === id && decision.goal !== null).length;
+          return decisions.filter(({ guest: of, reason }) => of === id && !UNTOLD.has(reason.code)).length;
         });
       };
       const before = await counts();
