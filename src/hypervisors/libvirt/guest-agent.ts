@@ -32,8 +32,8 @@ const PAUSE_FIRST = millis(5_000);
 /** One that has answered may be in a guest that is short of memory or of processors just now, of which nothing is known meanwhile. */
 const PAUSE_OF_KNOWN = millis(1_000);
 const PAUSE_MAX = millis(60_000);
-/** A guest opens and closes its agent's port as it likes: such news cuts no more of its own pauses short than one in this time. */
-const CUT_SHORT_EVERY = millis(30_000);
+/** A guest opens and closes its agent's port as it likes: such news excuses its silence no more than once in this time. */
+const EXCUSED_EVERY = millis(30_000);
 /** One that was slow is quick again after so many quick answers: three looks. */
 const QUICK_AGAIN = 20;
 
@@ -47,7 +47,9 @@ export class DomainAgent implements InsideSource {
   #quickInRow = QUICK_AGAIN;
   /** How often another agent may have taken the place of the one before. */
   #forgotten = 0;
-  #cutShortAt: Millis | null = null;
+  /** Which of these times counted: what was asked before it says nothing of the agent that there is. */
+  #excused = 0;
+  #excusedAt: Millis | null = null;
 
   readonly #ask: AgentChannel['ask'] = async (command, args, signal) => {
     const { uuid, clock, connected } = this.#options;
@@ -58,7 +60,7 @@ export class DomainAgent implements InsideSource {
       sent.at = clock.now();
     };
     const forgotten = this.#forgotten;
-    const isOfAnother = (): boolean => forgotten !== this.#forgotten;
+    const isExcused = (): boolean => this.#excused > forgotten;
     const turn = { isSlow: this.#quickInRow < QUICK_AGAIN, onBegun };
     try {
       const answer = connected().askAgent(uuid, { execute: command, arguments: args }, signal, turn);
@@ -70,10 +72,10 @@ export class DomainAgent implements InsideSource {
     } catch (error) {
       const failure = asAgentError(command, error);
       const hasAnswered = failure.agentCode === 'EREFUSED';
-      if (took() >= WAITED && !hasAnswered && !(isOfAnother() && this.#mayCutShort())) this.#leaveAlone(clock.now());
+      if (took() >= WAITED && !hasAnswered && !isExcused()) this.#leaveAlone(clock.now());
       throw failure;
     } finally {
-      if (sent.at !== null && !isOfAnother()) this.#quickInRow = took() > AGENT_SLOW_AFTER ? 0 : this.#quickInRow + 1;
+      if (sent.at !== null && !isExcused()) this.#quickInRow = took() > AGENT_SLOW_AFTER ? 0 : this.#quickInRow + 1;
     }
   };
 
@@ -105,20 +107,18 @@ export class DomainAgent implements InsideSource {
   }
 
   forget(): void {
-    // Whoever is there now was not silent yet.
-    if (this.#pause !== null && this.#mayCutShort()) {
-      this.#pause = null;
-      this.#askAgainAt = null;
-    }
     this.#forgotten += 1;
+    this.#excuse(this.#options.clock.now());
     this.#reader.forget();
   }
 
-  #mayCutShort(): boolean {
-    const now = this.#options.clock.now();
-    if (this.#cutShortAt !== null && now < addMillis(this.#cutShortAt, CUT_SHORT_EVERY)) return false;
-    this.#cutShortAt = now;
-    return true;
+  /** Whoever is there now was not silent yet. */
+  #excuse(now: Millis): void {
+    if (this.#excusedAt !== null && now < addMillis(this.#excusedAt, EXCUSED_EVERY)) return;
+    this.#excusedAt = now;
+    this.#excused = this.#forgotten;
+    this.#pause = null;
+    this.#askAgainAt = null;
   }
 
   close(limit: AbortSignal): Promise<void> {

@@ -262,9 +262,16 @@ describe('QEMU’s agent in a domain', () => {
     );
   });
 
-  it('that hangs and comes anew each second is asked little more often than one that hangs', async (test) => {
+  it('that hangs and comes anew each second is asked little more often than one that hangs, and as a slow one', async (test) => {
     const [rig] = await opened(test, AGENT);
     let asked = 0;
+    const turns: boolean[] = [];
+    const { connection } = rig;
+    const ask = connection.askAgent.bind(connection);
+    connection.askAgent = (uuid, command, signal, turn) => {
+      turns.push(turn?.isSlow ?? false);
+      return ask(uuid, command, signal, turn);
+    };
     rig.libvirt.tamper = (line) => {
       if (!line.startsWith('qemu-agent')) return undefined;
       asked += 1;
@@ -280,6 +287,8 @@ describe('QEMU’s agent in a domain', () => {
     test.diagnostic(`asked ${asked} times in two minutes`);
     // Each 30 s anew: at once, and after pauses of 5 and 10 s.
     assert.ok(asked <= 16, `${asked} times`);
+    const quick = turns.filter((isSlow) => !isSlow).length;
+    assert.ok(quick <= 2, `${quick} of ${turns.length} turns were a quick one's`);
   });
 
   it('that is not there, or has commands switched off, makes its own guest unknown and no other', async (test) => {
