@@ -38,7 +38,7 @@ export function relieve<Memory>(
   if (state.isReleased || tunables.selfballooning === 0) return;
   // Nobody spoke from inside of one that was never made smaller: what it has is what it was given.
   if (alarm.cause === 'restarted' && !isOurs(state)) return;
-  if (alarm.cause === 'silent' && isOurs(state)) state.awaitsReturn = true;
+  if (SPEECHLESS.has(alarm.cause) && isOurs(state)) state.awaitsReturn = true;
   const before = state.relief;
   const relief = safeguards.relieve(before, now);
   const most = mostFor(state);
@@ -50,6 +50,9 @@ export function relieve<Memory>(
   const live = liveTarget(state);
   giveBack(safeguards, state, { reason: underPressure(most, alarm), bound: boundFor(state), live }, context);
 }
+
+/** Nobody in it says what it needs, for as long as that lasts: it is to have everything, however long it takes until it can take it. */
+const SPEECHLESS: ReadonlySet<Alarm['cause']> = new Set<Alarm['cause']>(['silent', 'restarted']);
 
 /** Whether the last thing that was asked for is all there is, and the guest moves there; or it has it without being asked. */
 function hasOrGets<Memory>(state: GuestState<Memory>, most: Pages): boolean {

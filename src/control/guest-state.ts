@@ -40,7 +40,7 @@ export interface GuestState<Memory> {
   readonly growth: Growth | null;
   /** It was under pressure; null = never. */
   readonly relief: Relief | null;
-  /** Nobody in it speaks any more, and it has not had all that it may have since: that is still to come. */
+  /** Nobody in it speaks any more, or yet, and it has not had all that it may have since: that is still to come. */
   readonly awaitsReturn: boolean;
   /** The overflow tier is being shrunk by this action; null = it is left alone. */
   readonly shrinking: ActionId | null;

@@ -187,7 +187,13 @@ export class DomainWatch {
   }
 
   async #isLeaving(): Promise<boolean> {
-    return this.#record.asked.known && (await this.#text(NODES.target)) === null;
+    try {
+      await this.#options.store.read(this.#home);
+      return false;
+    } catch (error) {
+      if (error instanceof XenstoreError && error.xenstoreCode === 'ENOENT') return true;
+      throw error;
+    }
   }
 
   /** Bytes that are no text are a report that says nothing; the guest has not taken its report away. */

@@ -212,9 +212,7 @@ export class Roster {
     this.#ids.set(id, domid);
     this.#options.put({ kind: 'guest-came', guest: told });
     if (!isRebooted) return;
-    this.#options.tell(
-      `${id}: has begun anew, with as little as it had been asked to hold before; it gets everything back`,
-    );
+    this.#options.tell(`${id}: the same machine left not long ago, and may be as small now as it was asked to be then`);
     this.#options.put({ kind: 'guest-alarm', guest: id, alarm: beginsAnew(now) });
   }
 
