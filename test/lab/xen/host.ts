@@ -192,12 +192,14 @@ export function hostTests(world: XenWorld): void {
       await waitFor({ what: 'a small guest', limitMs: 60_000 }, async () =>
         (await busy().heldKib()) < (BUSY_MAX_MIB / 2) * KIB ? true : null,
       );
+      const report = `/local/domain/$(xl domid ${name})/data/selfballoon/report`;
       await busy().run('(sleep 1; reboot -f) >/dev/null 2>&1 </dev/null &');
       try {
-        await untilItSays(`${name}:[0-9]+: has begun anew`, 120_000);
+        await untilItSays(`${name}:[0-9]+: the same machine left not long ago`, 120_000);
         const held = `$(xl list ${name} | awk 'NR == 2 { print $3 }')`;
         await dom0.waitUntil(`[ ${held} -ge ${BUSY_MAX_MIB - 1} ]`, { what: 'all of its memory', limitMs: 60_000 });
         assert.notEqual(Number(await dom0.run(`xl domid ${name}`)), domain);
+        assert.notEqual((await dom0.tryRun(`xenstore-exists ${report}`)).code, 0, 'somebody in it has spoken');
       } finally {
         // Nobody knows the new domain by its number.
         await dom0.run(`xl destroy ${name}`);
