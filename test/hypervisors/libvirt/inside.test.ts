@@ -39,6 +39,17 @@ async function opened(test: TestContext, devices: string, choice?: Choice): Prom
   return [rig, domain];
 }
 
+/** Whether each question from now on has the turn of an agent that is slow. */
+function noteTurns({ connection }: Rig): readonly boolean[] {
+  const turns: boolean[] = [];
+  const ask = connection.askAgent.bind(connection);
+  connection.askAgent = (uuid, command, signal, turn) => {
+    turns.push(turn?.isSlow ?? false);
+    return ask(uuid, command, signal, turn);
+  };
+  return turns;
+}
+
 const committedOf = async (rig: Rig, guest: string): Promise<unknown> => {
   const { committed } = await rig.reading(guest);
   return committed.known ? 'known' : committed.reason;
@@ -246,13 +257,7 @@ describe('QEMU’s agent in a domain', () => {
     rig.libvirt.tamper = answers;
     rig.libvirt.emit('agent-lifecycle', 'one', "state: 'connected' reason: 'channel event'");
     await look;
-    const turns: boolean[] = [];
-    const { connection } = rig;
-    const ask = connection.askAgent.bind(connection);
-    connection.askAgent = (uuid, command, signal, turn) => {
-      turns.push(turn?.isSlow ?? false);
-      return ask(uuid, command, signal, turn);
-    };
+    const turns = noteTurns(rig);
     const { committed, at } = await rig.reading('libvirt/one');
     assert.ok(committed.known && committed.at === at);
     assert.ok(turns.length > 0 && !turns.includes(true), 'it has the turn of one that is slow');
@@ -265,13 +270,7 @@ describe('QEMU’s agent in a domain', () => {
   it('that hangs and comes anew each second is asked little more often than one that hangs, and as a slow one', async (test) => {
     const [rig] = await opened(test, AGENT);
     let asked = 0;
-    const turns: boolean[] = [];
-    const { connection } = rig;
-    const ask = connection.askAgent.bind(connection);
-    connection.askAgent = (uuid, command, signal, turn) => {
-      turns.push(turn?.isSlow ?? false);
-      return ask(uuid, command, signal, turn);
-    };
+    const turns = noteTurns(rig);
     rig.libvirt.tamper = (line) => {
       if (!line.startsWith('qemu-agent')) return undefined;
       asked += 1;
