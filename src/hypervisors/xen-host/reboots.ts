@@ -4,7 +4,7 @@
  */
 import { addMillis, millis, type Millis } from '../../units.js';
 
-/** `xl` needs 2 s to have the next domain there, in the lab. One that is started later was started by somebody. */
+/** Seen in the lab: less than 11 s from the command to a guest that has booted again. One that comes later was started by somebody. */
 const WITHIN = millis(60_000);
 
 export class Reboots {

@@ -3,10 +3,10 @@
  * changes into notices, and does not know what they are for.
  */
 import { cleanGuestName, markedGuestId } from '../../adapter/guest-name.js';
+import { beginsAnew } from '../../control/alarm.js';
 import { NO_LIMITS } from '../../control/limits.js';
 import type { Clock, GuestDescription, GuestNotice } from '../../control/ports.js';
 import type { GuestId } from '../../control/reading.js';
-import { beginsAnew } from '../../control/alarm.js';
 import { newAlarm, silenceOf } from '../../signals/reported-guest.js';
 import { millis, type Millis } from '../../units.js';
 import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
