@@ -4,8 +4,9 @@ import type { Daemon } from '../../../lab/xen/daemon.js';
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import type { GuestDecision } from '../../../src/control/actions.js';
+import type { StepRecord } from '../../../src/control/journal.js';
 import { PAGES_PER_MIB } from '../../../src/units.js';
-import { lastRun, ofGuest, targetsIn, type Run } from './journal.js';
+import { lastRun, ofGuest, readingsIn, targetsIn, valueOf, type Run } from './journal.js';
 import { askToShrink } from './shrinking.js';
 import type { XenWorld } from './world.js';
 
@@ -33,7 +34,7 @@ export function dynamicMinimum(world: XenWorld, { host, guest, givenMib }: Dynam
     await dom0.run(`xenstore-write ${node} ${MINIMUM_MIB * KIB}`);
     await askToShrink({ dom0, guest: guest(), givenMib });
     const what = 'a guest at its minimum, and two decisions to leave it there,';
-    const { decisions, targets } = await waitFor({ what, limitMs: 120_000 }, async () => {
+    const { decisions, shrinks } = await waitFor({ what, limitMs: 120_000 }, async () => {
       const since = await sinceThen();
       const last = since.decisions.slice(-2);
       if (last.length < 2 || !last.every(isAtMinimum)) return null;
@@ -44,7 +45,7 @@ export function dynamicMinimum(world: XenWorld, { host, guest, givenMib }: Dynam
     assert.ok(goal < MINIMUM_PAGES, 'its rule would not take it so far anyway');
     assert.ok((await guest().heldKib()) >= MINIMUM_MIB * KIB - NEAR_KIB);
     assert.deepEqual(
-      targets.filter((target) => target < MINIMUM_PAGES),
+      shrinks.filter((target) => target < MINIMUM_PAGES),
       [],
     );
     await dom0.run(`xenstore-rm ${node}`);
@@ -58,7 +59,8 @@ const isAtMinimum = ({ target }: GuestDecision): boolean => target === MINIMUM_P
 
 interface Since {
   readonly decisions: readonly GuestDecision[];
-  readonly targets: readonly number[];
+  /** Targets below what it held. One above that may be below the minimum: it was smaller, and its host has no more at that moment. */
+  readonly shrinks: readonly number[];
 }
 
 /** What was decided and asked since the host knew of the minimum. */
@@ -68,9 +70,21 @@ function sinceItHolds(run: Run, id: string): Since {
       (event) => event.kind === 'guest-changed' && event.guest.id === id && event.guest.limits?.floor === MINIMUM_PAGES,
     ),
   );
-  const { steps: since } = ofGuest({ ...run, steps: from < 0 ? [] : run.steps.slice(from) }, id);
+  const { steps } = ofGuest(run, id);
+  const since = from < 0 ? [] : steps.slice(from);
   return {
     decisions: since.flatMap(({ decisions }) => decisions),
-    targets: since.flatMap(targetsIn).map(({ target }) => target),
+    shrinks: since.flatMap((step, n) => targetsBelow(heldAfter(steps.slice(0, from + n + 1)), step)),
   };
+}
+
+const targetsBelow = (held: number, step: StepRecord): readonly number[] =>
+  targetsIn(step)
+    .map(({ target }) => target)
+    .filter((target) => target < held);
+
+/** What the guest held at the last look; nothing before the first. */
+function heldAfter(steps: readonly StepRecord[]): number {
+  const last = steps.flatMap(readingsIn).at(-1);
+  return last === undefined ? 0 : valueOf(last.current);
 }

@@ -42,8 +42,12 @@ const GUESTS = [
 /** Swap, for a guest without any is never asked for memory, and somebody who reports: it is returned. */
 async function prepare(guest: XenGuest): Promise<Background> {
   await guest.run('echo 160M > /sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0');
-  // Under emulation dropping file pages is so slow that it counts as a stall. The idle guests are to stay small.
-  await writeText(guest, '/run/report.toml', `[pressure]\nwatch = ${guest.name === 'busy'}\n`);
+  return startReporter(guest, { isWatching: guest.name === 'busy' });
+}
+
+/** Under emulation dropping file pages is so slow that it counts as a stall, for which whoever watches gets all that is free. */
+async function startReporter(guest: XenGuest, { isWatching }: { readonly isWatching: boolean }): Promise<Background> {
+  await writeText(guest, '/run/report.toml', `[pressure]\nwatch = ${isWatching}\n`);
   return guest.startProgram('selfballoon report --config /run/report.toml', 'report');
 }
 
@@ -130,6 +134,10 @@ export function hostTests(world: XenWorld): void {
       await hog.signal('TERM');
       await hog.waitForEnd();
       assert.match(await hog.log(), /"checked".*"damaged":0/);
+      // What is free is for the guests of the tests that follow.
+      await reporters.get('busy')?.signal('TERM');
+      await reporters.get('busy')?.waitForEnd();
+      reporters.set('busy', await startReporter(busy(), { isWatching: false }));
     });
 
     stuckGuests(world, { host: () => daemon, guest: first, givenMib: IDLE_MIB, others: () => [second(), busy()] });
@@ -138,6 +146,7 @@ export function hostTests(world: XenWorld): void {
       host: () => daemon,
       downhysteresis: DOWNHYSTERESIS,
       guest: () => guest('qubes'),
+      spareMib: async () => (await world.dom0().freeMib()) - reserveMib,
     });
 
     world.it('the connection to xenstored is lost and found again, and nothing is forgotten', async () => {
