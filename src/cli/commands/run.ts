@@ -45,7 +45,7 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
   try {
     const { unreleased, unreached } = await daemon.run(stop.signal);
     shown.close();
-    for (const guest of unreleased) warn(`${guest}: did not take its memory back`);
+    for (const guest of unreleased) warn(`${guest}: does not have all of its memory back`);
     for (const where of unreached) warn(`nothing could be given back to whoever is there: ${where}`);
     const isReleased = unreleased.length === 0 && unreached.length === 0;
     info(farewell(config, isReleased));

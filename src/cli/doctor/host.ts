@@ -38,8 +38,14 @@ async function checkStore(socket: string): Promise<readonly Finding[]> {
       await store.close();
     }
   } catch (error) {
-    return [fail(`xenstored does not answer at ${socket}: ${errorText(error)}`, 'Start it, or set xen_host.socket')];
+    return [fail(`xenstored does not answer at ${socket}: ${errorText(error)}`, adviceFor(error))];
   }
+}
+
+/** One that hangs must not be started again: what domains wait for would be lost. */
+function adviceFor(error: unknown): string {
+  const advice = (error instanceof XenstoreError ? error.advice : undefined) ?? 'Is it running?';
+  return `If that is not its socket, set xen_host.socket. ${advice}`;
 }
 
 async function checkReporters(store: Xenstore): Promise<Finding> {
