@@ -45,11 +45,11 @@ export function describeReason(reason: Reason): string {
       if (isUnasked(reason)) return `goes up to the least that its administrator allows (${NOTHING_SAID})`;
       return `needs ${mibText(reason, 'goal')} (${partsOfGoal(reason)}), less than its administrator's floor`;
     case 'clamped-to-host':
-      return `needs ${mibText(reason, 'goal' in reason.numbers ? 'goal' : 'ceiling')}, more than its host has free now`;
+      return `is to have ${mibText(reason, 'wanted')}, more than its host has free now`;
     case 'left-out':
       return 'did not take the memory it was given: is left out for a while';
     case 'no-report':
-      return 'holds, because nothing is known of what it needs: nobody in it reports';
+      return 'holds, because nobody in it says what it needs';
     case 'no-swap':
       return `needs ${mibText(reason, 'goal')}, and has no swap to catch what a smaller guest must swap: keeps what it has`;
     case 'cache-in-use':

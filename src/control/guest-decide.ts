@@ -147,5 +147,6 @@ function withinHost<Memory>(
   if (granted === target) return decision;
   const growth = growthViewOf(state);
   const whole = growth === null ? granted : wholeGrant(growth, granted);
-  return { ...decision, target: whole, reason: { ...decision.reason, code: 'clamped-to-host' } };
+  const numbers = { ...decision.reason.numbers, wanted: target };
+  return { ...decision, target: whole, reason: { ...decision.reason, code: 'clamped-to-host', numbers } };
 }

@@ -18,4 +18,12 @@ describe('the sentence for a guest that is held within its limits', () => {
       assert.match(describeReason({ code, numbers }), /administrator allows \(what it needs is not known\)$/);
     }
   });
+
+  it('says what it is to have where its host has not that much, whoever wants it', () => {
+    const numbers = { goal: 40_960, committed: 30_720, reserve: 10_240, wanted: 65_536 };
+    assert.equal(
+      describeReason({ code: 'clamped-to-host', numbers }),
+      'is to have 256 MiB, more than its host has free now',
+    );
+  });
 });

@@ -92,7 +92,9 @@ describe('guests that share a host', () => {
     host.isSeen = false;
     host.liveUntil(60);
     assert.equal(host.guest('busy').held, 50_000);
-    assert.equal(host.state.guests.get('busy')?.decision?.reason.code, 'clamped-to-host');
+    const { reason, goal } = host.state.guests.get('busy')?.decision ?? {};
+    assert.equal(reason?.code, 'clamped-to-host');
+    assert.equal(reason.numbers['wanted'], goal);
     host.isSeen = true;
     host.liveUntil(70);
     assert.ok(host.guest('busy').held > 140_000);
