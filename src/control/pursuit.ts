@@ -37,6 +37,14 @@ export interface Pursuit {
   readonly failure: string | null;
 }
 
+/** What a guest is asked for, and what it holds then; null = not known. */
+export interface PursuitRequest {
+  readonly id: ActionId;
+  readonly target: Pages;
+  readonly current: Pages | null;
+  readonly now: Millis;
+}
+
 /** A real Xen guest stops up to a few pages from its target (seen: one page). */
 export const REACHED_WITHIN = pages(4);
 /**
@@ -57,12 +65,9 @@ const distanceTo = (target: Pages, current: Pages): Pages => pages(Math.abs(targ
 /**
  * A new request. It inherits the patience of the one before, as long as that has not reached its end: neither asking again nor a
  * hypervisor that is slow to answer makes a stuck guest lively. One that was left out has new patience, and is still known to be
- * uncooperative.
+ * uncooperative; so has one that is to grow, having stood still on its way down.
  */
-export function beginPursuit(
-  before: Pursuit | null,
-  ask: { readonly id: ActionId; readonly target: Pages; readonly current: Pages | null; readonly now: Millis },
-): Pursuit {
+export function beginPursuit(before: Pursuit | null, ask: PursuitRequest): Pursuit {
   const inherits = before !== null && isPending(before, ask.current);
   const distance = ask.current === null ? null : distanceTo(ask.target, ask.current);
   return {
@@ -72,12 +77,21 @@ export function beginPursuit(
     taken: inherits ? before.taken : null,
     standing: before === null ? NO_PAGES : promiseOf(before),
     progressAt: inherits ? before.progressAt : ask.now,
-    patienceFrom: inherits && !before.isWithdrawn ? before.patienceFrom : ask.now,
+    patienceFrom: inherits && !before.isWithdrawn && !turnsUp(before, ask) ? before.patienceFrom : ask.now,
     distance,
     isUncooperative: inherits && before.isUncooperative,
     isWithdrawn: false,
     failure: null,
   };
+}
+
+/**
+ * Whether one that was to give memory up is to have some: that it did not give is no sign that it will not take. One that does neither, and
+ * is turned again and again, has no more patience by that than one that is left out and tried again.
+ */
+function turnsUp(before: Pursuit, { target, current, now }: PursuitRequest): boolean {
+  if (current === null || before.target >= current || target <= current) return false;
+  return before.patienceFrom === before.progressAt || now - before.patienceFrom >= LEFT_OUT_FOR;
 }
 
 /** Whether the guest may still be on its way. A request that failed may have got through, and then its promise stands. */

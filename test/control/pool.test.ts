@@ -166,6 +166,20 @@ describe('an alarm on a shared host', () => {
     assert.ok(guests.late.target >= told);
   });
 
+  it('gives a guest that stands still on its way down the time to take what it gets', () => {
+    const one = sharedGuest({ held: 100_000, target: 100_000, behaviour: 'ignores' });
+    const host = new SharedHost({ total: 400_000, guests: { one } });
+    // Between two looks: at the alarm it is looked at before it could move.
+    host.liveUntil(23);
+    assert.ok(one.target < 100_000 && host.told.includes('one stuck'));
+    one.behaviour = 'obeys';
+    host.lookAtHost();
+    host.alarm('one');
+    assert.equal(one.target, 200_000);
+    host.liveUntil(24);
+    assert.equal(one.held, 200_000);
+  });
+
   it('does not let a guest keep a promise that it does not take, however often it is raised', () => {
     const guests = {
       greedy: sharedGuest({ held: 50_000, target: 50_000, behaviour: 'ignores' }),

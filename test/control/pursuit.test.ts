@@ -1,7 +1,7 @@
 /** Protects the difference between asked and reached, and that a guest which does not obey is noticed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { answerPursuit, beginPursuit, observePursuit, type Pursuit } from '../../src/control/pursuit.js';
+import { answerPursuit, beginPursuit, isSpent, observePursuit, type Pursuit } from '../../src/control/pursuit.js';
 import { millis, pages } from '../../src/units.js';
 
 const ask = (target: number, current: number, now = 0, before: Pursuit | null = null): Pursuit =>
@@ -136,6 +136,25 @@ describe('a guest that does not move', () => {
     const again = ask(900, 2_000, 6_000, stuck);
     assert.equal(again.phase, 'stuck');
     assert.equal(watch(again, [2_000, 60_000])?.isUncooperative, true);
+  });
+
+  it('has patience of its own when it is to grow, having stood still on its way down', () => {
+    const stuck = watch(accept(ask(1_000, 2_000)), [1_010, 1_000], [1_010, 20_000]);
+    const grown = ask(5_000, 1_010, 20_000, stuck);
+    assert.equal(isSpent(watch(grown, [1_010, 20_000]) ?? assert.fail(), millis(20_000)), false);
+    const standing = watch(grown, [1_010, 23_999], [1_010, 24_000]) ?? assert.fail();
+    assert.equal(isSpent(standing, millis(23_999)), false);
+    assert.equal(isSpent(standing, millis(24_000)), true);
+  });
+
+  it('has it only once in half a minute, however often it is turned', () => {
+    let pursuit = accept(ask(1_000, 2_000));
+    for (let now = 1_000; now <= 30_000; now += 1_000) {
+      pursuit = ask(now % 2_000 === 0 ? 1_000 : 5_000, 2_000, now, watch(pursuit, [2_000, now]));
+    }
+    assert.equal(pursuit.patienceFrom, 1_000);
+    const down = ask(1_000, 2_000, 31_000, pursuit);
+    assert.equal(ask(5_000, 2_000, 31_000, down).patienceFrom, 31_000);
   });
 
   it('is lively again with the first page that it gives', () => {
