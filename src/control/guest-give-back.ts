@@ -10,6 +10,7 @@ import {
   NO_PAGES,
   subtractPages,
   subtractToZero,
+  type Millis,
   type Pages,
 } from '../units.js';
 import type { Alarm } from './alarm.js';
@@ -38,7 +39,7 @@ export function relieve<Memory>(
   if (state.isReleased || tunables.selfballooning === 0) return;
   // Nobody spoke from inside of one that was never made smaller: what it has is what it was given.
   if (alarm.cause === 'restarted' && !isOurs(state)) return;
-  if (SPEECHLESS.has(alarm.cause) && isOurs(state)) state.awaitsReturn = true;
+  if (SPEECHLESS.has(alarm.cause) && isOurs(state)) state.awaitsReturn = alarm.at;
   const before = state.relief;
   const relief = safeguards.relieve(before, now);
   const most = mostFor(state);
@@ -82,10 +83,13 @@ const underPressure = (ceiling: Pages, alarm: Alarm | null): Reason => ({
   ...(alarm === null ? {} : { detail: alarm.cause }),
 });
 
-/** Whether a guest that had fallen silent speaks again, or has all that it may have: it has nothing more to wait for. */
-export function hasReturned<Memory>(state: GuestState<Memory>): boolean {
+/**
+ * Whether a guest that had fallen silent `since` then speaks again, or has all that it may have: it has nothing more to wait for. What it had
+ * said before may be believed for longer than it takes to be silent.
+ */
+export function hasReturned<Memory>(state: GuestState<Memory>, since: Millis): boolean {
   const { reading } = state;
-  if (reading?.committed.known === true || reading?.used.known === true) return true;
+  if ([reading?.committed, reading?.used].some((signal) => signal?.known === true && signal.at > since)) return true;
   const [most, held] = [mostFor(state), heldBy(state)];
   return most !== null && held !== null && held + REACHED_WITHIN >= most;
 }

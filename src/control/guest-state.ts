@@ -40,8 +40,11 @@ export interface GuestState<Memory> {
   readonly growth: Growth | null;
   /** It was under pressure; null = never. */
   readonly relief: Relief | null;
-  /** Nobody in it speaks any more, or yet, and it has not had all that it may have since: that is still to come. */
-  readonly awaitsReturn: boolean;
+  /**
+   * Since when nobody in it speaks any more, or yet, where it has not had all that it may have since: that is still to come. Null = somebody
+   * has spoken since, or it has had it.
+   */
+  readonly awaitsReturn: Millis | null;
   /** The overflow tier is being shrunk by this action; null = it is left alone. */
   readonly shrinking: ActionId | null;
   /** Everything was given back; nothing is asked for until self-ballooning is switched on again. */

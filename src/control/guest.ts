@@ -87,7 +87,7 @@ export function createGuestControl<Memory>(
       pursuit: null,
       growth: null,
       relief: null,
-      awaitsReturn: false,
+      awaitsReturn: null,
       shrinking: null,
       isReleased: false,
     }),
@@ -209,7 +209,7 @@ function observe<Memory>(safeguards: Safeguards, state: Draft<Memory>, raw: Read
     tellProgress(state, before, context);
     withdrawPromise(state, context);
   }
-  if (state.awaitsReturn) state.awaitsReturn = !hasReturned(state);
+  if (state.awaitsReturn !== null && hasReturned(state, state.awaitsReturn)) state.awaitsReturn = null;
   state.readFailure = null;
   state.lookingSince = null;
   state.lookDueAt = nextLook(state, context);
@@ -277,7 +277,7 @@ function decideIfDue<Memory>({ policy, safeguards }: Rules<Memory>, state: Draft
   const { hasOverflowTier, deflatesOnOom = false, keepsMemory = false } = state.guest.capabilities;
   const byRule = policy.decide({ reading, tunables, hasOverflowTier, deflatesOnOom }, state.memory, now);
   const wished = keepsMemory ? whereKept(state, byRule) : byRule;
-  const isToHaveAll = isRelieved(state.relief, now) || state.awaitsReturn;
+  const isToHaveAll = isRelieved(state.relief, now) || state.awaitsReturn !== null;
   const decided = isToHaveAll ? whileRelieved(state, wished) : wished;
   const decision = decisionFor(safeguards, state, decided, context);
   context.note(decision);

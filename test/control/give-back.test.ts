@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isOwed } from '../../src/control/guest-give-back.js';
 import { promisedTo } from '../../src/control/guest-state.js';
-import type { Signals } from '../../src/control/reading.js';
-import { knownAt, NOT_REPORTED } from '../../src/control/signal.js';
-import { pages, type Millis } from '../../src/units.js';
+import { NOT_REPORTED } from '../../src/control/signal.js';
+import { pages } from '../../src/units.js';
 import { sharedGuest, SharedHost, type SharedGuest, type SharedHostOptions } from '../support/shared-host.js';
 
 describe('giving everything back on a host', () => {
@@ -269,82 +268,6 @@ describe('a guest that somebody else made smaller after it had everything back',
     }
     // At 12 s, and at the end of each second after it.
     assert.ok((host.looks.get('guest') ?? 0) - before <= 11);
-  });
-});
-
-describe('a guest that was made smaller and falls silent while its host has nothing free', () => {
-  /** The host is full by then. */
-  const silenced = (): { readonly host: SharedHost; readonly small: SharedGuest; readonly busy: SharedGuest } => {
-    const small = sharedGuest({ held: 150_000, maximum: 150_000 });
-    const busy = sharedGuest({ held: 60_000, maximum: 400_000 });
-    const host = new SharedHost({
-      total: 215_000,
-      guests: { small, busy },
-      tunables: { selfballoon_downhysteresis: 2 },
-    });
-    host.liveUntil(120);
-    busy.committed = 390_000;
-    host.liveUntil(150);
-    assert.ok(small.held < 50_000 && host.free < 5_000);
-    small.isSilent = true;
-    host.alarm('small', 'silent');
-    host.liveUntil(200);
-    assert.ok(small.held < 55_000);
-    return { host, small, busy };
-  };
-
-  it('has everything back when the host has it, however much later, and is left alone from then on', () => {
-    const { host, small, busy } = silenced();
-    busy.committed = 20_000;
-    host.liveUntil(400);
-    assert.equal(small.held, 150_000);
-    Object.assign(small, { held: 100_000, target: 100_000 });
-    host.liveUntil(1_000);
-    assert.equal(small.held, 100_000);
-  });
-
-  it('is one like the others when somebody in it speaks again', () => {
-    const { host, small, busy } = silenced();
-    small.isSilent = false;
-    busy.committed = 20_000;
-    host.liveUntil(600);
-    assert.ok(small.held < 50_000);
-  });
-});
-
-describe('a guest that says something of its memory, and not what it needs', () => {
-  it('gets everything back on release: it may have been made smaller by a daemon that was killed', () => {
-    const claims = (at: Millis): Partial<Signals> => ({ available: knownAt(pages(1_000), at) });
-    const host = new SharedHost({ total: 400_000, guests: { quiet: sharedGuest({ isSilent: true, claims }) } });
-    host.liveUntil(30);
-    host.tell({ kind: 'release', id: 1 });
-    host.liveUntil(35);
-    assert.equal(host.guest('quiet').held, 200_000);
-  });
-});
-
-describe('a guest that begins anew', () => {
-  it('has everything back that was taken from it, and keeps it for a while', () => {
-    const guest = sharedGuest({});
-    const host = new SharedHost({ total: 500_000, guests: { guest } });
-    host.liveUntil(200);
-    assert.ok(guest.held < 60_000);
-    // Its new kernel says nothing yet, and the balloon's target is still the old one.
-    guest.isSilent = true;
-    host.alarm('guest', 'restarted');
-    host.liveUntil(202);
-    assert.equal(guest.held, 200_000);
-    assert.ok(host.told.includes('guest under-pressure'));
-  });
-
-  it('has what it was given where nobody in it ever spoke, and so nothing was taken from it', () => {
-    const guest = sharedGuest({ isSilent: true, held: 120_000, target: 120_000 });
-    const host = new SharedHost({ total: 500_000, guests: { guest } });
-    host.liveUntil(60);
-    host.alarm('guest', 'restarted');
-    host.liveUntil(70);
-    assert.equal(guest.held, 120_000);
-    assert.deepEqual(host.targets, []);
   });
 });
 

@@ -138,7 +138,7 @@ const guest = v.looseObject({
   pursuit: v.nullable(pursuit),
   growth: v.optional(v.nullable(growth)),
   relief: v.nullable(v.looseObject({ until: v.number(), hold: v.number() })),
-  awaitsReturn: v.optional(v.boolean()),
+  awaitsReturn: v.optional(numberOrNull, null),
   shrinking: numberOrNull,
   isReleased: v.boolean(),
 } satisfies FieldsOf<GuestState<unknown>>);
