@@ -22,6 +22,8 @@ const LEAST_MIB = 200;
 /** An idle guest uses some MiB now and then. */
 const RISE_MIB = 24;
 const LOOK_PAUSE_MS = 250;
+/** An emulated guest that must have its memory back first takes its time. */
+const FILL_LIMIT_MS = 400_000;
 
 describe('on a host of a real libvirt', { concurrency: 1 }, () => {
   let libvirtd: PrivateLibvirtd;
@@ -108,7 +110,7 @@ describe('on a host of a real libvirt', { concurrency: 1 }, () => {
   /** Makes a file of that size in memory. */
   async function fill(name: string, mib: number): Promise<void> {
     await guest.run(`mkdir -p /${name} && mount -t tmpfs -o size=${mib + 10}m ${name} /${name}`);
-    await guest.run(`dd if=/dev/zero of=/${name}/file bs=1M count=${mib}`);
+    await guest.run(`dd if=/dev/zero of=/${name}/file bs=1M count=${mib}`, FILL_LIMIT_MS);
   }
 
   /** By libvirt's own word. */

@@ -15,7 +15,7 @@ import { Host, type HostOptions } from './host.js';
 import { lastSteps } from './last-steps.js';
 
 /** For a single test; the waits within it have shorter ones. */
-const TEST_LIMIT_MS = 300_000;
+const TEST_LIMIT_MS = 600_000;
 
 export interface LabSuite {
   /** A test in the lab; where that is left out it is skipped. */
