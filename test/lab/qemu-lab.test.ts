@@ -70,6 +70,11 @@ describe('a guest of the QEMU lab', { concurrency: 1 }, () => {
 
   const kib = async (name: string): Promise<number> => (await guest.load.look()).kib(name);
   const setBalloon = (mib: number): Promise<unknown> => monitor.execute('balloon', { value: mib * MIB });
+  const actual = async (): Promise<number> => {
+    const { actual: bytes } = (await monitor.execute('query-balloon')) as { readonly actual: number };
+    return bytes / MIB;
+  };
+  const isSqueezed = async (): Promise<boolean> => (await actual()) <= SQUEEZED_MIB + 1;
   /** Looks until it is so; the test's own limit ends it otherwise. */
   async function until(isSo: () => Promise<boolean>): Promise<void> {
     while (!(await isSo())) await sleep(LOOK_PAUSE_MS);
@@ -245,11 +250,7 @@ describe('a guest of the QEMU lab', { concurrency: 1 }, () => {
 
   test('loses what its balloon took from it only while the driver is there', async () => {
     await setBalloon(SQUEEZED_MIB);
-    const actual = async (): Promise<number> => {
-      const { actual: bytes } = (await monitor.execute('query-balloon')) as { readonly actual: number };
-      return bytes / MIB;
-    };
-    await until(async () => (await actual()) <= SQUEEZED_MIB + 1);
+    await until(isSqueezed);
     const squeezed = await kib('MemAvailable');
     await guest.unloadBalloon();
     assert.ok((await kib('MemAvailable')) - squeezed > 200 * KIB_PER_MIB);
@@ -263,6 +264,7 @@ describe('a guest of the QEMU lab', { concurrency: 1 }, () => {
     const path = `/machine/peripheral/${BALLOON_ID}`;
     assert.equal(await monitor.execute('qom-get', { path, property: 'deflate-on-oom' }), true);
     await setBalloon(SQUEEZED_MIB);
+    await until(isSqueezed);
     const kills = (await guest.load.look()).count('oom_kill');
     const load = await guest.load.anonymous(NEED_MIB);
     await load.until('holds');
