@@ -10,6 +10,9 @@ import { request } from '../../../src/server/client.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const LOOK_PAUSE_MS = 250;
+const LIMIT_MS = 120_000;
+/** Of a command that the daemon did not answer in time. */
+const TRIES = 4;
 /** More than any test writes, so that it is one file. */
 const JOURNAL_MIB = 1_024;
 
@@ -25,7 +28,7 @@ export interface ShownGuest {
   readonly maximumPages: number | null;
   readonly targetPages: number | null;
   /** Of the last decision. */
-  readonly reason: { readonly code: string } | null;
+  readonly reason: { readonly code: string; readonly detail?: string } | null;
   readonly reading: Reading | null;
 }
 
@@ -34,6 +37,8 @@ type Plugged = 'pluggedPages' | 'plugAskedPages' | 'pluggablePages';
 
 /** What of a guest is known; null where it is not. */
 type Reading = Readonly<Record<Known | Plugged, number | null>> & {
+  /** When the look was finished: two of the same time are the same look. */
+  readonly atMs: number;
   /** Why the newest thing that the guest said of itself was not understood. */
   readonly refusal: string | null;
 };
@@ -113,6 +118,16 @@ export class Host {
     });
   }
 
+  /** Writes a tunable. On a busy machine the daemon may take longer to answer than the command waits; then it is told again. */
+  async set(name: string, value: number): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      const { code, output } = await this.ask('set', name, String(value));
+      if (code === 0) return;
+      if (tries === TRIES || !output.includes('did not answer in time'))
+        throw new Error(`${name} was not set, which ended with ${code}: ${output}`);
+    }
+  }
+
   /** What all daemons of this configuration have written so far. */
   get journal(): string {
     return existsSync(this.#journal) ? readFileSync(this.#journal, 'utf8') : '';
@@ -126,10 +141,15 @@ export class Host {
 
   /** What the daemon shows of a guest; null while it does not answer or does not know it. */
   async shown(name: string): Promise<ShownGuest | null> {
+    return named(name, await this.#allShown());
+  }
+
+  /** Null while the daemon does not answer. */
+  async #allShown(): Promise<readonly ShownGuest[] | null> {
     try {
       const { body } = await request(this.#socket, 'GET', '/v1/status');
-      const { guests } = JSON.parse(body) as { readonly guests: readonly ShownGuest[] };
-      return guests.find((guest) => guest.name === name) ?? null;
+      const { guests } = JSON.parse(body) as { readonly guests?: readonly ShownGuest[] };
+      return guests ?? null;
     } catch {
       return null;
     }
@@ -140,7 +160,7 @@ export class Host {
     name: string,
     what: string,
     isSo: (guest: ShownGuest) => boolean,
-    limitMs = 120_000,
+    limitMs = LIMIT_MS,
   ): Promise<ShownGuest> {
     const end = Date.now() + limitMs;
     for (let guest = await this.shown(name); ; guest = await this.shown(name)) {
@@ -150,10 +170,19 @@ export class Host {
     }
   }
 
-  /** Waits until the daemon has said so. Throws with the log when the time is over. */
-  async untilLogged(pattern: RegExp, limitMs = 120_000): Promise<void> {
+  /** Waits until the daemon answers, and knows no such guest. Throws with the log when the time is over. */
+  async untilDropped(name: string, limitMs = LIMIT_MS): Promise<void> {
     const end = Date.now() + limitMs;
-    while (!pattern.test(this.#log)) {
+    for (let all = await this.#allShown(); all === null || named(name, all) !== null; all = await this.#allShown()) {
+      if (Date.now() > end) throw new Error(`${name} was not dropped; ${JSON.stringify(all)}\n${this.#log}`);
+      await sleep(LOOK_PAUSE_MS);
+    }
+  }
+
+  /** Waits until the daemon has said so, beyond the log's first `from` characters. Throws with the log when the time is over. */
+  async untilLogged(pattern: RegExp, { from = 0, limitMs = LIMIT_MS } = {}): Promise<void> {
+    const end = Date.now() + limitMs;
+    while (!pattern.test(this.#log.slice(from))) {
       if (Date.now() > end) throw new Error(`${String(pattern)} was not logged\n${this.#log}`);
       await sleep(LOOK_PAUSE_MS);
     }
@@ -174,3 +203,6 @@ export class Host {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
+
+const named = (name: string, guests: readonly ShownGuest[] | null): ShownGuest | null =>
+  guests?.find((guest) => guest.name === name) ?? null;

@@ -17,7 +17,7 @@ import {
   type Decided,
 } from '../xen/journal.js';
 import { balloonTargetOf, floorOf, zonesOf } from '../xen/specification.js';
-import { isAtFloor, PLAIN, REPORTING, type Pair } from './pair.js';
+import { held as heldPages, isAtFloor, PLAIN, REPORTING, type Pair } from './pair.js';
 
 /** The driver stops a page or so from its target. */
 const NEAR_PAGES = 4;
@@ -48,7 +48,8 @@ export function idle(pair: Pair): void {
       for (const name of names) await host().until(name, 'a guest at its floor', isAtFloor);
       for (const [n, name] of names.entries()) {
         const after = own(name);
-        const held = ((await host().shown(name))?.currentPages ?? NaN) / PAGES_PER_MIB;
+        const shown = await host().until(name, 'what it holds', ({ currentPages }) => currentPages !== null);
+        const held = heldPages(shown) / PAGES_PER_MIB;
         t.diagnostic(
           `${name}: holds ${held.toFixed(1)} MiB; its emulator held ${before[n]?.toFixed(0)} MiB of its own memory before, ` +
             `${after.toFixed(0)} MiB now`,

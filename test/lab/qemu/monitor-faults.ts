@@ -1,10 +1,7 @@
 /** What can become of the monitor of one of two guests. Protects that the other goes on, and that a guest whose monitor is back is driven. */
 import { renameSync } from 'node:fs';
 import { describe } from 'node:test';
-import { waitFor } from '../../../lab/xen/shell.js';
 import { isAtFloor, otherGoesOn, PLAIN, REPORTING, type MonitorPair } from './pair.js';
-
-const WAIT_MS = 120_000;
 
 /** To be called in the suite of the pair, whose guests are driven. */
 export function monitorFaults(pair: MonitorPair): void {
@@ -22,9 +19,7 @@ export function monitorFaults(pair: MonitorPair): void {
 
     pair.test('with its connection too: its guest is dropped, and driven again when it is back', async () => {
       await pair.closeTap();
-      await waitFor({ what: 'a dropped guest', limitMs: WAIT_MS }, async () =>
-        (await host().shown(PLAIN)) === null ? true : null,
-      );
+      await host().untilDropped(PLAIN);
       await otherGoesOn(pair);
       await pair.openTap();
       await host().until(PLAIN, 'a guest at its floor', isAtFloor);
