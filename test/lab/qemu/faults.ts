@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { PAGES_PER_MIB } from '../../../src/units.js';
-import { assertReplays, lastRun, ofGuest, readingsIn, targetsIn, valueOf, type Run } from '../xen/journal.js';
+import { assertReplays, lastRun, ofGuest, readingsIn, targetsIn, valueOf } from '../xen/journal.js';
 import type { Event } from '../../../src/control/events.js';
 import type { StepRecord } from '../../../src/control/journal.js';
 import type { ShownGuest } from './host.js';
@@ -101,6 +101,7 @@ export function faults(pair: Pair, others: () => void = () => undefined): void {
     pair.test('it has everything back, and keeps it while it boots: nobody in it says yet what it needs', async () => {
       await untilFloor(PLAIN);
       const { length: from } = host().log;
+      const { length: before } = lastRun(host().journal).steps;
       // Nothing answers that any more.
       guest(PLAIN)
         .tryRun('echo b >/proc/sysrq-trigger')
@@ -110,7 +111,8 @@ export function faults(pair: Pair, others: () => void = () => undefined): void {
       const hasSpoken = ({ currentPages, maximumPages }: ShownGuest): boolean =>
         currentPages !== null && currentPages === (maximumPages ?? NaN) - 1;
       const { maximumPages } = await host().until(PLAIN, 'the word of its new balloon driver', hasSpoken);
-      const targets = whileSpeechless(ofGuest(lastRun(host().journal), pair.id(PLAIN))).flatMap(targetsIn);
+      const { steps } = ofGuest(lastRun(host().journal), pair.id(PLAIN));
+      const targets = whileSpeechless(steps.slice(before)).flatMap(targetsIn);
       assert.ok(targets.length > 0);
       assert.deepEqual(
         targets.map(({ target }) => target).filter((target) => target !== maximumPages),
@@ -134,9 +136,12 @@ export function faults(pair: Pair, others: () => void = () => undefined): void {
   });
 }
 
-/** From the last reset of a run's one guest until somebody in it has said again what it needs. A boot may take longer than its time of rest. */
-function whileSpeechless({ steps }: Run): readonly StepRecord[] {
-  const since = steps.slice(steps.findLastIndex(({ events }) => events.some(isRestart)));
+/**
+ * From a guest's reset until somebody in it has said again what it needs; a boot may take longer than the guest's time of rest. Its agents that
+ * come again are a beginning too, and not the first.
+ */
+function whileSpeechless(steps: readonly StepRecord[]): readonly StepRecord[] {
+  const since = steps.slice(steps.findIndex(({ events }) => events.some(isRestart)));
   const resetAt = since[0]?.at ?? NaN;
   const word = since.findIndex((step) =>
     readingsIn(step).some(({ committed }) => committed.known && committed.at > resetAt),
