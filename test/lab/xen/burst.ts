@@ -20,6 +20,8 @@ const STRIPES = { count: 2, mib: 8 };
 const HOG_MIB = 240;
 /** Seconds between two rounds until the guest is small. */
 const QUICK_S = 1;
+/** No round comes while the demand lasts. */
+const SLOW_S = 600;
 
 interface Setting {
   readonly name: string;
@@ -47,7 +49,7 @@ export function burst(world: XenWorld): void {
     let last: Daemon | null = null;
 
     world.it('is met at once where memory is watched between two rounds; nobody is killed', async (t) => {
-      const { daemon, hog } = await prepare({ name: 'watched', interval: 60, isWatched: true });
+      const { daemon, hog } = await prepare({ name: 'watched', interval: SLOW_S, isWatched: true });
       const outcome = await demandAtOnce(hog);
       t.diagnostic(outcome.log.trim().split('\n').at(-1) ?? '');
       assert.equal(outcome.isWhole, true, outcome.log);
@@ -65,7 +67,7 @@ export function burst(world: XenWorld): void {
 
     // Last of all: a guest that has run out of memory may not answer any more, and is destroyed after this.
     world.it('is not met where nobody looks between two rounds: somebody is killed, or gets no memory', async (t) => {
-      const { hog } = await prepare({ name: 'unwatched', interval: 60, isWatched: false });
+      const { hog } = await prepare({ name: 'unwatched', interval: SLOW_S, isWatched: false });
       const outcome = await demandAtOnce(hog);
       t.diagnostic(outcome.log.trim().split('\n').at(-1) ?? '');
       assert.equal(outcome.isWhole, false, 'the same demand was met without the watch as well');

@@ -17,14 +17,15 @@ const KIB = 1024;
 const SWAP_MIB = 128;
 /** One after the other, so that it is seen to be the minimum that holds dom0 where it is. */
 const TRIALS = [
-  { minimumMib: 740, sight: 'libxenstat' },
-  { minimumMib: 700, sight: 'xl' },
+  { minimumMib: 740, sight: 'libxenstat', intervalS: 1 },
+  // A look through three processes is believed for an interval and a second.
+  { minimumMib: 700, sight: 'xl', intervalS: 3 },
 ] as const;
 
 type Trial = (typeof TRIALS)[number];
 
-const configOf = ({ minimumMib, sight }: Trial): string =>
-  `${tunablesSection({ selfballoon_interval: 1, selfballoon_downhysteresis: 1 })}[xen_host]\nsight = "${sight}"\ndrive_dom0 = true\ndom0_min_mib = ${minimumMib}\n${pressureSection(false)}`;
+const configOf = ({ minimumMib, sight, intervalS }: Trial): string =>
+  `${tunablesSection({ selfballoon_interval: intervalS, selfballoon_downhysteresis: 1 })}[xen_host]\nsight = "${sight}"\ndrive_dom0 = true\ndom0_min_mib = ${minimumMib}\n${pressureSection(false)}`;
 
 /** To be called where no other daemon drives dom0's host; guests that do not report are left alone. */
 export function dom0Minimum(world: XenWorld): void {

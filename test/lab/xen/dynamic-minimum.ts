@@ -40,7 +40,8 @@ export function dynamicMinimum(world: XenWorld, { host, guest, givenMib }: Dynam
       if (last.length < 2 || !last.every(isAtMinimum)) return null;
       return (await guest().heldKib()) <= MINIMUM_MIB * KIB + NEAR_KIB ? since : null;
     });
-    const goal = decisions.at(-1)?.goal ?? NaN;
+    // Where a look came too late, there was no rule.
+    const goal = decisions.findLast(({ reason }) => reason.numbers['committed'] !== undefined)?.goal ?? NaN;
     t.diagnostic(`by its rule it would have ${Math.round(goal / PAGES_PER_MIB)} MiB`);
     assert.ok(goal < MINIMUM_PAGES, 'its rule would not take it so far anyway');
     assert.ok((await guest().heldKib()) >= MINIMUM_MIB * KIB - NEAR_KIB);

@@ -5,7 +5,7 @@ import { endDaemon, waitUntilItAnswers, type Daemon } from '../../../lab/xen/dae
 import type { XenGuest } from '../../../lab/xen/guest.js';
 import { waitFor } from '../../../lab/xen/shell.js';
 import { PAGES_PER_MIB } from '../../../src/units.js';
-import { assertReplays, decidedIn, inputsOf, lastRun, targetsIn, valueOf, type Decided } from './journal.js';
+import { assertReplays, decidedIn, inputsOf, isLawful, lastRun, targetsIn, valueOf, type Decided } from './journal.js';
 import { balloonTargetOf, floorOf, zonesOf } from './specification.js';
 import { overflowSection, pressureSection, tunablesSection, type Stripes } from './stripes.js';
 import { heldPages, oomKills } from './views.js';
@@ -48,7 +48,7 @@ export function idle(world: XenWorld, guest: () => XenGuest, stripes: Stripes): 
     });
 
     world.it('comes to rest on the floor that the specification gives for its own zones', () => {
-      const last = decided.at(-1);
+      const last = decided.findLast(isLawful);
       assert.ok(last !== undefined);
       const inputs = inputsOf(last);
       const zones = zonesOf(zoneinfo);
@@ -60,10 +60,9 @@ export function idle(world: XenWorld, guest: () => XenGuest, stripes: Stripes): 
     });
 
     world.it('was told at each step what the specification says for the numbers in the journal', (t) => {
-      // On a busy machine a look may be too old when it is decided about; then nothing is asked for.
-      const lawful = decided.filter(({ decision }) => decision.reason.code !== 'signal-unknown');
+      const lawful = decided.filter(isLawful);
       t.diagnostic(`${lawful.length} of ${decided.length} decisions by the rule`);
-      assert.ok(lawful.length > 20 && lawful.length > 0.8 * decided.length);
+      assert.ok(lawful.length > 20 && lawful.length > 0.5 * decided.length);
       let targets = 0;
       for (const one of lawful) {
         const expected = Math.min(balloonTargetOf(inputsOf(one)), valueOf(one.reading.maximum));
@@ -84,12 +83,11 @@ export function idle(world: XenWorld, guest: () => XenGuest, stripes: Stripes): 
       const released = GUEST_MIB - (await guest().heldKib()) / 1024;
       // The memory of another suite's guest that has just ended is nobody's until Xen has cleaned it, which it does when it is idle.
       const lost = async (): Promise<number> => (await world.dom0().unaccountedMib()) - world.ownMib();
-      const what = `all but a quarter of ${released} MiB to be held or free`;
-      await waitFor({ what, limitMs: 120_000, pauseMs: 2_000 }, async () =>
-        (await lost()) < released / 4 ? true : null,
-      );
-      const left = await lost();
-      assert.ok(left > -released / 4, `${left} MiB: more is accounted for than there was`);
+      const what = `all but a quarter of ${released} MiB to be held or free, and no more than there was,`;
+      const left = await waitFor({ what, limitMs: 120_000, pauseMs: 2_000 }, async () => {
+        const now = await lost();
+        return Math.abs(now) < released / 4 ? now : null;
+      });
       t.diagnostic(`of ${released} MiB ${left} are nobody's; Xen had ${world.ownMib()} for itself at first`);
     });
 

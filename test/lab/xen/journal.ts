@@ -79,6 +79,9 @@ export interface Decided {
   readonly tunables: Tunables;
 }
 
+/** On a busy machine a look may be too old when it is decided about; then nothing is asked for. */
+export const isLawful = ({ decision }: Decided): boolean => decision.reason.code !== 'signal-unknown';
+
 export type Tunables = Readonly<Record<string, number | 'auto'>>;
 
 const startTunables = ({ start }: Run): Tunables => (start.state as { readonly tunables: Tunables }).tunables;

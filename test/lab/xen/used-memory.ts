@@ -27,7 +27,7 @@ export interface UsedMemoryOptions {
   readonly downhysteresis: number;
   /** A guest with more than it will say it needs. */
   readonly guest: () => XenGuest;
-  /** What the host can promise. */
+  /** What the host can promise, and nobody else was promised. */
   readonly spareMib: () => Promise<number>;
 }
 
@@ -70,7 +70,7 @@ export function usedMemory(world: XenWorld, { host, downhysteresis, guest, spare
 
     world.it('is given at once what Qubes would have it get when it uses more', async () => {
       const needed = (MUCH_MIB * 13) / 10 - PREFERRED_MIB_MIN;
-      await waitFor({ what: `${needed} MiB that others gave`, limitMs: 60_000 }, async () =>
+      await waitFor({ what: `${needed} MiB that others gave`, limitMs: 400_000 }, async () =>
         (await spareMib()) > needed ? true : null,
       );
       await sayUsed(guest(), MUCH_MIB);
