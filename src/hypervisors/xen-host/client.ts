@@ -33,7 +33,7 @@ import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { attend, type AttendedStore } from './attended-store.js';
 import { formatTarget, homeOf, NODES, parseSize } from './codec.js';
 import { createDom0Reader, watchDom0, type Dom0Options, type Dom0Reader } from './dom0.js';
-import { readingOf, type DomainRecord } from './domain-record.js';
+import { heldOf, readingOf, type DomainRecord } from './domain-record.js';
 import {
   closed,
   goneDomain,
@@ -300,10 +300,10 @@ class XenHost implements Hypervisor {
   }
 }
 
-const standingOf = (guest: GuestId, { asked }: DomainRecord, { held }: DomainSight): Standing => ({
+const standingOf = (guest: GuestId, record: DomainRecord, sight: DomainSight): Standing => ({
   guest,
-  held: kibToPagesDown(held),
-  asked: asked.known ? asked.value : null,
+  held: heldOf(record, sight),
+  asked: record.asked.known ? record.asked.value : null,
 });
 
 interface Asked {
