@@ -20,6 +20,7 @@ import type { GuestId } from '../../control/reading.js';
 import { SharedLook } from '../../waiting/shared-look.js';
 import { knownAt } from '../../control/signal.js';
 import {
+  addPages,
   guestSize,
   kib,
   kibToPagesDown,
@@ -33,7 +34,7 @@ import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { attend, type AttendedStore } from './attended-store.js';
 import { formatTarget, homeOf, NODES, parseSize } from './codec.js';
 import { createDom0Reader, watchDom0, type Dom0Options, type Dom0Reader } from './dom0.js';
-import { heldOf, readingOf, type DomainRecord } from './domain-record.js';
+import { heldOf, readingOf, UNCOUNTED_MAX, type DomainRecord } from './domain-record.js';
 import {
   closed,
   goneDomain,
@@ -263,7 +264,8 @@ class XenHost implements Hypervisor {
     // Where nobody says what else it could have, Xen's limit does: it must not go down with the target.
     const record = this.#roster.find(guest);
     if (domid === DOM0 || record?.staticMax.known !== true) return;
-    await this.#options.limits?.set(domid, kib(pagesToKib(target) + pagesToKib(record.videoRam) + LIMIT_SLACK));
+    const counted = addPages(target, record.videoRam);
+    await this.#options.limits?.set(domid, kib(pagesToKib(counted) + LIMIT_SLACK), addPages(counted, UNCOUNTED_MAX));
   }
 
   get isMeeting(): boolean {

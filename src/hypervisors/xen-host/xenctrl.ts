@@ -1,18 +1,24 @@
 /**
  * Sets the limit that Xen itself puts on what a domain may hold, through libxenctrl. A target above the limit cannot be reached, and
  * a guest could take what it was asked to give up back by itself, up to the limit. So it is moved with the target, as Xen's own
- * toolstack does. It decides nothing about targets.
+ * toolstack does; and with it what Xen keeps ready for a guest that was started with less than it can have (PVH and HVM, "populate on
+ * demand"). One that is given more before its balloon driver has looked never takes the rest away from itself, and Xen ends it when it
+ * touches more than is there. It decides nothing about targets.
  *
- * Source: xenctrl.h of Xen 4.17 (`xc_domain_setmaxmem`, in KiB), and libxl's `libxl_set_memory_target`.
+ * Source: xenctrl.h of Xen 4.17 (`xc_domain_setmaxmem`, in KiB; `xc_domain_get_pod_target` and `xc_domain_set_pod_target`, in pages), and
+ * libxl's `libxl_set_memory_target`.
  */
 import { HypervisorError } from '../../errors.js';
-import type { KiB } from '../../units.js';
+import type { KiB, Pages } from '../../units.js';
 import { callAside, findLibrary, loadCalls, unusable } from './c-library.js';
 
 /** Somebody who can set Xen's own limits. */
 export interface LimitSetter {
-  /** Sets the most that the domain may hold. Rejects with `HypervisorError` `EIO`. */
-  set(domid: number, limit: KiB): Promise<void>;
+  /**
+   * Sets the most that the domain may hold, and has memory for so many of its pages ready where it touches them later. Rejects with
+   * `HypervisorError` `EIO`.
+   */
+  set(domid: number, limit: KiB, ready: Pages): Promise<void>;
   close(): void;
 }
 
@@ -21,6 +27,9 @@ export interface Xenctrl {
   readonly open: () => unknown;
   readonly close: (handle: unknown) => void;
   readonly setMaxmem: (handle: unknown, domid: number, limit: number) => Promise<unknown>;
+  /** How many of the domain's pages have never been touched, and have memory only when they are; null: Xen does not say. */
+  readonly untouched: (handle: unknown, domid: number) => Promise<number | null>;
+  readonly setPodTarget: (handle: unknown, domid: number, target: Pages) => Promise<unknown>;
 }
 
 /** Opens the library. Rejects with `HypervisorError` `ENODEV` where it is missing or does not get at Xen. */
@@ -36,11 +45,10 @@ export function limitSetterOver(library: Xenctrl, path: string): LimitSetter {
   let underWay = 0;
   let isClosed = false;
   return {
-    async set(domid, limit) {
+    async set(domid, limit, ready) {
       if (isClosed) throw notSet(domid, limit, 'it was asked to after it had been closed');
       underWay += 1;
-      const result = await library.setMaxmem(handle, domid, limit).finally(() => (underWay -= 1));
-      if (result !== 0) throw notSet(domid, limit, 'Xen refused');
+      await moveLimit(library, handle, { domid, limit, ready }).finally(() => (underWay -= 1));
     },
     close() {
       // A call that hangs keeps the handle: freeing it under the call would crash the process.
@@ -48,6 +56,22 @@ export function limitSetterOver(library: Xenctrl, path: string): LimitSetter {
       isClosed = true;
     },
   };
+}
+
+/** Xen itself has no more ready than there are untouched pages, and takes nothing away: that is left to the balloon. */
+async function moveLimit(library: Xenctrl, handle: unknown, { domid, limit, ready }: Limit): Promise<void> {
+  if ((await library.setMaxmem(handle, domid, limit)) !== 0) throw notSet(domid, limit, 'Xen refused');
+  const untouched = await library.untouched(handle, domid);
+  // A PV domain has none, whatever Xen answers.
+  if (untouched === null || untouched === 0) return;
+  const result = await library.setPodTarget(handle, domid, ready);
+  if (result !== 0) throw notSet(domid, limit, 'Xen has no memory for the pages that it has not touched yet');
+}
+
+interface Limit {
+  readonly domid: number;
+  readonly limit: KiB;
+  readonly ready: Pages;
 }
 
 const notSet = (domid: number, limit: KiB, why: string): HypervisorError =>
@@ -62,9 +86,21 @@ const loadXenctrl = (path: string): Promise<Xenctrl> =>
     const open = func('void *xc_interface_open(void *logger, void *dombuild_logger, unsigned int flags)');
     const close = func('int xc_interface_close(void *handle)');
     const setMaxmem = func('int xc_domain_setmaxmem(void *handle, uint32_t domid, uint64_t max_memkb)');
+    const getPod = func(
+      'int xc_domain_get_pod_target(void *handle, uint32_t domid, _Out_ uint64_t *total, _Out_ uint64_t *cache, _Out_ uint64_t *entries)',
+    );
+    const setPod = func(
+      'int xc_domain_set_pod_target(void *handle, uint32_t domid, uint64_t target, void *total, void *cache, void *entries)',
+    );
     return {
       open: () => open(null, null, 0),
       close: (handle) => void close(handle),
       setMaxmem: (handle, domid, limit) => callAside(setMaxmem, handle, domid, limit),
+      untouched: async (handle, domid) => {
+        const [total, cache, entries] = [[0], [0], [0]];
+        const result = await callAside(getPod, handle, domid, total, cache, entries);
+        return result === 0 ? Number(entries[0]) : null;
+      },
+      setPodTarget: (handle, domid, target) => callAside(setPod, handle, domid, target, null, null, null),
     };
   });

@@ -8,7 +8,7 @@ import { HypervisorError } from '../../../src/errors.js';
 import { findLibrary, loadCalls } from '../../../src/hypervisors/xen-host/c-library.js';
 import { limitSetterOver, openLimitSetter, type Xenctrl } from '../../../src/hypervisors/xen-host/xenctrl.js';
 import { openXenstat, xenstatOver, type Xenstat } from '../../../src/hypervisors/xen-host/xenstat.js';
-import { kib } from '../../../src/units.js';
+import { kib, pages } from '../../../src/units.js';
 import { NEVER } from './support/rig.js';
 import { failsWith, gate } from './support/two-domains.js';
 
@@ -26,6 +26,9 @@ const NODE: FakeNode = {
     { id: 1, held: 268_435_457, max: 269_484_032 },
   ],
 };
+
+/** How many pages are to have memory. */
+const READY = pages(131_136);
 
 /** A look at domains that hold more than at the last one, as all do at the first: they are asked for twice. */
 const TWICE = ['get', 'free', 'get', 'free'];
@@ -190,7 +193,10 @@ describe('libxenstat', () => {
 });
 
 describe('libxenctrl', () => {
-  function setUp(result: () => Promise<unknown> = () => Promise.resolve(0)) {
+  function setUp(
+    result: () => Promise<unknown> = () => Promise.resolve(0),
+    { untouched = 0, podResult = 0 }: { readonly untouched?: number | null; readonly podResult?: number } = {},
+  ) {
     const calls: string[] = [];
     const ofXen: Xenctrl = {
       open: () => 'handle',
@@ -199,19 +205,40 @@ describe('libxenctrl', () => {
         calls.push(`${String(handle)} ${domid} ${limit}`);
         return result();
       },
+      untouched: () => Promise.resolve(untouched),
+      setPodTarget: (handle, domid, target) => {
+        calls.push(`${String(handle)} ${domid} backs ${target}`);
+        return Promise.resolve(podResult);
+      },
     };
     return { calls, ofXen, limits: limitSetterOver(ofXen, 'lib') };
   }
 
   it('is told the domain and the KiB', async () => {
     const { calls, limits } = setUp();
-    await limits.set(7, kib(201_024));
+    await limits.set(7, kib(201_024), READY);
     assert.deepEqual(calls, ['handle 7 201024']);
   });
 
   it('that refuses says which limit of which domain', async () => {
     const { limits } = setUp(() => Promise.resolve(-1));
-    await assert.rejects(limits.set(7, kib(8)), failsWith('EIO', /8 KiB was not set .* domain 7 .*xl dmesg/));
+    await assert.rejects(limits.set(7, kib(8), READY), failsWith('EIO', /8 KiB was not set .* domain 7 .*xl dmesg/));
+  });
+
+  it('has memory ready for pages that a guest has never touched, and for no others', async () => {
+    const { calls, limits } = setUp(undefined, { untouched: 28_787 });
+    await limits.set(7, kib(525_312), READY);
+    assert.deepEqual(calls, ['handle 7 525312', 'handle 7 backs 131136']);
+    for (const untouched of [0, null]) {
+      const other = setUp(undefined, { untouched });
+      await other.limits.set(7, kib(525_312), READY);
+      assert.deepEqual(other.calls, ['handle 7 525312']);
+    }
+  });
+
+  it('that has no memory for those says so, and nothing more is to be promised', async () => {
+    const { limits } = setUp(undefined, { untouched: 28_787, podResult: -1 });
+    await assert.rejects(limits.set(7, kib(525_312), READY), failsWith('EIO', /has not touched yet/));
   });
 
   it('is let go of once, and never under a call', async () => {
@@ -219,10 +246,10 @@ describe('libxenctrl', () => {
     idle.limits.close();
     idle.limits.close();
     assert.deepEqual(idle.calls, ['close']);
-    await assert.rejects(idle.limits.set(1, kib(4)), failsWith('EIO', /after it had been closed/));
+    await assert.rejects(idle.limits.set(1, kib(4), READY), failsWith('EIO', /after it had been closed/));
     const slow = gate();
     const busy = setUp(() => slow.opened.then(() => 0));
-    const setting = busy.limits.set(1, kib(4));
+    const setting = busy.limits.set(1, kib(4), READY);
     busy.limits.close();
     slow.open();
     await setting;

@@ -28,7 +28,7 @@ export class FakeXen implements SightSource {
   readonly ifSlow = 'Make the test faster';
   readonly domains = new Map<number, FakeDomain>();
   /** What was set, in order. */
-  readonly limitsSet: { readonly domid: number; readonly limit: number }[] = [];
+  readonly limitsSet: { readonly domid: number; readonly limit: number; readonly ready: number }[] = [];
   /** What stands in the way of a look, or of setting a limit. */
   beforeLook: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
   beforeLimit: (domid: number) => Promise<void> = () => Promise.resolve();
@@ -103,12 +103,12 @@ export class FakeXen implements SightSource {
 
   /** Who sets Xen's limits. */
   readonly limits: LimitSetter = {
-    set: async (domid, limit) => {
+    set: async (domid, limit, ready) => {
       await this.beforeLimit(domid);
       const domain = this.domains.get(domid);
       if (domain === undefined) throw new HypervisorError({ code: 'EIO', message: `Xen knows no domain ${domid}` });
       domain.limit = limit;
-      this.limitsSet.push({ domid, limit });
+      this.limitsSet.push({ domid, limit, ready });
     },
     close: () => {
       this.closings += 1;
