@@ -19,11 +19,19 @@ import { decisionFor, dueAfter } from './guest-decide.js';
 import { hasReturned, isOwed, release, relieve, whereKept, whileRelieved } from './guest-give-back.js';
 import { finishAction, tellFailure, tellProgress, withdrawPromise, type StepContext } from './guest-requests.js';
 import { canGrow, carryOut, endDoubt, goOn, isGrowthOnItsWay, observeGrowth } from './guest-size.js';
-import { bootHeldIn, bootMaximumIn, draftOf, wakeAtOf, type Draft, type GuestState } from './guest-state.js';
+import {
+  bootHeldBy,
+  bootHeldIn,
+  bootMaximumIn,
+  draftOf,
+  wakeAtOf,
+  type Draft,
+  type GuestState,
+} from './guest-state.js';
 import type { GuestLimits } from './limits.js';
 import type { GuestPolicy, TunableChange } from './policy.js';
 import type { GuestDescription } from './ports.js';
-import { isOnItsWay, observePursuit, patienceEnd } from './pursuit.js';
+import { isOnItsWay, isSpent, observePursuit, patienceEnd } from './pursuit.js';
 import type { Reading } from './reading.js';
 import { isRelieved } from './relief.js';
 import { SAFEGUARDS, type Safeguards } from './safeguards.js';
@@ -226,7 +234,7 @@ function maximumBy(before: Reading | null, reading: Reading, seen: Pages | null)
 function nextLook<Memory>(state: GuestState<Memory>, context: StepContext): Millis {
   const { now, tunables } = context;
   const { policyDueAt, guest, pursuit } = state;
-  const isMoving = isOnItsWay(pursuit, now) || isGrowthOnItsWay(state, context);
+  const isMoving = isOnItsWay(pursuit, now) || isToBeWithdrawn(state, now) || isGrowthOnItsWay(state, context);
   const isOnTheWay = guest.pool !== undefined && (isMoving || isOwed(state));
   const pause = isOnTheWay ? LOOK_ON_THE_WAY : lookInterval(tunables);
   const byPause = lookAfter(pause, guest, now, isOnTheWay);
@@ -235,6 +243,12 @@ function nextLook<Memory>(state: GuestState<Memory>, context: StepContext): Mill
   const latest = isMerged ? maxMillis(byPause, policyDueAt) : byPause;
   const patient = isOnTheWay ? patienceEnd(pursuit) : null;
   return soonerOf(soonerOf(latest, policyDueAt, now), patient, now);
+}
+
+/** Whether it has had its patience before it was asked: the next look takes the promise back. */
+function isToBeWithdrawn<Memory>(state: GuestState<Memory>, now: Millis): boolean {
+  const { pursuit } = state;
+  return pursuit !== null && isSpent(pursuit, now) && pursuit.target > (bootHeldBy(state) ?? pursuit.target);
 }
 
 /** Near the pause's end, on the guest's beat; one that is on its way does not wait longer for that. */

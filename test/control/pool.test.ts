@@ -180,6 +180,18 @@ describe('an alarm on a shared host', () => {
     assert.equal(one.held, 200_000);
   });
 
+  it('does not let a guest keep a promise for longer whose need goes up and down', () => {
+    const one = sharedGuest({ held: 100_000, target: 100_000, behaviour: 'ignores' });
+    const host = new SharedHost({ total: 400_000, guests: { one }, tunables: { selfballoon_interval: 25 } });
+    let kept = 0;
+    for (let second = 1; second <= 600; second += 1) {
+      one.committed = Math.floor(second / 25) % 2 === 0 ? 20_000 : 150_000;
+      host.liveUntil(second);
+      if (one.target > one.held) kept += 1;
+    }
+    assert.ok(kept > 0 && kept <= 100, `it kept promises for ${kept} of 600 s`);
+  });
+
   it('does not let a guest keep a promise that it does not take, however often it is raised', () => {
     const guests = {
       greedy: sharedGuest({ held: 50_000, target: 50_000, behaviour: 'ignores' }),
