@@ -1,6 +1,6 @@
 /** When a guest was called stuck, against the last time that it was on its way: read off a journal, independent of the program. */
 import type { StepRecord } from '../../../src/control/journal.js';
-import { targetsIn, type Run } from './journal.js';
+import { targetsIn, type Run, type SetTarget } from './journal.js';
 
 /** One word of it. Times in milliseconds. */
 export interface Stuck {
@@ -14,6 +14,8 @@ export interface Stuck {
 const NEAR_PAGES = 4;
 
 interface Way {
+  /** Of the request that stands; an earlier one may have been overtaken by it and fail for that. */
+  readonly id: number;
   readonly target: number | null;
   readonly size: number;
   /** The least since it was asked: one that goes away from its target and comes back has not come nearer. */
@@ -27,23 +29,23 @@ const atRest = ({ distance }: Way): boolean => distance <= NEAR_PAGES;
 
 /** Every time in `run` that the guest was called stuck, oldest first. */
 export function stuckTellsOf(run: Run, guest: string): readonly Stuck[] {
-  let way: Way = { target: null, size: 0, distance: 0, since: 0, looks: [0, 0] };
+  let way: Way = { id: NaN, target: null, size: 0, distance: 0, since: 0, looks: [0, 0] };
   const told: Stuck[] = [];
   for (const step of run.steps) {
     // One that failed was never asked: the guest has its time from the next request on.
-    if (hasFailed(step, guest)) way = { ...way, target: null, distance: 0 };
+    if (hasFailed(step, guest, way.id)) way = { ...way, target: null, distance: 0 };
     way = sizesIn(step, guest).reduce((before, size) => looked(before, size, step.at), way);
     if (step.actions.some((action) => action.kind === 'tell' && action.code === 'stuck' && action.guest === guest))
       told.push({ afterMs: way.looks[1] - way.since, lookBeforeMs: way.looks[0] - way.since });
     way = targetsIn(step)
       .filter((action) => action.guest === guest)
-      .reduce((before, { target }) => asked(before, target, step.at), way);
+      .reduce((before, request) => asked(before, request, step.at), way);
   }
   return told;
 }
 
-const hasFailed = ({ events }: StepRecord, guest: string): boolean =>
-  events.some((event) => event.kind === 'action-failed' && event.guest === guest);
+const hasFailed = ({ events }: StepRecord, guest: string, id: number): boolean =>
+  events.some((event) => event.kind === 'action-failed' && event.guest === guest && event.id === id);
 
 const sizesIn = (step: StepRecord, guest: string): readonly number[] =>
   step.events.flatMap((event) =>
@@ -60,6 +62,6 @@ function looked(before: Way, size: number, at: number): Way {
 }
 
 /** A guest that was at rest is given its time from the new request on; one that was on its way has begun it already. */
-function asked(before: Way, target: number, at: number): Way {
-  return { ...before, target, since: atRest(before) ? at : before.since, distance: Math.abs(target - before.size) };
+function asked(before: Way, { id, target }: SetTarget, at: number): Way {
+  return { ...before, id, target, since: atRest(before) ? at : before.since, distance: Math.abs(target - before.size) };
 }
