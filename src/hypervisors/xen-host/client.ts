@@ -34,7 +34,7 @@ import { XenstoreError, type Xenstore } from '../../xenstore/index.js';
 import { attend, type AttendedStore } from './attended-store.js';
 import { formatTarget, homeOf, NODES, parseSize } from './codec.js';
 import { createDom0Reader, watchDom0, type Dom0Options, type Dom0Reader } from './dom0.js';
-import { heldOf, readingOf, UNCOUNTED_MAX, type DomainRecord } from './domain-record.js';
+import { readingOf, type DomainRecord } from './domain-record.js';
 import {
   closed,
   goneDomain,
@@ -51,6 +51,7 @@ import {
 import { adminLimits, DOM0, KIND, Roster } from './roster.js';
 import type { DomainSight, HostSight, SightSource } from './sight.js';
 import { TakenBack, type Standing } from './taken-back.js';
+import { Uncounted } from './uncounted.js';
 import type { LimitSetter } from './xenctrl.js';
 
 export interface XenHostOptions {
@@ -83,6 +84,7 @@ class XenHost implements Hypervisor {
   readonly #dom0: Dom0Reader;
   readonly #looks: SharedLook<HostSight>;
   readonly #takenBack = new TakenBack();
+  readonly #uncounted = new Uncounted();
   readonly #targets = new Lanes(superseded);
   readonly #ending = new AbortController();
   #keeping: Promise<void> | null = null;
@@ -147,7 +149,7 @@ class XenHost implements Hypervisor {
     const { at, sight } = await this.#looks.look(signal);
     if ('connection' in this.#keeper.state && this.#roster.isKnownAt(at))
       this.#seenOver = this.#keeper.state.connection;
-    const domains = new Map(sight.domains.map((domain) => [domain.domid, domain]));
+    const domains = this.#uncounted.without(sight.domains, this.#askedNow());
     const free = subtractToZero(
       kibToPagesDown(sight.free),
       this.#takenBack.of(this.#standings(domains), new Set(guests)),
@@ -165,6 +167,13 @@ class XenHost implements Hypervisor {
     });
     if ('connection' in this.#keeper.state) this.#roster.tellSilence(this.#options.clock.now());
     for (const guest of guests) report(this.#readOne(guest, domains, at));
+  }
+
+  /** What each domain was last told to hold, by its number; null = nobody knows. */
+  #askedNow(): (domid: number) => Pages | null {
+    const records = this.#roster.guests.flatMap(({ id }) => this.#roster.find(id) ?? []);
+    const asked = new Map(records.map((record) => [record.domid, record.asked.known ? record.asked.value : null]));
+    return (domid) => asked.get(domid) ?? null;
   }
 
   /** Of all guests that are there; a dom0 that is only watched is trusted with its own. */
@@ -221,6 +230,7 @@ class XenHost implements Hypervisor {
           const before = domid === DOM0 ? null : await store.read(path);
           await this.#moveLimit(guest, domid, target);
           attempt.before = before?.toString('latin1') ?? null;
+          await this.#makeReady(guest, domid, target);
           await store.write(path, text);
           attempt.isWritten = true;
         },
@@ -264,8 +274,14 @@ class XenHost implements Hypervisor {
     // Where nobody says what else it could have, Xen's limit does: it must not go down with the target.
     const record = this.#roster.find(guest);
     if (domid === DOM0 || record?.staticMax.known !== true) return;
-    const counted = addPages(target, record.videoRam);
-    await this.#options.limits?.set(domid, kib(pagesToKib(counted) + LIMIT_SLACK), addPages(counted, UNCOUNTED_MAX));
+    await this.#options.limits?.set(domid, kib(pagesToKib(target) + pagesToKib(record.videoRam) + LIMIT_SLACK));
+  }
+
+  /** Before the target too, and within the limit: whoever hears of it may touch all of it at once. */
+  async #makeReady(guest: GuestId, domid: number, target: GuestSize): Promise<void> {
+    const record = this.#roster.find(guest);
+    if (domid === DOM0 || record?.staticMax.known !== true) return;
+    await this.#options.limits?.makeReady(domid, addPages(this.#uncounted.with(domid, target), record.videoRam));
   }
 
   get isMeeting(): boolean {
@@ -302,10 +318,10 @@ class XenHost implements Hypervisor {
   }
 }
 
-const standingOf = (guest: GuestId, record: DomainRecord, sight: DomainSight): Standing => ({
+const standingOf = (guest: GuestId, { asked }: DomainRecord, { held }: DomainSight): Standing => ({
   guest,
-  held: heldOf(record, sight),
-  asked: record.asked.known ? record.asked.value : null,
+  held: kibToPagesDown(held),
+  asked: asked.known ? asked.value : null,
 });
 
 interface Asked {

@@ -10,7 +10,7 @@ import type { TriggerSettings } from '../../signals/trigger-file.js';
 import { stamp, type Signal } from '../../control/signal.js';
 import { openGuestReader } from '../../signals/guest-reader.js';
 import { kibToPagesDown, maxPages, type Millis, type Pages } from '../../units.js';
-import { heldOf, readingOf, type DomainRecord } from './domain-record.js';
+import { readingOf, type DomainRecord } from './domain-record.js';
 import type { DomainSight } from './sight.js';
 
 export interface Dom0Options {
@@ -54,7 +54,7 @@ export function createDom0Reader(options: Dom0Options, now: () => Millis): Dom0R
   return {
     read(record, sight, at) {
       const fromOutside = readingOf(record, sight, at);
-      const held = heldOf(record, sight);
+      const held = kibToPagesDown(sight.held);
       const could = sight.maximum === null ? held : maxPages(held, kibToPagesDown(sight.maximum));
       most = most === null ? could : maxPages(most, could);
       const maximum: Signal<Pages> = stamp({ known: true, value: most }, at);

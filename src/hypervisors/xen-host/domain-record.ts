@@ -49,26 +49,13 @@ export const emptyRecord = (domid: number): DomainRecord => ({
   ...NO_REPORTS,
 });
 
-/**
- * Pages that Xen counts and no target does: its own within a guest. 16 were seen in PVH guests, at every size; Xen's toolstack leaves 256
- * above a target for them (`LIBXL_MAXMEM_CONSTANT`).
- */
-export const UNCOUNTED_MAX = pages(64);
-
-/** What it holds, as its target counts. A guest with only those pages more is where it was asked to be. */
-export function heldOf({ asked }: Pick<DomainRecord, 'asked'>, sight: Pick<DomainSight, 'held'>): Pages {
-  const held = kibToPagesDown(sight.held);
-  if (!asked.known || held <= asked.value) return held;
-  return held - asked.value <= UNCOUNTED_MAX ? asked.value : held;
-}
-
 /** One reading: what it holds by Xen's word, what it needs by its own. */
 export function readingOf(record: DomainRecord, sight: DomainSight, at: Millis): Reading {
-  const held = heldOf(record, sight);
+  const held = kibToPagesDown(sight.held);
   const sizes = {
     current: stamp({ known: true, value: held }, at),
     asked: stamp(record.asked, at),
-    maximum: stamp(maximumOf(record, sight, held), at),
+    maximum: stamp(maximumOf(record, sight), at),
     used: usedNow(record.used, at),
   };
   const { reported, refusal } = record;
@@ -89,8 +76,8 @@ function usedNow(used: Signal<Pages>, now: Millis): Signal<Pages> {
  * Xen's own limit, where it is not moved with the target, holds whatever stands in the folder. What it holds already it can hold: a
  * smaller number in the folder is wrong, and still means that it should not grow.
  */
-function maximumOf({ staticMax }: DomainRecord, { maximum }: DomainSight, held: Pages): Field<Pages> {
-  const own = staticMax.known ? known(maxPages(staticMax.value, held)) : staticMax;
+function maximumOf({ staticMax }: DomainRecord, { held, maximum }: DomainSight): Field<Pages> {
+  const own = staticMax.known ? known(maxPages(staticMax.value, kibToPagesDown(held))) : staticMax;
   if (maximum === null) return own;
   const limit = kibToPagesDown(maximum);
   return known(own.known ? minPages(own.value, limit) : limit);

@@ -14,11 +14,13 @@ import { callAside, findLibrary, loadCalls, unusable } from './c-library.js';
 
 /** Somebody who can set Xen's own limits. */
 export interface LimitSetter {
+  /** Sets the most that the domain may hold. Rejects with `HypervisorError` `EIO`. */
+  set(domid: number, limit: KiB): Promise<void>;
   /**
-   * Sets the most that the domain may hold, and has memory for so many of its pages ready where it touches them later. Rejects with
-   * `HypervisorError` `EIO`.
+   * Has memory ready for so many of the domain's pages, within its limit, where it has not touched them all yet. Rejects with
+   * `HypervisorError` `EIO`; what there was free is the domain's then all the same.
    */
-  set(domid: number, limit: KiB, ready: Pages): Promise<void>;
+  makeReady(domid: number, total: Pages): Promise<void>;
   close(): void;
 }
 
@@ -44,42 +46,43 @@ export function limitSetterOver(library: Xenctrl, path: string): LimitSetter {
   if (handle === null) throw unusable(`${path} does not get at Xen: its xc_interface_open failed`);
   let underWay = 0;
   let isClosed = false;
+  /** A call that hangs keeps the handle: freeing it under the call would crash the process. */
+  const whileOpen = async (failure: (why: string) => HypervisorError, call: () => Promise<unknown>): Promise<void> => {
+    if (isClosed) throw failure('it was asked to after it had been closed');
+    underWay += 1;
+    const result = await call().finally(() => (underWay -= 1));
+    if (result !== 0) throw failure('Xen refused');
+  };
   return {
-    async set(domid, limit, ready) {
-      if (isClosed) throw notSet(domid, limit, 'it was asked to after it had been closed');
-      underWay += 1;
-      await moveLimit(library, handle, { domid, limit, ready }).finally(() => (underWay -= 1));
-    },
+    set: (domid, limit) =>
+      whileOpen(
+        (why) => notSet(domid, limit, why),
+        () => library.setMaxmem(handle, domid, limit),
+      ),
+    makeReady: (domid, total) =>
+      whileOpen(
+        (why) => notReady(domid, total, why),
+        async () => {
+          const untouched = await library.untouched(handle, domid);
+          // A PV domain has none, whatever Xen answers.
+          return untouched === null || untouched === 0 ? 0 : library.setPodTarget(handle, domid, total);
+        },
+      ),
     close() {
-      // A call that hangs keeps the handle: freeing it under the call would crash the process.
       if (!isClosed && underWay === 0) library.close(handle);
       isClosed = true;
     },
   };
 }
 
-/** Xen itself has no more ready than there are untouched pages, and takes nothing away: that is left to the balloon. */
-async function moveLimit(library: Xenctrl, handle: unknown, { domid, limit, ready }: Limit): Promise<void> {
-  if ((await library.setMaxmem(handle, domid, limit)) !== 0) throw notSet(domid, limit, 'Xen refused');
-  const untouched = await library.untouched(handle, domid);
-  // A PV domain has none, whatever Xen answers.
-  if (untouched === null || untouched === 0) return;
-  const result = await library.setPodTarget(handle, domid, ready);
-  if (result !== 0) throw notSet(domid, limit, 'Xen has no memory for the pages that it has not touched yet');
-}
-
-interface Limit {
-  readonly domid: number;
-  readonly limit: KiB;
-  readonly ready: Pages;
-}
-
 const notSet = (domid: number, limit: KiB, why: string): HypervisorError =>
-  new HypervisorError({
-    code: 'EIO',
-    message: `${limit} KiB was not set as the most that domain ${domid} may hold: ${why}`,
-    advice: 'Look at Xen’s own log: xl dmesg',
-  });
+  refused(`${limit} KiB was not set as the most that domain ${domid} may hold: ${why}`);
+
+const notReady = (domid: number, total: Pages, why: string): HypervisorError =>
+  refused(`there is no memory ready for all of ${total} pages of domain ${domid}: ${why}`);
+
+const refused = (message: string): HypervisorError =>
+  new HypervisorError({ code: 'EIO', message, advice: 'Look at Xen’s own log: xl dmesg' });
 
 const loadXenctrl = (path: string): Promise<Xenctrl> =>
   loadCalls(path, (func) => {

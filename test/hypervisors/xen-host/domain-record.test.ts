@@ -67,25 +67,6 @@ describe('a domain that reports nothing', () => {
   });
 });
 
-describe('a domain of which Xen counts pages that no target does', () => {
-  const at = (asked: number, held: number): Reading =>
-    read({ ...RECORD, asked: known(pages(asked)) }, { held: kib(held * 4), maximum: null });
-
-  it('is where it was asked to be, at any size', () => {
-    assert.equal(valueOf(at(65_536, 65_552).current), 65_536);
-    assert.equal(valueOf(at(131_072, 131_088).current), 131_072);
-  });
-
-  it('can have no more than its static-max', () => {
-    assert.equal(valueOf(at(131_072, 131_088).maximum), 131_072);
-  });
-
-  it('is not there while more than those pages are missing, or anything is', () => {
-    assert.equal(valueOf(at(65_536, 65_601).current), 65_601);
-    assert.equal(valueOf(at(65_536, 65_535).current), 65_535);
-  });
-});
-
 describe('the most that a domain may hold', () => {
   const most = (staticMax: DomainRecord['staticMax'], maximum: DomainSight['maximum']): unknown =>
     valueOf(read({ ...RECORD, staticMax }, { maximum }).maximum);

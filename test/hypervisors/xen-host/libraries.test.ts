@@ -207,7 +207,7 @@ describe('libxenctrl', () => {
       },
       untouched: () => Promise.resolve(untouched),
       setPodTarget: (handle, domid, target) => {
-        calls.push(`${String(handle)} ${domid} backs ${target}`);
+        calls.push(`${String(handle)} ${domid} has ${target} ready`);
         return Promise.resolve(podResult);
       },
     };
@@ -216,29 +216,29 @@ describe('libxenctrl', () => {
 
   it('is told the domain and the KiB', async () => {
     const { calls, limits } = setUp();
-    await limits.set(7, kib(201_024), READY);
+    await limits.set(7, kib(201_024));
     assert.deepEqual(calls, ['handle 7 201024']);
   });
 
   it('that refuses says which limit of which domain', async () => {
     const { limits } = setUp(() => Promise.resolve(-1));
-    await assert.rejects(limits.set(7, kib(8), READY), failsWith('EIO', /8 KiB was not set .* domain 7 .*xl dmesg/));
+    await assert.rejects(limits.set(7, kib(8)), failsWith('EIO', /8 KiB was not set .* domain 7 .*xl dmesg/));
   });
 
   it('has memory ready for pages that a guest has never touched, and for no others', async () => {
     const { calls, limits } = setUp(undefined, { untouched: 28_787 });
-    await limits.set(7, kib(525_312), READY);
-    assert.deepEqual(calls, ['handle 7 525312', 'handle 7 backs 131136']);
+    await limits.makeReady(7, READY);
+    assert.deepEqual(calls, ['handle 7 has 131136 ready']);
     for (const untouched of [0, null]) {
       const other = setUp(undefined, { untouched });
-      await other.limits.set(7, kib(525_312), READY);
-      assert.deepEqual(other.calls, ['handle 7 525312']);
+      await other.limits.makeReady(7, READY);
+      assert.deepEqual(other.calls, []);
     }
   });
 
-  it('that has no memory for those says so, and nothing more is to be promised', async () => {
+  it('that has no memory for those says so', async () => {
     const { limits } = setUp(undefined, { untouched: 28_787, podResult: -1 });
-    await assert.rejects(limits.set(7, kib(525_312), READY), failsWith('EIO', /has not touched yet/));
+    await assert.rejects(limits.makeReady(7, READY), failsWith('EIO', /ready for all of 131136 pages of domain 7/));
   });
 
   it('is let go of once, and never under a call', async () => {
@@ -246,10 +246,10 @@ describe('libxenctrl', () => {
     idle.limits.close();
     idle.limits.close();
     assert.deepEqual(idle.calls, ['close']);
-    await assert.rejects(idle.limits.set(1, kib(4), READY), failsWith('EIO', /after it had been closed/));
+    await assert.rejects(idle.limits.set(1, kib(4)), failsWith('EIO', /after it had been closed/));
     const slow = gate();
     const busy = setUp(() => slow.opened.then(() => 0));
-    const setting = busy.limits.set(1, kib(4), READY);
+    const setting = busy.limits.set(1, kib(4));
     busy.limits.close();
     slow.open();
     await setting;

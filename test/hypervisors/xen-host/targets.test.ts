@@ -31,8 +31,8 @@ describe('asking a domain for a size', () => {
     await rig.set(ONE, 50_000);
     await rig.set(ONE, 100_000);
     assert.deepEqual(rig.xen.limitsSet, [
-      { domid: 1, limit: 201_024, ready: 50_064 },
-      { domid: 1, limit: 401_024, ready: 100_064 },
+      { domid: 1, limit: 201_024 },
+      { domid: 1, limit: 401_024 },
     ]);
     assert.deepEqual(order, ['limit while the target is 262144', 'limit while the target is 200000']);
   });

@@ -28,7 +28,11 @@ export class FakeXen implements SightSource {
   readonly ifSlow = 'Make the test faster';
   readonly domains = new Map<number, FakeDomain>();
   /** What was set, in order. */
-  readonly limitsSet: { readonly domid: number; readonly limit: number; readonly ready: number }[] = [];
+  readonly limitsSet: { readonly domid: number; readonly limit: number }[] = [];
+  /** For how many pages of a domain memory was to be ready. */
+  readonly madeReady: { readonly domid: number; readonly total: number }[] = [];
+  /** What becomes of that. */
+  beforeReady: () => Promise<void> = () => Promise.resolve();
   /** What stands in the way of a look, or of setting a limit. */
   beforeLook: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
   beforeLimit: (domid: number) => Promise<void> = () => Promise.resolve();
@@ -103,12 +107,16 @@ export class FakeXen implements SightSource {
 
   /** Who sets Xen's limits. */
   readonly limits: LimitSetter = {
-    set: async (domid, limit, ready) => {
+    set: async (domid, limit) => {
       await this.beforeLimit(domid);
       const domain = this.domains.get(domid);
       if (domain === undefined) throw new HypervisorError({ code: 'EIO', message: `Xen knows no domain ${domid}` });
       domain.limit = limit;
-      this.limitsSet.push({ domid, limit, ready });
+      this.limitsSet.push({ domid, limit });
+    },
+    makeReady: async (domid, total) => {
+      await this.beforeReady();
+      this.madeReady.push({ domid, total });
     },
     close: () => {
       this.closings += 1;
