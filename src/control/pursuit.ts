@@ -249,7 +249,8 @@ export function observePursuit(
     return phase === 'reached' && pursuit.distance === distance ? pursuit : moved('reached');
   }
   // Somebody else moved it, or it moved by itself: its patience begins now, not when it arrived.
-  if (phase === 'reached') return moved('accepted');
+  if (phase === 'reached' || (pursuit.distance !== null && pursuit.distance <= REACHED_WITHIN))
+    return moved('accepted');
   if (pursuit.distance === null) {
     return advance(pursuit, { ...progressOf(pursuit), distance });
   }

@@ -170,6 +170,13 @@ describe('a guest that does not move', () => {
     assert.equal(watch(moved, [1_500, 605_000])?.phase, 'stuck');
   });
 
+  it('has its patience anew too when it was as good as there when it was asked, and nobody has looked since', () => {
+    const there = accept(ask(1_000, 1_002), 100, 1_002);
+    const moved = watch(there, [1_500, 900]);
+    assert.equal(watch(moved, [1_500, 4_899])?.phase, 'accepted');
+    assert.equal(watch(moved, [1_500, 4_900])?.phase, 'stuck');
+  });
+
   it('counts moving away as not moving', () => {
     assert.equal(watch(accept(ask(1_000, 2_000)), [2_500, 5_000])?.phase, 'stuck');
   });
