@@ -222,7 +222,7 @@ export function hostTests(world: XenWorld): void {
       try {
         await untilItSays(`${name}:[0-9]+: the same machine left not long ago`, 120_000);
         const held = `$(xl list ${name} | awk 'NR == 2 { print $3 }')`;
-        await dom0.waitUntil(`[ ${held} -ge ${BUSY_MAX_MIB - 1} ]`, { what: 'all of its memory', limitMs: 300_000 });
+        await dom0.waitUntil(`[ ${held} -ge ${BUSY_MAX_MIB - 1} ]`, { what: 'all of its memory', limitMs: 60_000 });
         assert.notEqual(Number(await dom0.run(`xl domid ${name}`)), domain);
         assert.notEqual((await dom0.tryRun(`xenstore-exists ${report}`)).code, 0, 'somebody in it has spoken');
       } finally {
