@@ -48,7 +48,8 @@ export function letEngineOptimise(setFlag: SetFlag = setFlagsFromString, halfByt
 
 /**
  * How large the engine lets a half of the space for new objects become before it collects. Later engines take that much piece by piece, so that
- * the size that the space has says too little: one that was told to grow until it was reached grew twice.
+ * the size that the space has says too little: one that was told to grow until it was reached grew twice. While they mark old garbage they let
+ * new objects pass it; the factor is 1 meanwhile, and the half the same afterwards.
  */
 function newSpaceHalf(): number {
   const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
