@@ -2,7 +2,6 @@
  * The ways to end the daemon, all of which lead through giving back: signals, a lost terminal, and our own mistakes. Before it
  * runs there is nothing to give back, and a signal ends it at once.
  */
-import { performance } from 'node:perf_hooks';
 import { errorText } from '../../errors.js';
 import { exitNow } from '../../posix/exit.js';
 
@@ -21,20 +20,18 @@ const EXIT_AT_ONCE = 130;
 /** Whoever hands a signal on, as `timeout` and `npm` do, and sends it to the whole group besides, means one. */
 const ONE_SIGNAL_MS = 500;
 
-/**
- * Listens for the process's signals and unhandled errors from now on. A second signal ends the process at once, where it comes more than
- * half a second after the first.
- */
+/** Listens for the process's signals and unhandled errors from now on. A second signal, half a second after the first, ends the process at once. */
 export function listenForStop(): Stop {
   const stopping = new AbortController();
   let isArmed = false;
   let failure: Error | null = null;
-  let signalledAt: number | null = null;
+  let isSame = false;
   const onSignal = (): void => {
     if (!isArmed) process.exit(EXIT_AT_ONCE);
-    const isSame = signalledAt !== null && performance.now() - signalledAt < ONE_SIGNAL_MS;
-    if (stopping.signal.aborted && !isSame) void exitNow(EXIT_AT_ONCE);
-    signalledAt ??= performance.now();
+    if (isSame) return;
+    if (stopping.signal.aborted) void exitNow(EXIT_AT_ONCE);
+    isSame = true;
+    afterWhatCame(ONE_SIGNAL_MS, () => (isSame = false));
     stopping.abort();
   };
   const onFailure = (error: unknown): void => {
@@ -54,4 +51,12 @@ export function listenForStop(): Stop {
       return failure;
     },
   };
+}
+
+/**
+ * Calls after so long, and after the signals that came until then: a daemon at work hears of them late, and timers are called before them.
+ * Does not hold the process.
+ */
+function afterWhatCame(ms: number, call: () => void): void {
+  setTimeout(() => setImmediate(call).unref(), ms).unref();
 }

@@ -1,0 +1,55 @@
+/** Protects the ways to end the daemon: one signal, the same twice, a second one, and one after our own mistake. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, it } from 'node:test';
+
+const STOP = new URL('../../src/cli/daemon/stop.js', import.meta.url).href;
+
+/** What became of a process that is armed, does `then`, and after it gives back for two seconds: its code and what it printed. */
+function ended(then: string): readonly [code: number | null, printed: string] {
+  const script = `
+    import { setTimeout as sleep } from 'node:timers/promises';
+    import { listenForStop } from ${JSON.stringify(STOP)};
+    const signal = (name) => process.kill(process.pid, name);
+    const work = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    const rounds = setInterval(() => undefined, 60_000);
+    const stop = listenForStop();
+    stop.arm();
+    const stopped = new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
+    ${then}
+    await stopped;
+    console.log('stops');
+    await sleep(2_000);
+    console.log('gave back');
+    clearInterval(rounds);
+  `;
+  const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  return [status, stdout];
+}
+
+const GAVE_BACK = [0, 'stops\ngave back\n'] as const;
+const ENDED_AT_ONCE = [130, 'stops\n'] as const;
+
+describe('a signal', () => {
+  it('lets the daemon give back', () => {
+    assert.deepEqual(ended(`signal('SIGTERM');`), GAVE_BACK);
+  });
+
+  it('is one when it comes twice together', () => {
+    assert.deepEqual(ended(`signal('SIGINT'); signal('SIGTERM');`), GAVE_BACK);
+  });
+
+  it('is one when the daemon was too busy to hear of it twice in time', () => {
+    const busy = `stop.signal.addEventListener('abort', () => { signal('SIGTERM'); work(1_000); }); signal('SIGINT');`;
+    assert.deepEqual(ended(busy), GAVE_BACK);
+  });
+
+  it('that is a second one ends it at once', () => {
+    assert.deepEqual(ended(`signal('SIGINT'); void sleep(1_000).then(() => signal('SIGINT'));`), ENDED_AT_ONCE);
+  });
+
+  it('ends it at once while it gives back after a mistake of our own', () => {
+    const mistake = `setImmediate(() => { throw new Error('ours'); }); void sleep(1_000).then(() => signal('SIGINT'));`;
+    assert.deepEqual(ended(mistake), ENDED_AT_ONCE);
+  });
+});
