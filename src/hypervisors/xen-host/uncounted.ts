@@ -1,6 +1,6 @@
 /**
- * Pages that Xen counts as a domain's and no target does: its own within a guest, 16 in each PVH guest that was seen. Whoever has so many
- * more than it was asked to hold is where it was asked to be, and on its way it has them too.
+ * Pages that Xen counts as a domain's and no target does: its own within a guest, 16 in each PVH guest that was seen, 11 in each HVM guest.
+ * Whoever has so many more than it was asked to hold is where it was asked to be, and on its way it has them too.
  */
 import { addPages, kib, kibToPagesDown, NO_PAGES, pages, pagesToKib, subtractToZero, type Pages } from '../../units.js';
 import type { DomainSight } from './sight.js';
