@@ -55,8 +55,8 @@ export function listenForStop(): Stop {
 
 /**
  * Calls after so long, and after the signals that came until then: a daemon at work hears of them late, and timers are called before them.
- * Does not hold the process.
+ * Does not hold the process while it waits.
  */
 function afterWhatCame(ms: number, call: () => void): void {
-  setTimeout(() => setImmediate(call).unref(), ms).unref();
+  setTimeout(() => setImmediate(call), ms).unref();
 }
