@@ -82,9 +82,9 @@ describe('the work', () => {
 
 describe('the benchmark', () => {
   it('drives its machines through the real daemon and prints every figure', () => {
-    const { status, stdout, stderr } = run('--guests', '3', '--seconds', '5', '--warm-up', '0');
+    const { status, stdout, stderr } = run('--guests', '3', '--seconds', '10', '--warm-up', '0');
     assert.equal(status, 0, stderr);
-    assert.match(stdout, /^3 guests, a round a second, measured for 5 s; load before: /m);
+    assert.match(stdout, /^3 guests, a round a second, measured for 10 s; load before: /m);
     for (const { name } of rowsOf(seen())) assert.match(stdout, new RegExp(`^${name} +-?[\\d.,]+`, 'm'));
   });
 

@@ -109,7 +109,8 @@ describe('the script', () => {
 
   it('gives what it has when the process ends meanwhile, and fails', () => {
     const brief = `const { spawn } = require('node:child_process');
-      const child = spawn('sleep', ['0.5']);
+      // Long enough for another Node.js to start and look once.
+      const child = spawn('sleep', ['5']);
       const script = spawn(process.execPath, [process.argv[1], String(child.pid), '600'], { stdio: 'inherit' });
       script.once('exit', (code) => { process.exitCode = code; });`;
     const { status, stdout } = spawnSync(process.execPath, ['-e', brief, SCRIPT], { encoding: 'utf8' });

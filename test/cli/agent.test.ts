@@ -76,7 +76,7 @@ class Agent {
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.on('data', (chunk: Buffer) => (this.out += chunk.toString()));
     }
-    this.ended = new Promise((resolve) => this.process.once('exit', resolve));
+    this.ended = new Promise((resolve) => this.process.once('close', resolve));
     test.after(() => this.process.kill('SIGKILL'));
   }
 }

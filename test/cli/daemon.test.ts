@@ -14,13 +14,24 @@ const journal = join(folder, 'journal.ndjson');
 
 const ask = (...args: readonly string[]): Promise<Ended> => selfballoon(...args, '--socket', socket);
 
+/** What `status --json` shows as soon as it shows something that `isSo`. */
+async function statusWhen<Status>(what: string, isSo: (status: Status) => boolean): Promise<Status> {
+  const shown: Status[] = [];
+  await until(what, async () => {
+    const { code, out } = await ask('status', '--json');
+    if (code === 0) shown.push(JSON.parse(out) as Status);
+    return shown.slice(-1).some(isSo);
+  });
+  return shown.at(-1) ?? assert.fail(what);
+}
+
 function start(...flags: readonly string[]): { readonly process: ChildProcess; readonly ended: Promise<Ended> } {
   const child = spawn(process.execPath, [PROGRAM, 'run', '--hypervisor', 'embedded', '--socket', socket, ...flags]);
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
   const ended = new Promise<Ended>((resolve) => {
-    child.once('exit', (code) => {
+    child.once('close', (code) => {
       resolve({ code: code ?? -1, out, err });
     });
   });
@@ -40,14 +51,17 @@ describe('the daemon', () => {
   });
 
   it('shows eight simulated guests and this machine, observed only', async () => {
-    const status = JSON.parse((await ask('status', '--json')).out) as {
+    const status = await statusWhen<{
       readonly sources: readonly string[];
       readonly guests: readonly {
         readonly isSimulated: boolean;
         readonly isDriven: boolean;
         readonly maximumPages: number | null;
       }[];
-    };
+    }>(
+      'every guest is shown, with its maximum',
+      ({ guests }) => guests.length >= 9 && guests.every(({ maximumPages }) => maximumPages !== null),
+    );
     const simulated = status.guests.filter(({ isSimulated }) => isSimulated);
     assert.equal(simulated.length, 8);
     assert.deepEqual(
@@ -55,10 +69,6 @@ describe('the daemon', () => {
       [false],
     );
     assert.match(status.sources.join(), /simulated/);
-    await until('every guest has a maximum', async () => {
-      const { guests } = JSON.parse((await ask('status', '--json')).out) as typeof status;
-      return guests.every(({ maximumPages }) => maximumPages !== null);
-    });
     const { out } = await ask('status');
     assert.match(out, /idle \(simulated\)/);
     assert.equal(out.includes('\u001b'), false);
@@ -96,7 +106,7 @@ describe('the daemon', () => {
     assert.match(out, /gives everything back/);
     assert.equal((await ask('get', 'selfballooning')).out, '0\n');
     await sleep(500);
-    const { guests } = JSON.parse((await ask('status', '--json')).out) as {
+    const { guests } = await statusWhen<{
       readonly guests: readonly {
         readonly isDriven: boolean;
         readonly phase: string;
@@ -104,7 +114,7 @@ describe('the daemon', () => {
         readonly targetPages: number | null;
         readonly maximumPages: number | null;
       }[];
-    };
+    }>('it answers', () => true);
     const released = guests.filter(({ isDriven }) => isDriven);
     assert.deepEqual([...new Set(released.map(({ why }) => why))], ['everything was given back']);
     // The host is half of what they could hold: who gets all of it depends on the moment, and the others say so.
@@ -205,11 +215,11 @@ describe('without a daemon', () => {
     const { process: child, ended } = start('--speed', '1000');
     await until('it answers', async () => (await ask('status')).code === 0);
     child.stdout?.destroy();
-    const { version } = JSON.parse((await ask('status', '--json')).out) as { readonly version: number };
-    await until('it has gone on', async () => {
-      const now = JSON.parse((await ask('status', '--json')).out) as { readonly version: number };
-      return now.version > version + 1_000;
-    });
+    interface Shown {
+      readonly version: number;
+    }
+    const { version } = await statusWhen<Shown>('it answers', () => true);
+    await statusWhen<Shown>('it has gone on', (now) => now.version > version + 1_000);
     child.kill('SIGINT');
     const { code, err } = await ended;
     assert.equal(code, 0);
@@ -229,7 +239,7 @@ describe('without a daemon', () => {
       await until('it makes a round', () => out.includes('8 simulated guests hold'));
       assert.match(out, /it cannot be controlled from outside: .*XDG_RUNTIME_DIR/);
       child.kill('SIGINT');
-      await new Promise((resolve) => child.once('exit', resolve));
+      await new Promise((resolve) => child.once('close', resolve));
       assert.match(out, /gave everything back/);
     },
   );

@@ -21,7 +21,7 @@ describe('the package', () => {
     npm(REPOSITORY, 'pack', '--ignore-scripts', '--pack-destination', folder);
     const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? assert.fail('no tarball');
     writeFileSync(join(folder, 'package.json'), '{"name":"empty","version":"1.0.0","type":"module","private":true}');
-    npm(folder, 'install', '--ignore-scripts', '--omit=dev', `./${tarball}`);
+    npm(folder, 'install', '--ignore-scripts', '--omit=dev', '--prefer-offline', '--fetch-retries=5', `./${tarball}`);
 
     const { version } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
       readonly version: string;

@@ -72,7 +72,7 @@ describe('giving back without a daemon', () => {
     writeFileSync(join(process, 'comm'), 'swapoff\n');
     writeFileSync(join(process, 'cmdline'), `swapoff\0${B}\0`);
     const releasing = release(test, root);
-    while (root.target.trim() !== WHOLE) await sleep(10);
+    await until('it has its memory', () => root.target.trim() === WHOLE);
     // Long enough for several looks at the stripes after it.
     await sleep(700);
     assert.deepEqual(root.calls, []);
@@ -116,9 +116,12 @@ describe('giving back without a daemon', () => {
   });
 });
 
-/** Of 256 MiB; a step is so small that no way of its balloon comes to its end in a test. */
+/**
+ * Of 256 MiB; a step is so small that no way of its balloon comes to its end in a test, and so large that a balloon that has made one since
+ * the last look is not taken for one at rest.
+ */
 const WHOLE_KIB = 262_144;
-const STEP_KIB = 4;
+const STEP_KIB = 20;
 const STEP_MS = 10;
 
 /** A balloon on its way from `fromKib`, until it is stopped where it is; one that `ignores` that goes on all the same. */
@@ -173,6 +176,8 @@ describe('giving back without a daemon while the balloon moves', () => {
     };
     const releasing = release(test, root, { timeLimit });
     await stopped(root, 200_000);
+    // It has read back what it wrote, and waits for the balloon.
+    await sleep(500);
     limits[0]?.abort();
     const { said } = await releasing;
     assert.match(said, /cannot give memory back, .*before it rests/);

@@ -36,7 +36,7 @@ function service(test: TestContext): Service {
       test.after(() => child.kill('SIGKILL'));
       let said = '';
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += String(chunk)));
-      const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+      const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
       return { said: () => said, ended };
     },
   };

@@ -13,6 +13,7 @@ const LONG_MS = 60_000;
 /** What became of a process that is armed, does `then`, and gives back for so long: its code and what it printed. */
 function ended(then: string, backMs = BACK_MS): readonly [code: number | null, printed: string] {
   const script = `
+    import { spawn } from 'node:child_process';
     import { setTimeout as sleep } from 'node:timers/promises';
     import { listenForStop } from ${JSON.stringify(STOP)};
     const signal = (name) => process.kill(process.pid, name);
@@ -50,10 +51,10 @@ describe('a signal', () => {
   });
 
   it('that is a second one ends it at once, also where nothing has happened since the first', () => {
-    const later = `import('node:child_process').then(({ spawn }) => {
-      spawn('sh', ['-c', 'sleep 1; kill -INT ' + process.pid + '; sleep 2'], { stdio: 'ignore' });
-      signal('SIGINT');
-    });`;
+    const later = `
+      const second = 'sleep 2; kill -INT ' + process.pid + '; sleep 2';
+      stop.signal.addEventListener('abort', () => spawn('sh', ['-c', second], { stdio: 'ignore' }));
+      signal('SIGINT');`;
     assert.deepEqual(ended(later, LONG_MS), ENDED_AT_ONCE);
   });
 

@@ -8,7 +8,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { releaseAll } from '../../src/cli/commands/release.js';
 import { LOOK_MAX } from '../../src/cli/commands/release-host.js';
 import { OWN_PORT } from '../../src/signals/report-ways.js';
@@ -18,6 +17,7 @@ import { guestName } from '../../src/hypervisors/xen-guest/name.js';
 import { CALL_TIME_LIMIT } from '../../src/control/ports.js';
 import { defaultSocketPath } from '../../src/server/socket-path.js';
 import { FAREWELL_MAX } from '../../src/runtime/loop.js';
+import { until } from '../cli/support/program.js';
 import { XenGuestRoot } from '../cli/xen-guest-root.js';
 import { REPOSITORY } from '../support/paths.js';
 import { faultIn, secondsOf, sizeOf, UnitFile, unitNames, unitText } from './unit-file.js';
@@ -176,7 +176,7 @@ describe('the service in a guest', () => {
     // Pages are in the balloon already that are not yet counted out of the guest.
     putBalloon(root, { target: 65_536, current: 140_000, low: 124_192 });
     const released = releaseAll(withoutDaemon(test, root.path));
-    while (root.target.trim() !== '140000') await setTimeout(10);
+    await until('the balloon is stopped', () => root.target.trim() === '140000');
     putBalloon(root, { target: 140_000, current: 140_000, low: 122_144 });
     await released;
     assert.equal(root.target.trim(), '262144');

@@ -18,13 +18,20 @@ const OWN = process.geteuid?.() ?? 0;
 
 const known = (uid: number): Peer => ({ kind: 'known', uid, gid: uid, pid: 1 });
 
-async function serve(context: TestContext, options: Partial<ServerOptions> = {}) {
+/** Nobody is ended because a test is slow. */
+const PATIENT = { requestMs: 60_000, connectionMs: 60_000 };
+
+async function serve(context: TestContext, { limits, ...options }: Partial<ServerOptions> = {}) {
   const loop = new FakeLoop();
   const socketPath = join(temporaryFolder(context), 'selfballoon.sock');
   chmodSync(dirname(socketPath), 0o755);
   const warnings: string[] = [];
   const warn = (message: string): void => void warnings.push(message);
-  const server = await startServer({ socketPath, readModel: loop, commands: loop, warn, mode: 0o666, ...options });
+  const server = await startServer({
+    ...{ socketPath, readModel: loop, commands: loop, warn, mode: 0o666 },
+    ...options,
+    limits: { ...PATIENT, ...limits },
+  });
   context.after(() => server.close());
   return { loop, socketPath, warnings, server };
 }
@@ -151,11 +158,12 @@ describe('another user who makes connection after connection', { skip: NEEDS_ROO
     const { made } = flood(context, socketPath, 200);
     await until('the flood is under way', () => made() >= 200);
     const before = made();
+    const status = async (method: 'GET' | 'PUT' | 'POST', path: string, body?: string) =>
+      (await request(socketPath, method, path, body, { limitMs: PATIENT.requestMs })).status;
     for (let round = 1; round <= 20; round += 1) {
-      const set = await request(socketPath, 'PUT', '/v1/tunables/selfballoon_interval', String(round));
-      assert.equal(set.status, 204);
-      assert.equal((await request(socketPath, 'GET', '/v1/status')).status, 200);
-      assert.equal((await request(socketPath, 'POST', '/v1/release')).status, 204);
+      assert.equal(await status('PUT', '/v1/tunables/selfballoon_interval', String(round)), 204);
+      assert.equal(await status('GET', '/v1/status'), 200);
+      assert.equal(await status('POST', '/v1/release'), 204);
       assert.equal(loop.releases, round);
     }
     await until('the flood went on meanwhile', () => made() > before);

@@ -246,7 +246,7 @@ describe('a connection through virsh', () => {
     isHanging = false;
     fake.libvirt.add('one');
     assert.equal((await virsh.look(LIST_DOMAINS, NEVER)).length, 1);
-    assert.equal(fake.running.length, 3);
+    await until('one took its place', () => fake.running.length === 3);
   });
 
   it('ends as a whole when libvirt is gone, whichever of its processes says so first', async (test) => {

@@ -86,14 +86,14 @@ const HUNG = 'sleep 1000 & echo $! >> $noted; echo $$ >> $noted; wait';
 describe('a look through the tools', () => {
   it('goes on when Ctrl-C is pressed at the daemon’s terminal', async (test) => {
     const { process: looker, output, noted } = startLooker(test, { xl: XL, xentop: TOP });
-    await until('both tools run', () => noted().length === 2);
+    await until('both tools run', () => noted().length >= 2);
     process.kill(-(looker.pid ?? assert.fail()), 'SIGINT');
     await once(looker, 'close');
     assert.equal(output(), 'seen 4193280\n');
   });
 
   it('that takes too long is ended with the tools’ children', async (test) => {
-    const { process: looker, output, noted } = startLooker(test, { xl: HUNG, xentop: HUNG }, 2_000);
+    const { process: looker, output, noted } = startLooker(test, { xl: HUNG, xentop: HUNG }, 10_000);
     await once(looker, 'close');
     assert.match(output(), /^ETIMEDOUT /);
     assert.equal(noted().length, 4);

@@ -60,7 +60,8 @@ export class FakeVirsh {
     test.after(() => {
       for (const { crash } of fake.processes) crash();
       fake.#server.close();
-      rmSync(fake.folder, { recursive: true });
+      // A virsh that has only begun may still write into it.
+      rmSync(fake.folder, { recursive: true, force: true, maxRetries: 5 });
     });
     return fake;
   }
