@@ -9,6 +9,8 @@ const STOP = new URL('../../src/cli/daemon/stop.js', import.meta.url).href;
 const BACK_MS = 1_500;
 /** No test waits for the end of it. */
 const LONG_MS = 60_000;
+/** A process that does not end is ended: the test fails. */
+const LIMIT = { timeout: 2 * LONG_MS, killSignal: 'SIGKILL' } as const;
 
 /** What became of a process that is armed, does `then`, and gives back for so long: its code and what it printed. */
 function ended(then: string, backMs = BACK_MS): readonly [code: number | null, printed: string] {
@@ -26,10 +28,11 @@ function ended(then: string, backMs = BACK_MS): readonly [code: number | null, p
     await stopped;
     console.log('stops');
     await sleep(${backMs});
-    console.log('gave back');
     clearInterval(rounds);
+    console.log(process.getActiveResourcesInfo().includes('Timeout') ? 'is held' : 'gave back');
   `;
-  const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  const args = ['--input-type=module', '-e', script];
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', ...LIMIT });
   return [status, stdout];
 }
 
@@ -45,6 +48,20 @@ describe('a signal', () => {
     assert.deepEqual(ended(`signal('SIGINT'); signal('SIGTERM');`), GAVE_BACK);
   });
 
+  it('holds nobody who has given back before its half second is over', () => {
+    assert.deepEqual(ended(`signal('SIGTERM');`, 0), GAVE_BACK);
+  });
+
+  it('is one when the second is heard within half a second', () => {
+    const soon = `stop.signal.addEventListener('abort', () => setTimeout(() => signal('SIGTERM'), 200)); signal('SIGINT');`;
+    assert.deepEqual(ended(soon), GAVE_BACK);
+  });
+
+  it('is the same as a mistake of our own that it brought about, and that was heard of first', () => {
+    const brought = `setImmediate(() => { signal('SIGINT'); throw new Error('ours'); });`;
+    assert.deepEqual(ended(brought), GAVE_BACK);
+  });
+
   it('is one when the daemon was too busy to hear of it twice in time', () => {
     const busy = `stop.signal.addEventListener('abort', () => { signal('SIGTERM'); work(1_000); }); signal('SIGINT');`;
     assert.deepEqual(ended(busy), GAVE_BACK);
@@ -52,14 +69,14 @@ describe('a signal', () => {
 
   it('that is a second one ends it at once, also where nothing has happened since the first', () => {
     const later = `
-      const second = 'sleep 2; kill -INT ' + process.pid + '; sleep 2';
+      const second = 'sleep 5; kill -INT ' + process.pid + '; sleep 2';
       stop.signal.addEventListener('abort', () => spawn('sh', ['-c', second], { stdio: 'ignore' }));
       signal('SIGINT');`;
     assert.deepEqual(ended(later, LONG_MS), ENDED_AT_ONCE);
   });
 
-  it('ends it at once while it gives back after a mistake of our own', () => {
-    const mistake = `setImmediate(() => { throw new Error('ours'); }); void sleep(1_000).then(() => signal('SIGINT'));`;
+  it('ends it at once where it has long been giving back after a mistake of our own', () => {
+    const mistake = `setImmediate(() => { throw new Error('ours'); }); void sleep(1_500).then(() => signal('SIGINT'));`;
     assert.deepEqual(ended(mistake, LONG_MS), ENDED_AT_ONCE);
   });
 });

@@ -17,27 +17,36 @@ export interface Stop {
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** A shell's code for "ended by SIGINT". */
 const EXIT_AT_ONCE = 130;
-/** Whoever hands a signal on, as `timeout` and `npm` do, and sends it to the whole group besides, means one. */
+/**
+ * Whoever hands a signal on, as `timeout` and `npm` do, and sends it to the whole group besides, means one; and what ends a child of ours may
+ * reach us by its end first.
+ */
 const ONE_SIGNAL_MS = 500;
 
-/** Listens for the process's signals and unhandled errors from now on. A second signal, half a second after the first, ends the process at once. */
+/**
+ * Listens for the process's signals and unhandled errors from now on. A signal that is heard half a second after the end has begun, by another
+ * one or by a mistake of our own, ends the process at once. What comes until then is the same; so is what comes while the process is too
+ * busy to hear of anything.
+ */
 export function listenForStop(): Stop {
   const stopping = new AbortController();
   let isArmed = false;
   let failure: Error | null = null;
-  let isSame = false;
-  const onSignal = (): void => {
-    if (!isArmed) process.exit(EXIT_AT_ONCE);
-    if (isSame) return;
-    if (stopping.signal.aborted) void exitNow(EXIT_AT_ONCE);
-    isSame = true;
+  let isSame = true;
+  const begin = (): void => {
+    if (stopping.signal.aborted) return;
     afterWhatCame(ONE_SIGNAL_MS, () => (isSame = false));
     stopping.abort();
+  };
+  const onSignal = (): void => {
+    if (!isArmed) process.exit(EXIT_AT_ONCE);
+    if (isSame) begin();
+    else void exitNow(EXIT_AT_ONCE);
   };
   const onFailure = (error: unknown): void => {
     if (!isArmed) throw error;
     failure ??= error instanceof Error ? error : new Error(errorText(error));
-    stopping.abort();
+    begin();
   };
   for (const name of SIGNALS) process.on(name, onSignal);
   process.on('uncaughtException', onFailure);
