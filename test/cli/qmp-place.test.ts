@@ -121,12 +121,7 @@ describe('the daemon on a host of QEMU machines', () => {
     qemu.greeting = [];
     const silent = await endedAtOnce(test, config);
     assert.equal(silent.code, 1, silent.log);
-    assert.match(
-      silent.log,
-      new RegExp(
-        `whoever is there: (the QEMU at ${qemu.path} has not answered yet|.*${qemu.path} did not greet in time)`,
-      ),
-    );
+    assert.match(silent.log, new RegExp(`whoever is there: the QEMU at ${qemu.path} has not answered yet`));
     assert.doesNotMatch(silent.log, /gave everything back/);
     await qemu.end();
     const nobody = await endedAtOnce(test, config);

@@ -65,7 +65,10 @@ export function parseSize(node: string, text: string): Field<Pages> {
 /** More than any emulated graphics card has; what is above it is no reason to let a guest have it as memory. */
 const VIDEO_RAM_MAX = mibToPages(mib(512));
 
-/** What an HVM guest's graphics card has. Xen's toolstack leaves it out of the target and adds it to Xen's limit. `text`: null where there is none. */
+/**
+ * What an HVM guest's graphics card has. Xen's toolstack leaves it out of the target and adds it to Xen's limit. `text`: null where there
+ * is none.
+ */
 export function videoRamIn(text: string | null): Pages {
   const size = text === null ? null : parseSize(NODES.videoRam, text);
   return size?.known === true ? minPages(size.value, VIDEO_RAM_MAX) : NO_PAGES;
